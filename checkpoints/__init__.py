@@ -1,0 +1,1 @@
+"""How a run survives: PostgreSQL pool, embedded server, database migrations and the saver."""

@@ -1,0 +1,1 @@
+"""Numbered SQL files that build the schema `adjourn`."""

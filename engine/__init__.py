@@ -1,0 +1,1 @@
+"""How a run is driven: the engine and what it shows."""

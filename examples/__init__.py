@@ -1,0 +1,1 @@
+"""Documents and programs to try adjourn with."""

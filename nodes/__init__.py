@@ -1,0 +1,1 @@
+"""What a step does: factories for analysis, validation, human review, execution and finalisation."""

@@ -1,0 +1,1 @@
+"""Analysts: functions that turn a text into structured results with a confidence for each."""

@@ -1,0 +1,1 @@
+"""Prompts of the model-backed nodes, one file each."""

@@ -1,0 +1,92 @@
+"""Every setting of adjourn, in one place; nothing else reads the environment.
+
+Settings come from arguments, from variables that start with `ADJOURN_`, and from nothing else.
+Secrets are masked wherever settings are shown.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .errors import ConfigurationError
+
+__all__ = ["Settings", "default_home", "load_settings"]
+
+# As root the embedded PostgreSQL runs under another user, which must be able to walk to its data; nobody's
+# private folder is opened for that, so root's data lives in a folder that is meant to be walked through.
+ROOT_HOME = Path("/var/lib/adjourn")
+
+
+def default_home() -> Path:
+    """Return the folder that holds the embedded server's data when `ADJOURN_HOME` is not set."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return ROOT_HOME
+    return platformdirs.user_data_path("adjourn", appauthor=False)
+
+
+class Settings(BaseSettings):
+    """What can be set, its default and its unit. Each field is the variable `ADJOURN_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="ADJOURN_", frozen=True, extra="forbid")
+
+    database_url: Annotated[
+        SecretStr | None,
+        Field(description="PostgreSQL 14 or newer to use. Unset: an embedded PostgreSQL is started."),
+    ] = None
+    home: Annotated[
+        Path, Field(default_factory=default_home, description="Folder of the embedded PostgreSQL's data.")
+    ]
+    model: Annotated[
+        str | None,
+        Field(
+            description="Chat model as LangChain names it, such as `openai:gpt-5-mini`. Unset: rules are used."
+        ),
+    ] = None
+    pool_size: Annotated[
+        int, Field(ge=1, le=1000, description="Most connections that one process holds.")
+    ] = 10
+    acquire_timeout: Annotated[
+        float, Field(gt=0, description="Seconds to wait for a free or fresh connection.")
+    ] = 10.0
+    prepare_threshold: Annotated[
+        int | None,
+        Field(ge=0, description="Executions before a statement is prepared. `null` for transaction poolers."),
+    ] = 5
+    max_input_bytes: Annotated[int, Field(gt=0, description="Largest input of a run, in bytes of JSON.")] = (
+        10_000_000
+    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="Least severe log line that is kept.")
+    ] = "warning"
+    log_format: Annotated[
+        Literal["console", "json"], Field(description="How log lines are written to standard error.")
+    ] = "console"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings from the environment.
+
+    Args:
+        **overrides: Fields that are given directly and win over the environment; `None` counts as not given.
+
+    Returns:
+        The settings, frozen.
+
+    Raises:
+        ConfigurationError: A value does not fit; the message names the variable.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise ConfigurationError(
+            f"ADJOURN_{name} is not usable: {first['msg']}. Correct or unset it."
+        ) from None
