@@ -1,8 +1,8 @@
 """adjourn: LangGraph workflows that stop for a person and go on later.
 
-The public names stand in the table below and are loaded when they are first used, so that `import adjourn` and
-`adjourn --help` cost nothing. The repository root is this package: pytest executes this file under the name of the
-checkout folder, so it must import nothing of ours when executed.
+The public names are loaded when they are first used, so that `import adjourn` and `adjourn --help` cost nothing.
+The repository root is this package, and pytest executes this file under the name of the checkout folder: it must
+import nothing of ours when executed.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -18,51 +18,87 @@ if TYPE_CHECKING:
         Step,
         Timeline,
     )
-    from .errors import *  # noqa: F403  (the tree of errors.py, name for name; tests hold it against the table)
+    from .errors import (
+        AdjournError,
+        BudgetExceeded,
+        ConfigurationError,
+        DigestMismatch,
+        EffectMismatch,
+        EffectUncertain,
+        IncompatibleGraph,
+        InvalidDecision,
+        InvalidInput,
+        InvalidPlan,
+        InvalidRoster,
+        LeaseLost,
+        NotAuthorized,
+        NotPaused,
+        ReviewClosed,
+        RunFailed,
+        StorageUnavailable,
+        ThreadBusy,
+        ThreadExists,
+        UnknownReview,
+        UnknownThread,
+        UnknownWorkflow,
+    )
     from .settings import Settings
-    from .state.decisions import Decision, approve, edit, reject, respond
+    from .state.decisions import (
+        Decision,
+        approve,
+        edit,
+        reject,
+        respond,
+    )
 
 __version__ = "0.1.0"
 
-# public name → module below this package that defines it
-_WHERE = {
-    "AsyncEngine": "engine",
-    "Engine": "engine",
-    "Event": "engine",
-    "Principal": "engine",
-    "Review": "engine",
-    "Run": "engine",
-    "Step": "engine",
-    "Timeline": "engine",
-    "Settings": "settings",
-    "Decision": "state.decisions",
-    "approve": "state.decisions",
-    "edit": "state.decisions",
-    "reject": "state.decisions",
-    "respond": "state.decisions",
-    "AdjournError": "errors",
-    "BudgetExceeded": "errors",
-    "ConfigurationError": "errors",
-    "DigestMismatch": "errors",
-    "EffectMismatch": "errors",
-    "EffectUncertain": "errors",
-    "IncompatibleGraph": "errors",
-    "InvalidDecision": "errors",
-    "InvalidInput": "errors",
-    "InvalidPlan": "errors",
-    "InvalidRoster": "errors",
-    "LeaseLost": "errors",
-    "NotAuthorized": "errors",
-    "NotPaused": "errors",
-    "ReviewClosed": "errors",
-    "RunFailed": "errors",
-    "StorageUnavailable": "errors",
-    "ThreadBusy": "errors",
-    "ThreadExists": "errors",
-    "UnknownReview": "errors",
-    "UnknownThread": "errors",
-    "UnknownWorkflow": "errors",
+# module below this package → the public names that it defines
+_PUBLIC: dict[str, tuple[str, ...]] = {
+    "engine": (
+        "AsyncEngine",
+        "Engine",
+        "Event",
+        "Principal",
+        "Review",
+        "Run",
+        "Step",
+        "Timeline",
+    ),
+    "errors": (
+        "AdjournError",
+        "BudgetExceeded",
+        "ConfigurationError",
+        "DigestMismatch",
+        "EffectMismatch",
+        "EffectUncertain",
+        "IncompatibleGraph",
+        "InvalidDecision",
+        "InvalidInput",
+        "InvalidPlan",
+        "InvalidRoster",
+        "LeaseLost",
+        "NotAuthorized",
+        "NotPaused",
+        "ReviewClosed",
+        "RunFailed",
+        "StorageUnavailable",
+        "ThreadBusy",
+        "ThreadExists",
+        "UnknownReview",
+        "UnknownThread",
+        "UnknownWorkflow",
+    ),
+    "settings": ("Settings",),
+    "state.decisions": (
+        "Decision",
+        "approve",
+        "edit",
+        "reject",
+        "respond",
+    ),
 }
+_MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 
 __all__ = [
     "AdjournError",
@@ -106,11 +142,11 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load a public name from the module that defines it (PEP 562)."""
-    if name not in _WHERE:
-        raise AttributeError(f"module 'adjourn' has no attribute {name!r}")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
 

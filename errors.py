@@ -100,7 +100,7 @@ class UnknownWorkflow(AdjournError):
 
 
 class UnknownThread(AdjournError):
-    """There is no run with that thread id, or it belongs to another tenant (which is told apart on purpose by nobody)."""
+    """There is no run with that thread id. One that belongs to another tenant is unknown in the same way."""
 
 
 class UnknownReview(AdjournError):
@@ -108,7 +108,10 @@ class UnknownReview(AdjournError):
 
 
 class InvalidInput(AdjournError):
-    """The input does not fit the workflow: a key is missing, wrong, not JSON-safe, or all of it is too large. Nothing was stored."""
+    """The input does not fit the workflow: a key is missing, wrong, not JSON-safe, or it is too large.
+
+    Nothing was stored.
+    """
 
 
 class InvalidDecision(AdjournError):
@@ -144,9 +147,7 @@ class ReviewClosed(AdjournError):
         thread_id: The run it belongs to.
     """
 
-    def __init__(
-        self, message: str, *, outcome: Mapping[str, Any] | None = None, thread_id: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, outcome: Mapping[str, Any] | None = None, thread_id: str | None = None) -> None:
         super().__init__(message, thread_id=thread_id)
         self.outcome = dict(outcome) if outcome else None
 

@@ -39,28 +39,18 @@ class Settings(BaseSettings):
         SecretStr | None,
         Field(description="PostgreSQL 14 or newer to use. Unset: an embedded PostgreSQL is started."),
     ] = None
-    home: Annotated[
-        Path, Field(default_factory=default_home, description="Folder of the embedded PostgreSQL's data.")
-    ]
+    home: Annotated[Path, Field(default_factory=default_home, description="Folder of the embedded PostgreSQL's data.")]
     model: Annotated[
         str | None,
-        Field(
-            description="Chat model as LangChain names it, such as `openai:gpt-5-mini`. Unset: rules are used."
-        ),
+        Field(description="Chat model as LangChain names it, such as `openai:gpt-5-mini`. Unset: rules are used."),
     ] = None
-    pool_size: Annotated[
-        int, Field(ge=1, le=1000, description="Most connections that one process holds.")
-    ] = 10
-    acquire_timeout: Annotated[
-        float, Field(gt=0, description="Seconds to wait for a free or fresh connection.")
-    ] = 10.0
+    pool_size: Annotated[int, Field(ge=1, le=1000, description="Most connections that one process holds.")] = 10
+    acquire_timeout: Annotated[float, Field(gt=0, description="Seconds to wait for a free or fresh connection.")] = 10.0
     prepare_threshold: Annotated[
         int | None,
         Field(ge=0, description="Executions before a statement is prepared. `null` for transaction poolers."),
     ] = 5
-    max_input_bytes: Annotated[int, Field(gt=0, description="Largest input of a run, in bytes of JSON.")] = (
-        10_000_000
-    )
+    max_input_bytes: Annotated[int, Field(gt=0, description="Largest input of a run, in bytes of JSON.")] = 10_000_000
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least severe log line that is kept.")
     ] = "warning"
@@ -87,6 +77,4 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        raise ConfigurationError(
-            f"ADJOURN_{name} is not usable: {first['msg']}. Correct or unset it."
-        ) from None
+        raise ConfigurationError(f"ADJOURN_{name} is not usable: {first['msg']}. Correct or unset it.") from None

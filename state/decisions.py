@@ -51,7 +51,7 @@ def edit(args: dict[str, Any]) -> Decision:
     Raises:
         InvalidDecision: `args` is not a dictionary with text keys, or is empty.
     """
-    if not isinstance(args, dict) or not args or not all(isinstance(key, str) for key in args):
+    if not args or not all(isinstance(key, str) for key in args):
         raise InvalidDecision(
             'edit() takes the changed arguments by name, such as edit({"summary": "…"}); '
             "to change nothing, use approve()."
@@ -77,7 +77,7 @@ def respond(message: str) -> Decision:
     Raises:
         InvalidDecision: The text is missing or empty.
     """
-    if not isinstance(message, str) or not message.strip():
+    if not message or not message.strip():
         raise InvalidDecision(
             'respond() takes the text for the workflow, such as respond("the contract is from 2024").'
         )
