@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .model import model_analyst
     from .rules import rule_analyst
 
-__all__ = ["Analysis", "Analyst", "check_model", "default_analyst", "model_analyst", "rule_analyst"]
+__all__ = ["Analysis", "Analyst", "AsyncAnalyst", "check_model", "default_analyst", "model_analyst", "rule_analyst"]
 
 _MODULE_OF = {
     "check_model": "chat_models",
@@ -52,6 +52,14 @@ class Analyst(Protocol):
             ConfigurationError: The analyst cannot work with the settings at hand.
             RunFailed: The analyst got an answer that is no analysis.
         """
+        ...
+
+
+class AsyncAnalyst(Protocol):
+    """An `Analyst` that always has to be awaited."""
+
+    async def __call__(self, text: str, *, notes: Sequence[str] = ()) -> Analysis:
+        """Analyse a text, as `Analyst` says."""
         ...
 
 

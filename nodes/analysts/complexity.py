@@ -1,6 +1,6 @@
 """Complexity: how hard is a text to read?
 
-The score of a sentence is its Flesch-Kincaid grade, 0.39 · words + 11.8 · syllables ÷ words − 15.59 (Kincaid et al.,
+The score of a sentence is its Flesch-Kincaid grade, 0.39 · words + 11.8 · syllables ÷ words - 15.59 (Kincaid et al.,
 "Derivation of new readability formulas", Research Branch Report 8-75, 1975), on a scale of 0 to 24 school years.
 The score of the text is the mean over its sentences, weighted by their words. Spread: the standard deviation between
 sentences, so that a text with easy and hard parts is judged with less confidence.

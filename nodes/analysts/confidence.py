@@ -5,7 +5,7 @@ blind guess when there is none. Neither knows about texts.
 
 *Names* (the main topic): `lead`. The evidence for each name is taken as a Poisson count of hints. The difference of two
 such counts has the sum of both as its variance (Skellam, 1946) and is about normal, so the chance that the chosen
-name is really ahead of one rival is Φ((own − rival) / √(own + rival + 2a)), where `a` is a prior that keeps a single
+name is really ahead of one rival is Φ((own - rival) / √(own + rival + 2a)), where `a` is a prior that keeps a single
 hint from being proof. The confidence is the product over all rivals.
 
 *Scales* (sentiment, complexity, risk): `within`. The measured score is a mean of `evidence` observations, so its

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ...settings import load_settings
 from ...state.analysis import Analysis
 
+if TYPE_CHECKING:
+    from . import AsyncAnalyst
+
 __all__ = ["default_analyst"]
 
 
-def default_analyst() -> Callable[..., Awaitable[Analysis]]:
+def default_analyst() -> AsyncAnalyst:
     """Make an analyst that asks the model of `ADJOURN_MODEL` if it is set, and works with rules otherwise.
 
     The setting is read each time the analyst runs, so a graph made at import follows the environment it runs in.

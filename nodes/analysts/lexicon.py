@@ -26,10 +26,10 @@ LONGEST_WORD: Final = 40
 # At least this part of the words of English prose are function words, even in terse notes.
 PROSE_SHARE: Final = 0.2
 
-_NEGATIONS = frozenset(
-    "no not never none nobody nothing without neither nor cannot hardly zero prevent prevents prevented "
-    "avoid avoids avoided".split()
-)
+_NEGATIONS = frozenset({
+    "no", "not", "never", "none", "nobody", "nothing", "without", "neither", "nor", "cannot", "hardly", "zero",
+    "prevent", "prevents", "prevented", "avoid", "avoids", "avoided",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

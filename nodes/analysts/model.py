@@ -18,16 +18,16 @@ from ..prompts import load_prompt
 from .chat_models import open_model
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from langchain_core.language_models import BaseChatModel
+
+    from . import AsyncAnalyst
 
 __all__ = ["model_analyst"]
 
 MARK_LETTERS = 16
 
 
-def model_analyst(model: BaseChatModel | str | None = None) -> Callable[..., Awaitable[Analysis]]:
+def model_analyst(model: BaseChatModel | str | None = None) -> AsyncAnalyst:
     """Make an analyst that asks a chat model.
 
     Args:

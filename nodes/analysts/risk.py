@@ -1,7 +1,7 @@
 """Risk: how much can be lost if nobody acts on what the text says?
 
 `risk.json` lists terms of danger with the part of the scale that each is worth (0 to 1), and terms that take danger
-away. The risk of a sentence is 1 − Π(1 − weight) over its terms (noisy or: each is a separate way to lose), lowered by
+away. The risk of a sentence is 1 - Π(1 - weight) over its terms (noisy or: each is a separate way to lose), lowered by
 what reassures in the same sentence. The risk of the text is the fourth root of the sum of fourth powers over its
 sentences: the worst sentences decide, and many harmless ones do not add up to a danger. A negated danger reassures.
 

@@ -6,9 +6,10 @@ media and read contracts wrongly ("party", "agreement", "interest" and "please" 
 holds words of business mail, incident reports and release notes instead.
 
 Each sentence is a small ballot: with positive words of weight p, negative ones of weight n and neutral mass m (more in
-longer sentences) the shares are p / (p + n + m) and n / (p + n + m), the rest is neutral. The text's ballot is the mean over its sentences, together with one sentence
-of prior that is split evenly. Score: positive − negative mass. Spread: the standard deviation of a vote of −1, 0 or
-+1 with these masses, so praise beside complaint makes it large even where both cancel.
+longer sentences) the shares are p / (p + n + m) and n / (p + n + m), the rest is neutral. The text's
+ballot is the mean over its sentences, together with one sentence of prior that is split evenly. Score: positive minus
+negative mass. Spread: the standard deviation of a vote of -1, 0 or +1 with these masses, so praise beside complaint
+makes it large even where both cancel.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Summary: one to three sentences that really stand in the text.
 
 Each sentence is worth what its content words are, by how often they occur in the whole text (after Luhn, "The automatic
-creation of literature abstracts", 1958), damped by its length; more if it opens the text. The best are kept in the order of the text.
+creation of literature abstracts", 1958), damped by its length; more if it opens the text. The best are kept in
+the order of the text.
 """
 
 from __future__ import annotations

@@ -69,7 +69,8 @@ def cut(text: str) -> list[Sentence]:
         text: Plain text or Markdown, any length.
 
     Returns:
-        The sentences in their order, none of them long; those without any word are left out. The time is linear in the length.
+        The sentences in their order, none of them long; those without any word are left out. The time is
+        linear in the length.
     """
     found: list[Sentence] = []
     for body, heading in _blocks(text):
