@@ -1,0 +1,46 @@
+"""What the tests of `adjourn.testing` share."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+from adjourn.testing import ModelServer
+from langchain_openai import ChatOpenAI
+from support.network import no_foreign_network
+from support.wire import WAYS, Call, MakeModel, call_model
+
+__all__ = ["no_foreign_network"]
+
+
+@pytest.fixture(autouse=True)
+def no_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests do not depend on what the shell has set for tracing, keys or other servers."""
+    for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2", "LANGSMITH_GATEWAY", "OPENAI_API_BASE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(params=[False, True], ids=["chat", "responses"])
+def responses_api(request: pytest.FixtureRequest) -> bool:
+    """Both APIs, one after the other."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch, responses_api: bool) -> MakeModel:
+    """Make the real client for a server, led there by the environment alone, as a workflow would be."""
+
+    def make(server: ModelServer, **kwargs: Any) -> ChatOpenAI:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        defaults = {"model": "gpt-5-mini", "max_retries": 0, "use_responses_api": responses_api, "stream_usage": True}
+        return ChatOpenAI(**{**defaults, **kwargs})
+
+    return make
+
+
+@pytest.fixture(params=WAYS)
+def call(request: pytest.FixtureRequest) -> Call:
+    """Call a model: whole and streamed, sync and async."""
+    return partial(call_model, request.param)
