@@ -52,7 +52,7 @@ def _guarded(listener: Emit | None) -> Emit:
             return
         try:
             listener(event)
-        except Exception:
+        except Exception:  # noqa: BLE001  (the listener is the caller's, and so are its errors)
             _log.exception("a listener failed", listened_to=event.kind)
 
     return emit
@@ -468,9 +468,7 @@ class AsyncEngine:
         thread_id = row["thread_id"]
         context = self._load(row["context_type"], row["context"])
         with using_settings(self.settings):
-            task = asyncio.create_task(
-                self._driver.drive(row, graph, feed, context, _guarded(on_event), tokens=tokens)
-            )
+            task = asyncio.create_task(self._driver.drive(row, graph, feed, context, _guarded(on_event), tokens=tokens))
         self._active[thread_id] = task
         try:
             await asyncio.wait({task})

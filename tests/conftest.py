@@ -10,7 +10,10 @@ from contextlib import ExitStack
 import pytest
 
 from adjourn.settings import Settings, load_settings
+from support.network import no_foreign_network
 from support.postgres import embedded_postgres, fresh_database, installed_postgres, make_template, other_servers
+
+__all__ = ["no_foreign_network"]  # a guard that every test runs under
 
 OTHERS = other_servers()
 # None is the embedded server; the others are what the machine happens to have
@@ -21,6 +24,9 @@ MAJORS = [None, *sorted(OTHERS)]
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(f"ADJOURN_{name.upper()}", raising=False)
+    # neither keys nor tracing of the person who runs the tests
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...settings import load_settings
+from ...settings import current_settings
 from ...state.analysis import Analysis
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def default_analyst() -> AsyncAnalyst:
     """
 
     async def analyse(text: str, *, notes: Sequence[str] = ()) -> Analysis:
-        spec = load_settings().model
+        spec = current_settings().model
         if spec is not None:
             from .model import model_analyst
 

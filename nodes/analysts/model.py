@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from ...errors import ConfigurationError, RunFailed
-from ...settings import load_settings
+from ...settings import current_settings
 from ...state.analysis import Analysis
 from ..prompts import load_prompt
 from .chat_models import open_model
@@ -61,7 +61,7 @@ def model_analyst(model: BaseChatModel | str | None = None) -> AsyncAnalyst:
 
 def _choose(model: BaseChatModel | str | None) -> BaseChatModel:
     if model is None:
-        model = load_settings().model
+        model = current_settings().model
     if model is None:
         raise ConfigurationError(
             "The model analyst has no model. Set ADJOURN_MODEL, such as openai:gpt-5-mini, or use rule_analyst."

@@ -173,9 +173,9 @@ async def test_a_run_of_a_workflow_that_is_not_here_says_where_it_was_registered
 
 
 async def test_a_schema_that_the_graph_enforces_is_a_refusal_too(database: str) -> None:
+    from langgraph.types import interrupt
     from pydantic import BaseModel
 
-    from langgraph.types import interrupt
     from support.workflows import Trail, chain, mark
 
     class Colour(BaseModel):

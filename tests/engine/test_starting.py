@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from adjourn import AsyncEngine, ConfigurationError, InvalidInput, NotAuthorized, Principal, ThreadExists, UnknownWorkflow
+from adjourn import (
+    AsyncEngine,
+    ConfigurationError,
+    InvalidInput,
+    NotAuthorized,
+    Principal,
+    ThreadExists,
+    UnknownWorkflow,
+)
 from adjourn.settings import Settings
 from support.workflows import asking, chain, mark
 
@@ -165,7 +173,7 @@ async def test_a_registered_name_may_be_text_that_points_at_a_graph(database: st
 
 async def test_a_workflow_that_cannot_be_loaded_says_from_where(database: str) -> None:
     async with AsyncEngine.open(database, workflows={"gone": "support.workflows:gone"}) as engine:
-        with pytest.raises(ConfigurationError, match="support.workflows:gone"):
+        with pytest.raises(ConfigurationError, match=r"support\.workflows:gone"):
             await engine.start("gone", {"name": "x"})
         assert await nothing_stored(engine)
 

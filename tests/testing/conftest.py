@@ -6,19 +6,10 @@ from functools import partial
 from typing import Any
 
 import pytest
-from adjourn.testing import ModelServer
 from langchain_openai import ChatOpenAI
-from support.network import no_foreign_network
+
+from adjourn.testing import ModelServer
 from support.wire import WAYS, Call, MakeModel, call_model
-
-__all__ = ["no_foreign_network"]
-
-
-@pytest.fixture(autouse=True)
-def no_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests do not depend on what the shell has set for tracing, keys or other servers."""
-    for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2", "LANGSMITH_GATEWAY", "OPENAI_API_BASE"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(params=[False, True], ids=["chat", "responses"])

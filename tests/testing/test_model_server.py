@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import openai
 import pytest
+
 from adjourn.testing import ModelRequest, ModelServer, ScriptExhausted, replies
 from support.wire import MakeModel
 
