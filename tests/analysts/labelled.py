@@ -13,11 +13,7 @@ FILE = Path(__file__).parents[1] / "data" / "labelled_texts.json"
 
 
 def labelled_texts(*, held_out: bool) -> list[dict]:
-<<<<<<< HEAD
     """Return one part of the set; word lists and edges were tuned without looking at errors on the held-out part."""
-=======
-    """Return one part of the set; errors on the held-out part were never looked at."""
->>>>>>> analyst
     return [entry for entry in json.loads(FILE.read_text(encoding="utf-8")) if entry["held_out"] is held_out]
 
 

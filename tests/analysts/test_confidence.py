@@ -1,9 +1,10 @@
 """The formulas that turn evidence into a confidence."""
 
 import pytest
-from adjourn.nodes.analysts.confidence import Scale, lead, within
 from hypothesis import given
 from hypothesis import strategies as st
+
+from adjourn.nodes.analysts.confidence import Scale, lead, within
 
 SCALE = Scale(("low", "medium", "high"), (0.0, 3.0, 7.0, 10.0))
 amounts = st.floats(0, 500)

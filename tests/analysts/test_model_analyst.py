@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import openai
 import pytest
+
 from adjourn.errors import ConfigurationError, RunFailed
 from adjourn.nodes.analysts import check_model, default_analyst, model_analyst, rule_analyst
 from adjourn.state.analysis import Analysis

@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from adjourn.nodes.analysts import rule_analyst
-from adjourn.nodes.analysts.text import cut
-from adjourn.state.analysis import AREAS
 from analysts.labelled import labelled_texts
 from hypothesis import given
 from hypothesis import strategies as st
+
+from adjourn.nodes.analysts import rule_analyst
+from adjourn.nodes.analysts.text import cut
+from adjourn.state.analysis import AREAS
 
 CLEAR = {
     "sentiment": "The service is excellent and everybody is delighted with it. The staff were wonderful to us all.",

@@ -1,6 +1,7 @@
 """Texts are cut into sentences by punctuation and layout."""
 
 import pytest
+
 from adjourn.nodes.analysts.lexicon import load_lexicon
 from adjourn.nodes.analysts.text import MAX_LETTERS, MAX_WORDS, cut
 
