@@ -31,7 +31,7 @@ def settings_page() -> str:
             "# Settings",
             "",
             "Settings are environment variables, or a `Settings` object given to `Engine.open(settings=…)`.",
-            "Nothing else in adjourn reads the environment. Values that hold secrets are masked wherever settings are shown.",
+            "Nothing else in adjourn reads the environment. Secrets are masked wherever settings are shown.",
             "",
             "This page is generated from `settings.py`.",
             "",
