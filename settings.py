@@ -7,6 +7,9 @@ Secrets are masked wherever settings are shown.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .errors import ConfigurationError
 
-__all__ = ["Settings", "default_home", "load_settings"]
+__all__ = ["Settings", "current_settings", "default_home", "load_settings", "using_settings"]
 
 # As root the embedded PostgreSQL runs under another user, which must be able to walk to its data; nobody's
 # private folder is opened for that, so root's data lives in a folder that is meant to be walked through.
@@ -78,3 +81,21 @@ def load_settings(**overrides: Any) -> Settings:
         first = error.errors(include_input=False)[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
         raise ConfigurationError(f"ADJOURN_{name} is not usable: {first['msg']}. Correct or unset it.") from None
+
+
+_current: ContextVar[Settings | None] = ContextVar("adjourn_settings", default=None)
+
+
+@contextmanager
+def using_settings(settings: Settings) -> Iterator[None]:
+    """Make settings the current ones for everything that runs inside, nodes included."""
+    token = _current.set(settings)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current_settings() -> Settings:
+    """Return the settings of the engine that drives the calling node; outside of one, those of the environment."""
+    return _current.get() or load_settings()

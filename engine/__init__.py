@@ -1,1 +1,8 @@
-"""How a run is driven: the engine and what it shows."""
+"""How a run is driven: the engine, and what it shows."""
+
+from .async_engine import AsyncEngine
+from .events import Event
+from .model import Page, Principal, Review, Run, Step, Timeline
+from .sync_engine import Engine
+
+__all__ = ["AsyncEngine", "Engine", "Event", "Page", "Principal", "Review", "Run", "Step", "Timeline"]

@@ -1,0 +1,173 @@
+"""Answers: normalised to one form and held against the question, before anything is stored.
+
+Pure functions. An answer that does not fit raises InvalidDecision, and the question stays open.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from ..errors import InvalidDecision
+from ..state.decisions import ALIASES, KINDS, Decision, DecisionKind, approve, edit, reject, respond
+from ..state.questions import Stamp
+from ..state.values import json_problem
+from .model import Review
+from .questions import is_action_request
+
+__all__ = ["normalise", "resume_value"]
+
+
+def resume_value(review: Review, given: Any, *, by: str, at: datetime) -> Any:
+    """Check an answer and return what LangGraph is resumed with.
+
+    Args:
+        review: The question.
+        given: A Decision, one of the shapes that chat UIs send for it, or a plain JSON value where one is asked for.
+        by: Who answers.
+        at: When.
+
+    Raises:
+        InvalidDecision: The answer does not fit; the message says what would.
+    """
+    if is_action_request(review.value) and review.action is None:
+        return _many_decisions(review, given)
+    if review.action is None:
+        return _plain_value(review, given)
+    decision = normalise(review, given)
+    _check_allowed(review, decision.kind)
+    response: dict[str, Any] = {"decisions": [_wire(review, decision)]}
+    if isinstance(review.value, dict) and "adjourn" in review.value:
+        stamp: Stamp = {"by": by, "at": at.isoformat()}
+        response["adjourn"] = stamp
+    return response
+
+
+def normalise(review: Review, given: Any) -> Decision:
+    """Bring an answer to a question about one action into one form.
+
+    Accepted are a Decision, a kind alone (`"approve"`), LangChain's decision (`{"type": "reject", "message": …}`)
+    and that decision alone in `{"decisions": […]}`.
+
+    Raises:
+        InvalidDecision: It is none of these.
+    """
+    if isinstance(given, Decision):
+        return given
+    if isinstance(given, str):
+        given = {"type": given}
+    if isinstance(given, dict) and isinstance(given.get("decisions"), list):
+        if len(given["decisions"]) != 1:
+            raise _invalid(review, f"{len(given['decisions'])} decisions were given for one action")
+        given = given["decisions"][0]
+    if not isinstance(given, dict) or not isinstance(given.get("type"), str):
+        raise _invalid(review, f"a {type(given).__name__} is not a decision")
+    return _from_wire(review, given)
+
+
+def _from_wire(review: Review, given: dict[str, Any]) -> Decision:
+    kind = ALIASES.get(given["type"], given["type"])
+    message = given.get("message")
+    if message is not None and not isinstance(message, str):
+        raise _invalid(review, f"the message is a {type(message).__name__}, not text")
+    if kind == "approve":
+        return approve(message)
+    if kind == "reject":
+        return reject(message)
+    if kind == "respond":
+        return respond(message or "")
+    if kind == "edit":
+        edited = given.get("edited_action")
+        args = edited.get("args") if isinstance(edited, dict) else given.get("args")
+        if not isinstance(args, dict):
+            raise _invalid(review, "an edit names the changed arguments")
+        return edit(args)
+    raise _invalid(review, f"{given['type']!r} is no decision; there are {', '.join(KINDS)}")
+
+
+def _check_allowed(review: Review, kind: DecisionKind) -> None:
+    if kind not in review.allowed:
+        raise _invalid(review, f"{kind} is not allowed here")
+
+
+def _wire(review: Review, decision: Decision) -> dict[str, Any]:
+    wire: dict[str, Any] = {"type": decision.kind}
+    if decision.message is not None:
+        wire["message"] = decision.message
+    if problem := json_problem(decision.message, "the message"):
+        raise _invalid(review, problem)
+    if decision.kind == "edit":
+        args = decision.args or {}
+        if problem := json_problem(args, "the edit"):
+            raise _invalid(review, problem)
+        _check_edit(review, args)
+        wire["edited_action"] = {"name": review.action, "args": {**review.args, **args}}
+    return wire
+
+
+def _check_edit(review: Review, args: dict[str, Any]) -> None:
+    if review.edit_schema is None:
+        unknown = sorted(args.keys() - review.args.keys())
+        if unknown:
+            raise _invalid(review, f"the action has no argument {unknown[0]!r}; it has {', '.join(review.args)}")
+        return
+    for error in Draft202012Validator(review.edit_schema).iter_errors(args):
+        place = ".".join(str(part) for part in error.absolute_path)
+        raise _invalid(review, f"the edit does not fit: {place + ': ' if place else ''}{error.message}")
+
+
+def _many_decisions(review: Review, given: Any) -> Any:
+    count = len(review.value["action_requests"])
+    decisions = given.get("decisions") if isinstance(given, dict) else given
+    if not isinstance(decisions, list) or len(decisions) != count:
+        raise _invalid(review, f"this question is about {count} actions and takes a list of {count} decisions")
+    each = []
+    for request, config, one in zip(
+        review.value["action_requests"], _configs(review.value, count), decisions, strict=True
+    ):
+        part = _part(review, request, config)
+        decision = normalise(part, one)
+        _check_allowed(part, decision.kind)
+        each.append(_wire(part, decision))
+    return {"decisions": each}
+
+
+def _configs(value: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    by_name = {config.get("action_name"): config for config in value["review_configs"]}
+    return [by_name.get(request.get("name"), {}) for request in value["action_requests"][:count]]
+
+
+def _part(review: Review, request: dict[str, Any], config: dict[str, Any]) -> Review:
+    from langgraph.types import Interrupt
+
+    from .questions import review_of
+
+    one = {"action_requests": [request], "review_configs": [config or {"action_name": request.get("name")}]}
+    return review_of(Interrupt(value=one, id=review.id), review.thread_id, review.workflow)
+
+
+def _plain_value(review: Review, given: Any) -> Any:
+    if isinstance(given, Decision):
+        raise _invalid(review, f"{given.kind} is a decision, but this question asks for a plain value")
+    if problem := json_problem(given, "the answer"):
+        raise _invalid(review, problem)
+    if review.response_schema is not None:
+        for error in Draft202012Validator(review.response_schema).iter_errors(given):
+            place = ".".join(str(part) for part in error.absolute_path)
+            raise _invalid(review, f"the answer does not fit: {place + ': ' if place else ''}{error.message}")
+    return given
+
+
+def _invalid(review: Review, problem: str) -> InvalidDecision:
+    if review.allowed:
+        right = f"Possible: {', '.join(review.allowed)}."
+    elif review.response_schema is not None:
+        right = "It must fit the question's response schema."
+    else:
+        right = "Give a JSON value."
+    return InvalidDecision(
+        f"This answer to review {review.id} was not taken: {problem}. {right} The question stays open.",
+        thread_id=review.thread_id,
+    )

@@ -1,0 +1,100 @@
+"""What happens in a run while it is driven, as typed events.
+
+started, then for each node node_started … node_finished (with model_token in between), then paused, completed or
+failed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .model import Review
+
+__all__ = [
+    "Completed",
+    "Event",
+    "Failed",
+    "ModelToken",
+    "NodeFinished",
+    "NodeStarted",
+    "Paused",
+    "Started",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The base of all events. `kind` names the event, for JSON."""
+
+    kind: ClassVar[str] = "event"
+    thread_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started(Event):
+    """The run is driven in this process from now on."""
+
+    kind: ClassVar[str] = "run_started"
+    workflow: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStarted(Event):
+    """A node began. `path` names the nodes around it when it stands in a subgraph."""
+
+    kind: ClassVar[str] = "node_started"
+    node: str
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFinished(Event):
+    """A node ended.
+
+    Args:
+        seconds: How long it took.
+        changed: The state keys it wrote.
+        outcome: `done`, `asked` (it waits for a person) or `failed`.
+        error: The failure, in words.
+    """
+
+    kind: ClassVar[str] = "node_finished"
+    node: str
+    path: tuple[str, ...]
+    seconds: float
+    changed: tuple[str, ...]
+    outcome: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelToken(Event):
+    """A piece of text from a model, as it arrives."""
+
+    kind: ClassVar[str] = "model_token"
+    node: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paused(Event):
+    """The run waits for people."""
+
+    kind: ClassVar[str] = "paused"
+    reviews: tuple[Review, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Completed(Event):
+    """The run reached its end."""
+
+    kind: ClassVar[str] = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Event):
+    """The run failed; `retry` continues it from where it was."""
+
+    kind: ClassVar[str] = "failed"
+    error: dict[str, Any]

@@ -1,0 +1,140 @@
+"""The input of a run, checked before anything is stored."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+from typing_extensions import is_typeddict
+
+from ..errors import InvalidInput
+from ..state.values import digest, json_problem
+from .binding import Compiled
+
+__all__ = ["Stored", "check_input", "input_keys", "serialised"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A value as the run row holds it: the serializer's type and bytes, and a digest of its content."""
+
+    type: str | None
+    data: bytes | None
+    digest: str
+
+
+def input_keys(graph: Compiled) -> dict[str, Any]:
+    """Return the keys of the graph's input and their types; empty when its input is not a dictionary of keys."""
+    schema = _input_schema(graph)
+    if schema is None:
+        return {}
+    try:
+        return get_type_hints(schema)
+    except Exception:  # noqa: BLE001  (a user's annotations may not resolve here; the graph itself may still run)
+        return {}
+
+
+def check_input(graph: Compiled, value: Any, *, json_only: bool) -> None:
+    """Check the input of a run against what its graph accepts.
+
+    A key is missing only where the graph has an input schema of its own: graphs without one take any part of
+    their state, as LangGraph does.
+
+    Args:
+        graph: The graph.
+        value: The input.
+        json_only: Whether everything must be JSON-safe, as in the workflows that ship with adjourn.
+
+    Raises:
+        InvalidInput: A key is missing, unknown or of another type, or a value is not JSON-safe.
+    """
+    if json_only and (problem := json_problem(value, "input")):
+        raise InvalidInput(f"{problem}; the input of this workflow must be JSON-safe.")
+    keys = input_keys(graph)
+    if not keys or not isinstance(value, Mapping):
+        if keys and is_typeddict(_input_schema(graph)):
+            raise InvalidInput(f"The input is a {type(value).__name__}; it must be a dictionary with {_named(keys)}.")
+        return
+    for key in value:
+        if key not in keys:
+            near = difflib.get_close_matches(str(key), keys, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise InvalidInput(
+                f"The input has the key {key!r}, which this workflow does not know.{hint} {_known(keys)}"
+            )
+    for key, hint in keys.items():
+        if key in value:
+            _check_type(key, value[key], hint)
+        elif _is_required(graph, key):
+            raise InvalidInput(f"The input lacks the key {key!r} ({_type_name(hint)}).")
+
+
+def serialised(serde: SerializerProtocol, value: Any, *, what: str, limit: int | None = None) -> Stored:
+    """Serialise an input or a context for its run row.
+
+    Args:
+        serde: The saver's serializer.
+        value: The value.
+        what: What it is, for the message.
+        limit: The most bytes that it may take.
+
+    Raises:
+        InvalidInput: It cannot be serialised, or is too large.
+    """
+    try:
+        kind, data = serde.dumps_typed(value)
+    except Exception as error:
+        raise InvalidInput(f"The {what} cannot be stored: {error}. Use JSON-safe values.") from error
+    if limit is not None and len(data) > limit:
+        raise InvalidInput(
+            f"The {what} takes {len(data):,} bytes, more than the {limit:,} that ADJOURN_MAX_INPUT_BYTES allows. "
+            "Store large content elsewhere and pass its address."
+        )
+    if json_problem(value) is None:
+        return Stored(kind, data, digest(value))
+    return Stored(kind, data, hashlib.sha256(data).hexdigest())
+
+
+def _input_schema(graph: Compiled) -> Any:
+    builder = getattr(graph, "builder", None)
+    return getattr(builder, "input_schema", None)
+
+
+def _is_required(graph: Compiled, key: str) -> bool:
+    builder = getattr(graph, "builder", None)
+    if builder is None or builder.input_schema is builder.state_schema:
+        return False
+    return key in getattr(builder.input_schema, "__required_keys__", ())
+
+
+def _check_type(key: str, value: Any, hint: Any) -> None:
+    try:
+        adapter = TypeAdapter(hint)
+    except PydanticUserError:  # a type that Pydantic cannot check; the graph will judge it
+        return
+    try:
+        adapter.validate_python(value, strict=isinstance(hint, type) and hint in (str, int, float, bool))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in (key, *first["loc"]))
+        raise InvalidInput(
+            f"The input key {place!r} must be {_type_name(hint)}, not a {type(value).__name__}: {first['msg']}."
+        ) from None
+
+
+def _type_name(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+
+
+def _named(keys: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} ({_type_name(hint)})" for key, hint in keys.items())
+
+
+def _known(keys: Mapping[str, Any]) -> str:
+    return f"Known: {_named(keys)}."

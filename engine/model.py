@@ -1,0 +1,199 @@
+"""What the engine shows: runs, reviews, steps, and who acts."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Generic, Literal, TypeVar
+
+from ..errors import RunFailed
+from ..state.decisions import DecisionKind
+
+__all__ = ["DEFAULT_TENANT", "Page", "Principal", "Review", "Run", "RunStatus", "Step", "Timeline"]
+
+RunStatus = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
+DEFAULT_TENANT = "default"
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who acts.
+
+    Args:
+        id: Their name.
+        roles: What they may be asked for.
+        tenant: Whose runs they see; runs of other tenants are unknown to them.
+        source: How we know: `trusted` (the caller says so: a program, a shell) or `authenticated` (a door proved it).
+            Only a trusted source may name somebody else with `by=`.
+    """
+
+    id: str
+    roles: frozenset[str] = frozenset()
+    tenant: str = DEFAULT_TENANT
+    source: Literal["trusted", "authenticated"] = "trusted"
+
+    @classmethod
+    def from_system(cls) -> Principal:
+        """Return the operating-system user."""
+        try:
+            return cls(getpass.getuser())
+        except (KeyError, OSError):  # a container may run under a number that has no name
+            return cls("unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One question to people, raised by a pause.
+
+    Args:
+        id: The review's id: LangGraph's interrupt id, or `breakpoint:<checkpoint id>` for a static breakpoint.
+        thread_id: The run that waits.
+        workflow: Its workflow.
+        action: The name of what would be done; None for a question that is not about one action.
+        args: The action's arguments: exactly what is approved or edited.
+        description: The question, in words.
+        allowed: Decisions that are possible; empty for a question that asks for a plain JSON value.
+        edit_schema: JSON Schema of an edit's arguments, if the question gives one.
+        response_schema: JSON Schema of a plain answer, if the question gives one.
+        context: What else people should see.
+        value: The question as the workflow raised it.
+    """
+
+    id: str
+    thread_id: str
+    workflow: str
+    action: str | None
+    args: dict[str, Any]
+    description: str
+    allowed: tuple[DecisionKind, ...]
+    edit_schema: dict[str, Any] | None = None
+    response_schema: dict[str, Any] | None = None
+    context: dict[str, Any] = field(default_factory=dict)
+    value: Any = None
+    status: Literal["pending"] = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the engine knows about a thread, at the moment it was asked.
+
+    Args:
+        thread_id: Its id.
+        workflow: The workflow's name.
+        version: The workflow's version when the run was started.
+        source: Where the workflow was registered.
+        status: Where the run stands.
+        requested_by: Who started it.
+        tenant: Whose it is.
+        created_at: When it was accepted (database time).
+        updated_at: When its status last changed.
+        ended_at: When it completed, failed or was cancelled.
+        error: For a failed run `type`, `message` and `node`; for a cancelled one `message` and `by`.
+        forked_from: The thread it was forked from.
+        state: The workflow's state; empty before the first checkpoint and in listings.
+        reviews: The open questions; empty in listings.
+    """
+
+    thread_id: str
+    workflow: str
+    version: str
+    source: str
+    status: RunStatus
+    requested_by: str
+    tenant: str
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None = None
+    error: dict[str, Any] | None = None
+    forked_from: str | None = None
+    state: dict[str, Any] = field(default_factory=dict)
+    reviews: tuple[Review, ...] = ()
+
+    def raise_for_failure(self) -> Run:
+        """Return the run itself, unless it failed.
+
+        Raises:
+            RunFailed: The run failed; the message says where and why.
+        """
+        if self.status != "failed":
+            return self
+        error = self.error or {}
+        node = error.get("node")
+        where = f" in {node}" if node else ""
+        raise RunFailed(
+            f"Run {self.thread_id} failed{where}: {error.get('type')}: {error.get('message')}. "
+            "Mend the cause and call retry().",
+            node=node,
+            thread_id=self.thread_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Sequence[Item], Generic[Item]):
+    """Part of a listing, newest first.
+
+    Args:
+        items: The entries.
+        after: Give this as `after=` to get the next page; None when this is the last.
+    """
+
+    items: tuple[Item, ...]
+    after: str | None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.items[index]
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One super-step of a run: what LangGraph did between two checkpoints.
+
+    Args:
+        number: LangGraph's step number; -1 is the input.
+        checkpoint_id: The checkpoint after it; give it to `fork(at=…)`.
+        nodes: The nodes that ran in it. Siblings started by `Send` appear once.
+        changed: The state keys that changed.
+        at: When it was done.
+        took: How long since the step before, waiting included; zero for the first.
+        waited: Whether people were asked in it, so that `took` is mostly theirs.
+    """
+
+    number: int
+    checkpoint_id: str
+    nodes: tuple[str, ...]
+    changed: tuple[str, ...]
+    at: datetime
+    took: timedelta
+    waited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """How the time of a run was spent.
+
+    Args:
+        run: The run.
+        steps: Its steps, in order.
+        total: From the first checkpoint to the last.
+        waiting: In steps that asked people.
+    """
+
+    run: Run
+    steps: tuple[Step, ...]
+    total: timedelta
+    waiting: timedelta
+
+    @property
+    def working(self) -> timedelta:
+        """The time outside steps that asked people."""
+        return self.total - self.waiting

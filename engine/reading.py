@@ -1,0 +1,82 @@
+"""Reading a thread from its checkpoints alone: no workflow code is needed or imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from langgraph.checkpoint.base import CheckpointTuple
+
+from .internals import open_interrupts
+from .model import Review, Run, Step, Timeline
+from .questions import breakpoint_review, review_of
+
+__all__ = ["open_reviews", "steps_of", "timeline_of", "visible_state"]
+
+
+def visible_state(saved: CheckpointTuple | None) -> dict[str, Any]:
+    """Return the state keys of a root checkpoint, without the channels that LangGraph keeps for itself."""
+    if saved is None:
+        return {}
+    return {name: value for name, value in saved.checkpoint["channel_values"].items() if _is_state(name)}
+
+
+def open_reviews(saved: CheckpointTuple | None, thread_id: str, workflow: str) -> tuple[Review, ...]:
+    """Return the questions that a paused thread asks.
+
+    Args:
+        saved: The latest root checkpoint of a thread whose run is paused.
+        thread_id: The thread.
+        workflow: Its workflow.
+    """
+    if saved is None:
+        return ()
+    found = open_interrupts(saved.pending_writes or [])
+    if found:
+        return tuple(review_of(interrupt, thread_id, workflow) for interrupt in found)
+    # A pause without a question is a static breakpoint.
+    return (breakpoint_review(saved.checkpoint["id"], (), thread_id, workflow),)
+
+
+def steps_of(newest_first: Iterable[CheckpointTuple]) -> tuple[Step, ...]:
+    """Return what happened between the root checkpoints of a thread, oldest first."""
+    saved = sorted(newest_first, key=lambda each: each.checkpoint["id"])
+    if not saved:
+        return ()
+    first = _step(saved[0], None)
+    return (first, *(_step(after, before) for before, after in pairwise(saved)))
+
+
+def timeline_of(run: Run, steps: tuple[Step, ...]) -> Timeline:
+    """Return how the time of a run was spent."""
+    total = steps[-1].at - steps[0].at if steps else timedelta()
+    waiting = sum((step.took for step in steps if step.waited), timedelta())
+    return Timeline(run, steps, total, waiting)
+
+
+def _step(after: CheckpointTuple, before: CheckpointTuple | None) -> Step:
+    at = datetime.fromisoformat(after.checkpoint["ts"])
+    writes = (before.pending_writes or []) if before else []
+    return Step(
+        number=after.metadata.get("step", 0),
+        checkpoint_id=after.checkpoint["id"],
+        nodes=_changed(after, before, "versions_seen", hidden=("__input__", "__start__", "__interrupt__")),
+        changed=tuple(name for name in _changed(after, before, "channel_versions") if _is_state(name)),
+        at=at,
+        took=at - datetime.fromisoformat(before.checkpoint["ts"]) if before else timedelta(),
+        waited=any(channel == "__interrupt__" for _, channel, _ in writes),
+    )
+
+
+def _changed(
+    after: CheckpointTuple, before: CheckpointTuple | None, part: str, hidden: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    new: Mapping[str, Any] = after.checkpoint[part]  # type: ignore[literal-required]
+    old: Mapping[str, Any] = before.checkpoint[part] if before else {}  # type: ignore[literal-required]
+    return tuple(sorted(name for name in new if name not in hidden and new[name] != old.get(name)))
+
+
+def _is_state(channel: str) -> bool:
+    return not channel.startswith(("__", "branch:", "join:"))

@@ -1,0 +1,127 @@
+"""The engine for programs without an event loop: the same verbs, made from AsyncEngine's."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from ..settings import Settings
+from .async_engine import AsyncEngine
+from .model import Principal
+from .registry import Graph, Registry
+
+__all__ = ["Engine"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_SETTLE_SECONDS = 10.0
+
+
+def _verb(verb: Callable[Concatenate[AsyncEngine, P], Awaitable[T]]) -> Callable[Concatenate[Engine, P], T]:
+    """Make a blocking verb of a coroutine verb: same parameters, same result, same errors."""
+
+    @wraps(verb)
+    def blocking(self: Engine, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._call(lambda: verb(self._engine, *args, **kwargs))
+
+    return blocking
+
+
+def _iterator(
+    verb: Callable[Concatenate[AsyncEngine, P], AsyncGenerator[T, None]],
+) -> Callable[Concatenate[Engine, P], Iterator[T]]:
+    """Make a blocking iterator of an asynchronous one."""
+
+    @wraps(verb)
+    def blocking(self: Engine, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        items = verb(self._engine, *args, **kwargs)
+        try:
+            while True:
+                try:
+                    yield self._call(items.__anext__)
+                except StopAsyncIteration:
+                    return
+        finally:
+            self._call(items.aclose)
+
+    return blocking
+
+
+class Engine:
+    """Drives workflows that stop for people and go on later; made by `Engine.open()`.
+
+    Its verbs are those of `AsyncEngine`, which run on an event loop in a thread of the engine's own; they may be called
+    from any thread. An interrupt from the keyboard stops the run that is being driven: it is recorded as failed
+    and can be retried.
+    """
+
+    def __init__(self, engine: AsyncEngine, portal: BlockingPortal) -> None:
+        self._engine = engine
+        self._portal = portal
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls,
+        url: str | None = None,
+        *,
+        workflows: Mapping[str, Graph | str] | None = None,
+        principal: Principal | None = None,
+        settings: Settings | None = None,
+    ) -> Iterator[Engine]:
+        """Open an engine on a database; a context manager. Parameters and errors are those of `AsyncEngine.open`."""
+        opened = AsyncEngine.open(url, workflows=workflows, principal=principal, settings=settings)
+        with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(opened) as engine:
+            yield cls(engine, portal)
+
+    start = _verb(AsyncEngine.start)
+    resume = _verb(AsyncEngine.resume)
+    retry = _verb(AsyncEngine.retry)
+    fork = _verb(AsyncEngine.fork)
+    cancel = _verb(AsyncEngine.cancel)
+    get = _verb(AsyncEngine.get)
+    runs = _verb(AsyncEngine.runs)
+    history = _verb(AsyncEngine.history)
+    timeline = _verb(AsyncEngine.timeline)
+    stream = _iterator(AsyncEngine.stream)
+
+    @property
+    def principal(self) -> Principal:
+        """Who acts."""
+        return self._engine.principal
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that the engine was opened with."""
+        return self._engine.settings
+
+    @property
+    def registry(self) -> Registry:
+        """The workflows that the engine knows."""
+        return self._engine.registry
+
+    def _call(self, call: Callable[[], Awaitable[T]]) -> T:
+        ended = threading.Event()
+
+        async def tracked() -> T:
+            try:
+                return await call()
+            finally:
+                ended.set()
+
+        future = self._portal.start_task_soon(tracked)
+        try:
+            return future.result()
+        except BaseException:
+            # An interrupt reaches this waiting thread, not the loop: stop the work there, and wait until it has
+            # written down how it ended.
+            if not ended.is_set():
+                future.cancel()
+                ended.wait(_SETTLE_SECONDS)
+            raise

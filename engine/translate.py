@@ -1,0 +1,76 @@
+"""LangGraph's stream, translated to the engine's events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import structlog
+
+from .events import Event, ModelToken, NodeFinished, NodeStarted
+
+__all__ = ["Translator"]
+
+_log = structlog.get_logger("adjourn")
+
+
+class Translator:
+    """Turns the parts of one drive's stream (LangGraph's format `v2`) into events.
+
+    Args:
+        thread_id: The run.
+        clock: Seconds that only grow, for the nodes' durations.
+
+    Attributes:
+        failed_node: The innermost node that failed first, if one did.
+    """
+
+    def __init__(self, thread_id: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.failed_node: str | None = None
+        self._thread_id = thread_id
+        self._clock = clock
+        self._started: dict[str, float] = {}
+
+    def translate(self, part: Any) -> Iterator[Event]:
+        """Yield the events that one part of the stream stands for."""
+        if part["type"] == "messages":
+            yield from self._token(*part["data"])
+        elif part["type"] == "tasks":
+            path = tuple(piece.partition(":")[0] for piece in part["ns"])
+            task = part["data"]
+            if "result" in task:
+                yield self._finished(task, path)
+            else:
+                yield self._begun(task, path)
+
+    def _begun(self, task: dict[str, Any], path: tuple[str, ...]) -> Event:
+        self._started[task["id"]] = self._clock()
+        _log.debug("node started", node=task["name"])
+        return NodeStarted(self._thread_id, task["name"], path)
+
+    def _finished(self, task: dict[str, Any], path: tuple[str, ...]) -> Event:
+        name, error = task["name"], task["error"]
+        seconds = self._clock() - self._started.pop(task["id"], self._clock())
+        outcome = "failed" if error is not None else "asked" if task["interrupts"] else "done"
+        if outcome == "failed" and self.failed_node is None:
+            self.failed_node = name
+        _log.debug("node finished", node=name, outcome=outcome, seconds=round(seconds, 4))
+        return NodeFinished(
+            self._thread_id,
+            name,
+            path,
+            seconds,
+            changed=tuple(task["result"]) if isinstance(task["result"], dict) else (),
+            outcome=outcome,
+            error=None
+            if error is None
+            else f"{type(error).__name__}: {error}"
+            if isinstance(error, BaseException)
+            else str(error),
+        )
+
+    def _token(self, message: Any, metadata: dict[str, Any]) -> Iterator[Event]:
+        # Whole messages that nodes return come through here as well; only pieces of a stream are tokens.
+        if type(message).__name__.endswith("Chunk") and message.text:
+            yield ModelToken(self._thread_id, str(metadata.get("langgraph_node", "")), message.text)

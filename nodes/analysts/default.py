@@ -1,0 +1,5 @@
+from .rules import rule_analyst
+
+
+def default_analyst():
+    return rule_analyst
