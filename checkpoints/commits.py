@@ -35,7 +35,7 @@ _BACKLOG_BYTES: Final = 64_000_000
 _BATCH_BYTES: Final = 8_000_000
 # Turns of the event loop before a lane first takes. The writes of a step and its checkpoint come a few turns apart, and
 # are stored together then. This is no timer: with nothing else to do the turns take some microseconds.
-_GATHER_TURNS: Final = 6
+_GATHER_TURNS: Final = 2
 # Refusals that one call may be to blame for ...
 _BLAME: Final = (
     psycopg.DataError,
