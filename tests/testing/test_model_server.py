@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -102,6 +103,29 @@ def test_closing_leaves_no_thread_behind_even_with_unanswered_calls() -> None:
         server.close()
         assert [type(call.exception(timeout=5)) for call in calls] == [httpx.RemoteProtocolError] * 3
     assert set(threading.enumerate()) == before
+
+
+def test_closing_does_not_wait_for_a_caller_that_never_finishes_its_request() -> None:
+    with (
+        ModelServer(["hi"]) as server,
+        socket.create_connection(("127.0.0.1", httpx.URL(server.url).port or 0)) as caller,
+    ):
+        caller.sendall(b"POST /v1/responses HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
+        post(server)  # connections are accepted in order, so the first one has been
+        server.close()
+        assert caller.recv(1) == b""
+
+
+def test_a_cut_before_the_first_byte_sends_nothing_at_all() -> None:
+    with ModelServer([replies.cut(after=0)]) as server, pytest.raises(httpx.RemoteProtocolError) as caught:
+        post(server)
+    assert "without sending a response" in str(caught.value)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1])
+def test_a_cut_takes_a_share_below_one(share: float) -> None:
+    with pytest.raises(ValueError, match="from 0 up to"):
+        replies.cut(after=share)
 
 
 def test_waiting_for_calls_that_do_not_come_ends() -> None:
