@@ -15,10 +15,13 @@ __all__ = ["no_foreign_network"]
 
 
 @pytest.fixture(autouse=True)
-def no_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Tests do not depend on what the shell has set for tracing, keys or other servers."""
     for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2", "LANGSMITH_GATEWAY", "OPENAI_API_BASE"):
         monkeypatch.delenv(name, raising=False)
+    # Nothing here speaks TLS, and to load the machine's certificates takes each client longer than its test.
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path_factory.getbasetemp()))
 
 
 @pytest.fixture(params=[False, True], ids=["chat", "responses"])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import openai
@@ -16,11 +17,13 @@ import pytest
 from adjourn.testing import ModelRequest, ModelServer, ScriptExhausted, replies
 from support.wire import MakeModel
 
+# No proxy of the machine, and no certificates to load: nothing here speaks TLS.
+PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 
 
 def post(server: ModelServer, body: object = BODY, path: str = "/chat/completions") -> httpx.Response:
-    return httpx.post(server.url + path, json=body, headers={"Authorization": "Bearer sk-secret"}, trust_env=False)
+    return httpx.post(server.url + path, json=body, headers={"Authorization": "Bearer sk-secret"}, **PLAIN)
 
 
 def test_it_listens_on_the_loopback_address_only() -> None:
@@ -151,8 +154,8 @@ def test_a_server_runs_once() -> None:
 )
 def test_what_it_does_not_serve_is_refused_in_openais_form(path: str, content: bytes, status: int) -> None:
     with ModelServer(["unused"]) as server:
-        response = httpx.post(server.url + path, content=content, trust_env=False)
-        assert httpx.get(f"{server.url}/files", trust_env=False).status_code == 404
+        response = httpx.post(server.url + path, content=content, **PLAIN)
+        assert httpx.get(f"{server.url}/files", **PLAIN).status_code == 404
     assert response.status_code == status
     assert response.json()["error"]["type"] == "invalid_request_error"
     assert server.requests == []
