@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import anyio
+import structlog
 
 from ..checkpoints.copying import copy_until
 from ..checkpoints.faults import mapped_faults
@@ -40,11 +41,21 @@ from .telemetry import configure_logs
 
 __all__ = ["AsyncEngine"]
 
-_ENDED: tuple[RunStatus, ...] = ("completed", "cancelled")
+_log = structlog.get_logger("adjourn")
 
 
-def _ignore(_: Event) -> None:
-    """Stand in for a listener that nobody gave."""
+def _guarded(listener: Emit | None) -> Emit:
+    """Keep a run safe from whoever watches it: a listener that fails is told so in the log, once per event."""
+
+    def emit(event: Event) -> None:
+        if listener is None:
+            return
+        try:
+            listener(event)
+        except Exception:  # noqa: BLE001  (the listener is the caller's, and so are its errors)
+            _log.exception("a listener failed", listened_to=event.kind)
+
+    return emit
 
 
 class AsyncEngine:
@@ -457,9 +468,7 @@ class AsyncEngine:
         thread_id = row["thread_id"]
         context = self._load(row["context_type"], row["context"])
         with using_settings(self.settings):
-            task = asyncio.create_task(
-                self._driver.drive(row, graph, feed, context, on_event or _ignore, tokens=tokens)
-            )
+            task = asyncio.create_task(self._driver.drive(row, graph, feed, context, _guarded(on_event), tokens=tokens))
         self._active[thread_id] = task
         try:
             await asyncio.wait({task})

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
+from langgraph.channels import LastValue
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
@@ -70,7 +71,9 @@ def check_input(graph: Compiled, value: Any, *, json_only: bool) -> None:
             )
     for key, hint in keys.items():
         if key in value:
-            _check_type(key, value[key], hint)
+            # a key with a reducer takes an update, which need not have the type of the key's value
+            if isinstance(graph.channels.get(key), LastValue):
+                _check_type(key, value[key], hint)
         elif _is_required(graph, key):
             raise InvalidInput(f"The input lacks the key {key!r} ({_type_name(hint)}).")
 

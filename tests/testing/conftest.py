@@ -6,19 +6,15 @@ from functools import partial
 from typing import Any
 
 import pytest
-from adjourn.testing import ModelServer
 from langchain_openai import ChatOpenAI
-from support.network import no_foreign_network
-from support.wire import WAYS, Call, MakeModel, call_model
 
-__all__ = ["no_foreign_network"]
+from adjourn.testing import ModelServer
+from support.wire import WAYS, Call, MakeModel, call_model
 
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Tests do not depend on what the shell has set for tracing, keys or other servers."""
-    for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2", "LANGSMITH_GATEWAY", "OPENAI_API_BASE"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("LANGSMITH_GATEWAY", raising=False)
     # Nothing here speaks TLS, and to load the machine's certificates takes each client longer than its test.
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path_factory.getbasetemp()))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import openai
 import pytest
-from adjourn.testing import ModelRequest, ModelServer, openai_chat, openai_responses, replies
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
+
+from adjourn.testing import ModelRequest, ModelServer, openai_chat, openai_responses, replies
 from support.wire import Call, MakeModel
 
 

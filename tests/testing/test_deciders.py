@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
 from adjourn import Decision, approve, reject
 from adjourn.testing import Decider, DecisionsExhausted, decide_all
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import openai
 import pytest
+
 from adjourn.testing import ModelServer, replies
 from support.wire import Call, MakeModel
 

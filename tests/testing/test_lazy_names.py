@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import adjourn.testing
 import pytest
+
+import adjourn.testing
 
 
 def loaded_after(code: str) -> set[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+
 from adjourn.testing import ModelRequest, ModelServer, ScriptExhausted, replies
 from support.wire import MakeModel
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import httpx
 import pytest
+
 from support.network import ForeignNetwork, guarded_network
 
 FOREIGN = "192.0.2.1"  # reserved for documentation, belongs to nobody

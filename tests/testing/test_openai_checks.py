@@ -6,9 +6,10 @@ from typing import Any
 
 import openai
 import pytest
-from adjourn.testing import ModelRequest, ModelServer, openai_checks
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from pydantic import BaseModel
+
+from adjourn.testing import ModelRequest, ModelServer, openai_checks
 from support.wire import MakeModel
 
 

@@ -6,12 +6,13 @@ import asyncio
 from typing import TypedDict
 
 import pytest
-from adjourn.testing import ModelCall, ScriptedChatModel, ScriptExhausted, replies
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import tool
 from langgraph.graph import END, START, StateGraph
 from pydantic import BaseModel, ValidationError
+
+from adjourn.testing import ModelCall, ScriptedChatModel, ScriptExhausted, replies
 from support.wire import Call
 
 

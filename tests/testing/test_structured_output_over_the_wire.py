@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from adjourn.testing import ModelServer, replies
 from langchain_core.exceptions import OutputParserException
 from langchain_openai.chat_models.base import OpenAIRefusalError
 from openai import LengthFinishReasonError
 from pydantic import BaseModel, ValidationError
+
+from adjourn.testing import ModelServer, replies
 from support.wire import MakeModel
 
 

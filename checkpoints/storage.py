@@ -1,0 +1,116 @@
+"""Storage, opened: from settings to a migrated database with a pool and a saver on it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from ..settings import Settings, load_settings
+from .embedded import EmbeddedServer, acquire
+from .migrate import migrate
+from .pool import Pool, open_pool
+from .saver import Saver
+from .serde import serializer
+
+__all__ = ["Storage", "open_saver", "open_storage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """An open, migrated database.
+
+    Args:
+        pool: The connections of this process (autocommit, rows as dictionaries).
+        saver: LangGraph's door to it.
+        url: Where it is; masked when shown.
+    """
+
+    pool: Pool
+    saver: Saver
+    url: SecretStr
+
+
+@asynccontextmanager
+async def open_storage(settings: Settings, url: str | None = None) -> AsyncIterator[Storage]:
+    """Open the storage, bring its tables up to date, and close it at the end of the block.
+
+    Any number of processes may do this at once; each finds the tables whole.
+
+    Args:
+        settings: Where the data are and how the pool behaves.
+        url: A PostgreSQL to use; it wins over `settings.database_url`. With neither, the embedded PostgreSQL of
+            `settings.home` is used, and started if need be.
+
+    Yields:
+        The open storage.
+
+    Raises:
+        StorageUnavailable: PostgreSQL cannot be started or reached, or refuses us.
+        ConfigurationError: The URL is malformed, the server too old, the home unusable, or the database was made by
+            a newer adjourn.
+    """
+    given = SecretStr(url) if url else settings.database_url
+    if given is not None:
+        async with _opened(given, settings) as storage:
+            yield storage
+        return
+    server = await _acquired(settings.home)
+    try:
+        async with _opened(server.url, settings) as storage:
+            yield storage
+    finally:
+        await asyncio.to_thread(server.release)
+
+
+@asynccontextmanager
+async def open_saver(url: str | None = None) -> AsyncIterator[Saver]:
+    """Open the storage and give LangGraph's door to it, for graphs that are run without the engine.
+
+        async with open_saver() as saver:
+            graph = builder.compile(checkpointer=saver)
+
+    Types of your own in the state come back as plain data unless the saver is told of them:
+    `saver.with_allowlist(graph_types(builder))`.
+
+    Args:
+        url: A PostgreSQL to use; without it, what the settings say.
+
+    Yields:
+        The saver.
+
+    Raises:
+        StorageUnavailable: As `open_storage`.
+        ConfigurationError: As `open_storage`, or a setting does not fit.
+    """
+    async with open_storage(load_settings(), url) as storage:
+        yield storage.saver
+
+
+@asynccontextmanager
+async def _opened(url: SecretStr, settings: Settings) -> AsyncIterator[Storage]:
+    await migrate(url, settings)
+    async with open_pool(url, settings) as pool:
+        yield Storage(pool, Saver(pool, serde=serializer()), url)
+
+
+async def _acquired(home: Path) -> EmbeddedServer:
+    given_up = threading.Event()
+
+    def work() -> EmbeddedServer:
+        server = acquire(home)
+        if given_up.is_set():
+            server.release()
+        return server
+
+    try:
+        return await asyncio.to_thread(work)
+    except asyncio.CancelledError:
+        # The thread goes on; the server it brings is released there, or at exit if it was just done.
+        given_up.set()
+        raise

@@ -1,0 +1,79 @@
+"""What every test may ask for: a database of its own, on a real server.
+
+One embedded PostgreSQL per test process, one migrated template, a copy per test.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from adjourn.settings import Settings, load_settings
+from support.network import no_foreign_network
+from support.postgres import embedded_postgres, fresh_database, installed_postgres, make_template, other_servers
+
+__all__ = ["no_foreign_network"]  # a guard that every test runs under
+
+OTHERS = other_servers()
+# None is the embedded server; the others are what the machine happens to have
+MAJORS = [None, *sorted(OTHERS)]
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"ADJOURN_{name.upper()}", raising=False)
+    # neither keys nor tracing of the person who runs the tests
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def server_of() -> Iterator[Callable[[int | None], str]]:
+    """Start the server of a major version when it is first asked for; returns the URL of its superuser."""
+    running: dict[int | None, str] = {}
+    with ExitStack() as stack:
+
+        def url_of(major: int | None) -> str:
+            if major not in running:
+                started = embedded_postgres() if major is None else installed_postgres(OTHERS[major])
+                url = stack.enter_context(started)
+                asyncio.run(make_template(url, load_settings()))
+                running[major] = url
+            return running[major]
+
+        yield url_of
+
+
+@pytest.fixture
+def server(server_of: Callable[[int | None], str]) -> str:
+    """The URL of the embedded server, as its superuser; the tests of this process share it."""
+    return server_of(None)
+
+
+@pytest.fixture(params=MAJORS, ids=lambda major: f"postgres{major}" if major else "embedded")
+def any_server(request: pytest.FixtureRequest, server_of: Callable[[int | None], str]) -> str:
+    """The URL of each kind of server that this machine has."""
+    return server_of(request.param)
+
+
+@pytest.fixture
+def database(server: str) -> Iterator[str]:
+    """The URL of a migrated database of the test's own."""
+    with fresh_database(server) as url:
+        yield url
+
+
+@pytest.fixture
+def any_database(any_server: str) -> Iterator[str]:
+    """The URL of a migrated database of the test's own, once on each kind of server."""
+    with fresh_database(any_server) as url:
+        yield url
+
+
+@pytest.fixture
+def any_empty_database(any_server: str) -> Iterator[str]:
+    """The URL of an empty database of the test's own, once on each kind of server."""
+    with fresh_database(any_server, "template0") as url:
+        yield url

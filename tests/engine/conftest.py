@@ -1,0 +1,30 @@
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from adjourn import AsyncEngine, Principal
+from support import workflows
+
+KIM = Principal("kim")
+
+
+@pytest.fixture
+def flaky() -> workflows.Flaky:
+    return workflows.Flaky()
+
+
+@pytest.fixture
+def known(flaky: workflows.Flaky) -> dict[str, Any]:
+    return {
+        "asking": workflows.asking,
+        "plain": workflows.plain,
+        "flaky": flaky.graph,
+        "parallel": workflows.parallel(),
+    }
+
+
+@pytest.fixture
+async def engine(database: str, known: dict[str, Any]) -> AsyncIterator[AsyncEngine]:
+    async with AsyncEngine.open(database, workflows=known, principal=KIM) as opened:
+        yield opened

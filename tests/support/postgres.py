@@ -1,0 +1,134 @@
+"""PostgreSQL for tests: the embedded server, servers that the machine has, and a database for each test."""
+
+import contextlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import psycopg
+from psycopg.conninfo import make_conninfo
+from pydantic import SecretStr
+
+from adjourn.checkpoints.accounts import server_account
+from adjourn.checkpoints.cluster import SUPERUSER, Cluster
+from adjourn.checkpoints.embedded import MAJOR, acquire
+from adjourn.checkpoints.migrate import migrate
+from adjourn.settings import Settings
+
+PLACES = (
+    "usr/lib/postgresql/*",
+    "usr/pgsql-*",
+    "usr/local/pgsql*",
+    "opt/homebrew/opt/postgresql@*",
+    "usr/local/opt/postgresql@*",
+    "Applications/Postgres.app/Contents/Versions/*",
+)
+TEMPLATE = "adjourn_template"
+
+
+def other_servers() -> dict[int, Path]:
+    """The PostgreSQL installations of other major versions (14 and newer) on this machine, by version."""
+    found: dict[int, Path] = {}
+    on_path = shutil.which("postgres")
+    candidates = [match for place in PLACES for match in sorted(Path("/").glob(place))]
+    candidates += [Path(on_path).resolve().parent.parent] if on_path else []
+    for folder in candidates:
+        programs = [folder / "bin" / name for name in ("postgres", "initdb", "pg_ctl")]
+        if not all(program.exists() for program in programs):
+            continue
+        said = subprocess.run([programs[0], "--version"], capture_output=True, text=True, check=False).stdout
+        number = said.removeprefix("postgres (PostgreSQL) ").partition(".")[0]
+        if number.isdigit() and 14 <= int(number) != MAJOR:
+            found.setdefault(int(number), folder)
+    return found
+
+
+@contextlib.contextmanager
+def walkable_folder() -> Iterator[Path]:
+    """A temporary folder that others may walk through, as the server's user must when root runs the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="adjourn-test-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def embedded_postgres() -> Iterator[str]:
+    """The embedded server in a home of its own; yields its URL."""
+    with walkable_folder() as folder:
+        server = acquire(folder)
+        try:
+            yield server.url.get_secret_value()
+        finally:
+            server.release()
+
+
+@contextlib.contextmanager
+def installed_postgres(installation: Path) -> Iterator[str]:
+    """A server of an installation that the machine has; yields its URL."""
+    with walkable_folder() as folder:
+        cluster = Cluster(installation, folder / "data", folder / "log", server_account())
+        sockets = folder / "run"
+        sockets.mkdir(0o700)
+        cluster.account.own(sockets)
+        cluster.initialise("secret")
+        cluster.start(sockets, {"max_connections": "100"})
+        try:
+            yield f"postgresql://{SUPERUSER}:secret@/postgres?host={sockets}&port=5432"
+        finally:
+            cluster.stop()
+
+
+def execute(url: str, *statements: str) -> list[tuple[object, ...]]:
+    """Run statements, each by itself; return the rows of the last."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            cursor = connection.execute(statement)  # type: ignore[call-overload]
+        return cursor.fetchall() if cursor.description else []
+
+
+async def make_template(url: str, settings: Settings) -> None:
+    """Make the migrated database that each test gets a copy of."""
+    # Tests need no power-failure safety of a server that is thrown away; a copy takes a third of the time.
+    execute(url, "alter system set fsync = off", "select pg_reload_conf()", f"create database {TEMPLATE}")
+    await migrate(SecretStr(database_url(url, TEMPLATE)), settings)
+
+
+@contextlib.contextmanager
+def fresh_database(url: str, template: str = TEMPLATE) -> Iterator[str]:
+    """A copy of the template for the length of a block; yields its URL. `template0` makes an empty one."""
+    name = f"test_{uuid4().hex}"
+    execute(url, f"create database {name} template {template}")
+    try:
+        yield database_url(url, name)
+    finally:
+        execute(url, f"drop database {name} with (force)")
+
+
+def database_url(url: str, name: str) -> str:
+    """The URL of another database on the same server."""
+    head, _, tail = url.partition("@/")
+    return f"{head}@/{name}?{tail.partition('?')[2]}"
+
+
+def as_role(url: str, role: str, password: str) -> str:
+    """The connection string for another role on the same database."""
+    return make_conninfo(url, user=role, password=password)
+
+
+def postmaster(home: Path) -> psutil.Process | None:
+    """The server that runs in a home, seen from outside adjourn."""
+    file = home / "postgres" / "data" / "postmaster.pid"
+    if not file.exists():
+        return None
+    try:
+        process = psutil.Process(int(file.read_text().splitlines()[0]))
+        return process if process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE else None
+    except (psutil.NoSuchProcess, IndexError):
+        return None

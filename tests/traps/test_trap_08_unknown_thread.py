@@ -1,0 +1,26 @@
+"""Trap 8: resuming a thread id that nobody knows starts a new run with an empty state."""
+
+from typing import Any
+
+import pytest
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.types import Command
+
+from adjourn import AsyncEngine, UnknownThread, approve
+from support.workflows import asking
+
+CONFIG: Any = {"configurable": {"thread_id": "no such thread"}}
+
+
+async def test_langgraph_starts_the_graph_with_an_empty_state(stock_saver: AsyncPostgresSaver) -> None:
+    graph = asking.compile(checkpointer=stock_saver)
+    state = await graph.ainvoke(Command(resume={"decisions": [{"type": "approve"}]}), CONFIG)
+    assert "before" in state["trail"]
+
+
+async def test_adjourn_raises_unknown_thread_and_stores_nothing(database: str) -> None:
+    async with AsyncEngine.open(database, workflows={"asking": asking}) as engine:
+        with pytest.raises(UnknownThread, match="no such thread"):
+            await engine.resume("no such thread", approve())
+        assert len(await engine.runs()) == 0
+        assert [each async for each in engine._storage.saver.alist(None)] == []
