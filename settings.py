@@ -53,6 +53,14 @@ class Settings(BaseSettings):
         int | None,
         Field(ge=0, description="Executions before a statement is prepared. `null` for transaction poolers."),
     ] = 5
+    lease_seconds: Annotated[
+        float,
+        Field(gt=0, description="Seconds after which a run whose driver is silent may be taken over."),
+    ] = 30.0
+    cancel_grace_seconds: Annotated[
+        float,
+        Field(ge=0, description="Seconds that a cancelled run has to reach its next step before it is stopped."),
+    ] = 10.0
     max_input_bytes: Annotated[int, Field(gt=0, description="Largest input of a run, in bytes of JSON.")] = 10_000_000
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least severe log line that is kept.")

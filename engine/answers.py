@@ -5,44 +5,95 @@ Pure functions. An answer that does not fit raises InvalidDecision, and the ques
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from langgraph.types import Interrupt
 
 from ..errors import InvalidDecision
 from ..state.decisions import ALIASES, KINDS, Decision, DecisionKind, approve, edit, reject, respond
 from ..state.questions import Stamp
-from ..state.values import json_problem
+from ..state.values import digest, json_problem
 from .model import Review
-from .questions import is_action_request
+from .questions import is_action_request, review_of
 
-__all__ = ["normalise", "resume_value"]
+__all__ = ["Answer", "check_answer", "delivered", "normalise", "same_answer"]
 
 
-def resume_value(review: Review, given: Any, *, by: str, at: datetime) -> Any:
-    """Check an answer and return what LangGraph is resumed with.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that fits its question, in the form that LangGraph is resumed with.
+
+    Args:
+        value: JSON-safe; for a `HITLRequest` LangChain's `HITLResponse`.
+        digest: SHA-256 of its canonical JSON: tells the same answer from another.
+    """
+
+    value: Any
+    digest: str
+
+
+def check_answer(review: Review, given: Any) -> Answer:
+    """Bring an answer to one form and hold it against the question.
 
     Args:
         review: The question.
         given: A Decision, one of the shapes that chat UIs send for it, or a plain JSON value where one is asked for.
-        by: Who answers.
-        at: When.
 
     Raises:
         InvalidDecision: The answer does not fit; the message says what would.
     """
+    value = _checked(review, given)
+    return Answer(value, digest(value))
+
+
+def delivered(question: Any, value: Any, *, by: str, at: datetime) -> Any:
+    """Return what LangGraph is resumed with: the recorded answer and, for a question of ours, who gave it and when.
+
+    Args:
+        question: The question as the workflow raised it.
+        value: The recorded answer.
+        by: Who answered.
+        at: When.
+    """
+    if isinstance(question, dict) and "adjourn" in question and isinstance(value, dict):
+        stamp: Stamp = {"by": by, "at": at.isoformat()}
+        return {**value, "adjourn": stamp}
+    return value
+
+
+def same_answer(recorded: Any, given: Any) -> bool:
+    """Say whether somebody sends again what was recorded, where the question is closed and cannot be asked any more.
+
+    Args:
+        recorded: The recorded answer.
+        given: What is sent now, in any accepted shape.
+    """
+    decisions = recorded.get("decisions") if isinstance(recorded, dict) else None
+    if not isinstance(decisions, list) or len(decisions) != 1 or not isinstance(decisions[0], dict):
+        return bool(recorded == given)
+    first = decisions[0]
+    action: dict[str, Any] = first.get("edited_action") or {}
+    args: dict[str, Any] = action.get("args") or {}
+    again = Review(
+        id="", thread_id="", workflow="", action=action.get("name") or "", args=args, description="", allowed=KINDS
+    )
+    try:
+        return bool(_wire(again, normalise(again, given)) == first)
+    except InvalidDecision:
+        return False
+
+
+def _checked(review: Review, given: Any) -> Any:
     if is_action_request(review.value) and review.action is None:
         return _many_decisions(review, given)
     if review.action is None:
         return _plain_value(review, given)
     decision = normalise(review, given)
     _check_allowed(review, decision.kind)
-    response: dict[str, Any] = {"decisions": [_wire(review, decision)]}
-    if isinstance(review.value, dict) and "adjourn" in review.value:
-        stamp: Stamp = {"by": by, "at": at.isoformat()}
-        response["adjourn"] = stamp
-    return response
+    return {"decisions": [_wire(review, decision)]}
 
 
 def normalise(review: Review, given: Any) -> Decision:
@@ -140,10 +191,6 @@ def _configs(value: dict[str, Any], count: int) -> list[dict[str, Any]]:
 
 
 def _part(review: Review, request: dict[str, Any], config: dict[str, Any]) -> Review:
-    from langgraph.types import Interrupt
-
-    from .questions import review_of
-
     one = {"action_requests": [request], "review_configs": [config or {"action_name": request.get("name")}]}
     return review_of(Interrupt(value=one, id=review.id), review.thread_id, review.workflow)
 

@@ -8,6 +8,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 
+from .guard import guarded
 from .internals import storable_types
 from .registry import Workflow
 
@@ -28,4 +29,4 @@ def bind(workflow: Workflow, saver: BaseCheckpointSaver[str]) -> Compiled:
     graph = workflow.load()
     compiled = graph.compile() if isinstance(graph, StateGraph) else graph
     allowed = saver.with_allowlist(storable_types(compiled))
-    return compiled.copy({"checkpointer": allowed, "name": workflow.name})
+    return guarded(compiled).copy({"checkpointer": allowed, "name": workflow.name})

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from langgraph._internal._constants import CONFIG_KEY_SCRATCHPAD, ERROR
 from langgraph._internal._serde import build_serde_allowlist
 from langgraph.pregel import Pregel
 from langgraph.pregel._task_status import read_task_statuses
 from langgraph.types import Interrupt
 
-__all__ = ["open_interrupts", "storable_types"]
+__all__ = ["asked_without_answer", "has_failed_tasks", "open_interrupts", "storable_types"]
 
 
 def open_interrupts(pending_writes: Iterable[tuple[str, str, Any]]) -> list[Interrupt]:
@@ -28,6 +29,20 @@ def open_interrupts(pending_writes: Iterable[tuple[str, str, Any]]) -> list[Inte
         for interrupt in status.pending_interrupts:
             found.setdefault(interrupt.id, interrupt)
     return list(found.values())
+
+
+def asked_without_answer(config: Mapping[str, Any]) -> bool:
+    """Say whether the task that a configuration belongs to asked more often than it was answered.
+
+    Reading LangGraph's counter advances it, so this may be called once, when the node has returned.
+    """
+    scratchpad = config.get("configurable", {}).get(CONFIG_KEY_SCRATCHPAD)
+    return scratchpad is not None and scratchpad.interrupt_counter() > len(scratchpad.resume)
+
+
+def has_failed_tasks(pending_writes: Iterable[tuple[str, str, Any]]) -> bool:
+    """Say whether a task of a checkpoint failed: its error is stored, perhaps beside a part of its output."""
+    return any(channel == ERROR for _, channel, _ in pending_writes)
 
 
 def storable_types(graph: Pregel[Any, Any, Any, Any]) -> set[tuple[str, ...]]:

@@ -74,15 +74,17 @@ class Engine:
         workflows: Mapping[str, Graph | str] | None = None,
         principal: Principal | None = None,
         settings: Settings | None = None,
+        channel: str = "python",
     ) -> Iterator[Engine]:
         """Open an engine on a database; a context manager. Parameters and errors are those of `AsyncEngine.open`."""
-        opened = AsyncEngine.open(url, workflows=workflows, principal=principal, settings=settings)
+        opened = AsyncEngine.open(url, workflows=workflows, principal=principal, settings=settings, channel=channel)
         with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(opened) as engine:
             yield cls(engine, portal)
 
     start = _verb(AsyncEngine.start)
     resume = _verb(AsyncEngine.resume)
     retry = _verb(AsyncEngine.retry)
+    recover = _verb(AsyncEngine.recover)
     fork = _verb(AsyncEngine.fork)
     cancel = _verb(AsyncEngine.cancel)
     get = _verb(AsyncEngine.get)

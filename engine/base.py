@@ -1,0 +1,158 @@
+"""What the engine's verbs share: the stores, who acts, and the way into a drive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import structlog
+
+from ..checkpoints.storage import Storage
+from ..errors import LeaseLost, NotAuthorized, UnknownThread
+from ..nodes.analysts import check_model
+from ..settings import Settings, using_settings
+from .binding import Compiled, bind
+from .drive import Driver, Emit, Work, thread_config
+from .events import Event
+from .hook import review_hook
+from .leases import Drive, LeaseKeeper
+from .model import Principal, Run
+from .reading import visible_state
+from .registry import Registry, Workflow
+from .reviews import ReviewStore
+from .runs import RunRow, RunStore, to_run
+
+__all__ = ["EngineBase"]
+
+_log = structlog.get_logger("adjourn")
+
+
+class EngineBase:
+    """The parts of an engine.
+
+    Args:
+        storage: The open database.
+        registry: The workflows.
+        principal: Who acts.
+        settings: The settings.
+        channel: Through which door answers come: python, cli, http, page.
+    """
+
+    def __init__(
+        self, storage: Storage, registry: Registry, principal: Principal, settings: Settings, channel: str
+    ) -> None:
+        self.principal = principal
+        self.settings = settings
+        self.registry = registry
+        self.channel = channel
+        self._storage = storage
+        self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
+        self._runs = RunStore(storage.pool, owner=self._keeper.owner, seconds=settings.lease_seconds)
+        self._reviews = ReviewStore(storage.pool, storage.saver.serde)
+        self._driver = Driver(self._runs, self._reviews, storage.saver)
+        storage.saver.add_hook(review_hook(storage.saver.serde))
+
+    async def _close(self) -> None:
+        await self._keeper.close()
+
+    def _actor(self, by: str | None) -> str:
+        """Say who acts, where the principal may name somebody else only if it is trusted."""
+        if by is None or by == self.principal.id:
+            return self.principal.id
+        if self.principal.source != "trusted":
+            raise NotAuthorized(f"{self.principal.id} is authenticated and cannot act as {by!r}; leave `by` out.")
+        return by
+
+    @asynccontextmanager
+    async def _bound(self, workflow: Workflow) -> AsyncIterator[Compiled]:
+        if workflow.built_in and self.settings.model:
+            check_model(self.settings.model)
+        yield bind(workflow, self._storage.saver)
+
+    @asynccontextmanager
+    async def _graph_of(self, row: RunRow) -> AsyncIterator[Compiled]:
+        workflow = self.registry.find_for_run(row["workflow"], row["source"], row["thread_id"])
+        async with self._bound(workflow) as graph:
+            yield graph
+
+    async def _row(self, thread_id: str) -> RunRow:
+        row = await self._runs.get(thread_id, self.principal.tenant)
+        if row is None:
+            raise UnknownThread(
+                f"There is no run {thread_id!r} here; `adjourn list` shows those there are.", thread_id=thread_id
+            )
+        return row
+
+    async def _show(self, thread_id: str) -> Run:
+        """Return a run with its state and open questions."""
+        row = await self._row(thread_id)
+        saved = await self._storage.saver.aget_tuple(thread_config(thread_id))
+        asking = row["status"] in ("running", "paused", "failed")
+        reviews = await self._reviews.pending(thread_id, row["workflow"]) if asking else ()
+        return to_run(row, state=visible_state(saved), reviews=reviews)
+
+    async def _drive(
+        self,
+        row: RunRow,
+        graph: Compiled,
+        *,
+        fresh: bool = False,
+        on_event: Emit | None = None,
+        tokens: bool = False,
+    ) -> Run:
+        """Drive a run whose lease this engine has just taken, and return it as it stands then."""
+        work = Work(
+            row=row,
+            graph=graph,
+            input=_load(graph, row["input_type"], row["input"]),
+            context=_load(graph, row["context_type"], row["context"]),
+            fresh=fresh,
+            emit=_guarded(on_event),
+            tokens=tokens,
+        )
+        drive = Drive(work.thread_id, row["token"])
+        await self._run_task(work, drive)
+        return await self._show(work.thread_id)
+
+    async def _run_task(self, work: Work, drive: Drive) -> None:
+        """Run the drive in a task of its own, so that it can be stopped without stopping its caller."""
+        with using_settings(self.settings), self._keeper.keeping(drive):
+            task = drive.task = asyncio.create_task(self._driver.drive(work, drive))
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                task.cancel()
+                # anyio cancels again and again until its scope is left; the outcome must be recorded all the same
+                with anyio.CancelScope(shield=True):
+                    await asyncio.wait({task})
+                raise
+        if not task.cancelled():
+            task.result()
+        elif drive.lost:
+            raise LeaseLost(
+                f"Run {work.thread_id} is driven by another process now; this one stopped and stored nothing more.",
+                thread_id=work.thread_id,
+            )
+
+
+def _load(graph: Compiled, kind: str | None, data: bytes | None) -> Any:
+    """Read an input or a context with the types that its graph may use."""
+    saver: Any = graph.checkpointer
+    return None if kind is None else saver.serde.loads_typed((kind, data))
+
+
+def _guarded(listener: Emit | None) -> Emit:
+    """Keep a run safe from whoever watches it: a listener that fails is told so in the log, once per event."""
+
+    def emit(event: Event) -> None:
+        if listener is None:
+            return
+        try:
+            listener(event)
+        except Exception:  # noqa: BLE001  (the listener is the caller's, and so are its errors)
+            _log.exception("a listener failed", listened_to=event.kind)
+
+    return emit
