@@ -1,12 +1,14 @@
 """A saver on a database of the test's own, and a watch on the event loop."""
 
 import asyncio
+import inspect
 import sys
 import threading
 import time
 import traceback
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from adjourn.checkpoints import Storage, open_storage
@@ -17,8 +19,11 @@ BLOCKED_SECONDS = 2.0
 
 
 @pytest_asyncio.fixture(autouse=True)
-async def unblocked_loop() -> AsyncIterator[None]:
-    """Fail the test if anything blocks the event loop; says where."""
+async def unblocked_loop(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Fail an asynchronous test if anything blocks the event loop; says where."""
+    if not inspect.iscoroutinefunction(request.function):
+        yield
+        return
     loop, thread_id, seen, ended = asyncio.get_running_loop(), threading.get_ident(), [], threading.Event()
 
     def watch() -> None:
