@@ -61,6 +61,13 @@ class Settings(BaseSettings):
         float,
         Field(ge=0, description="Seconds that a cancelled run has to reach its next step before it is stopped."),
     ] = 10.0
+    storage_patience: Annotated[
+        float, Field(ge=0, description="Seconds to wait for a database that restarts or fails over.")
+    ] = 30.0
+    encryption_key: Annotated[
+        SecretStr | None,
+        Field(description="Keys (32 bytes, base64; newest first, commas between) that encrypt stored values."),
+    ] = None
     max_input_bytes: Annotated[int, Field(gt=0, description="Largest input of a run, in bytes of JSON.")] = 10_000_000
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least severe log line that is kept.")

@@ -21,7 +21,9 @@ from langgraph.checkpoint.base import (
     get_serializable_checkpoint_metadata,
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
-from langgraph.checkpoint.serde.types import _DeltaSnapshot
+from langgraph.checkpoint.serde.types import ERROR, _DeltaSnapshot
+
+from ..errors import InvalidInput
 
 __all__ = ["Batch", "BlobRow", "Call", "CheckpointRow", "Put", "Write", "WriteRow", "merge", "put_call", "writes_call"]
 
@@ -153,16 +155,15 @@ def put_call(
             Without it every value goes through the serialiser (which encrypts).
 
     Raises:
-        InvalidInput: From the serialiser: a value cannot be stored.
-        TypeError: A value has no serial form.
+        InvalidInput: A value has no serial form, or is of a type that is not allowed.
     """
     names = config["configurable"]
     thread_id, checkpoint_ns = str(names["thread_id"]), names["checkpoint_ns"]
     parent, checkpoint_id = names.get("checkpoint_id"), checkpoint["id"]
     document, values = _split(checkpoint, inline=inline)
-    versions = new_versions if inline else {**checkpoint["channel_versions"], **new_versions}
+    versions = new_versions if inline else _with_inlined(checkpoint, new_versions)
     blobs = [
-        BlobRow(thread_id, checkpoint_ns, channel, str(version), *serde.dumps_typed(values[channel]))
+        BlobRow(thread_id, checkpoint_ns, channel, str(version), *_serial(serde, channel, values[channel]))
         for channel, version in versions.items()
         if channel in values
     ]
@@ -195,8 +196,7 @@ def writes_call(
         task_path: Where the task stands in its step; orders the writes when they are read.
 
     Raises:
-        InvalidInput: From the serialiser: a value cannot be stored.
-        TypeError: A value has no serial form.
+        InvalidInput: A value has no serial form, or is of a type that is not allowed.
     """
     names = config["configurable"]
     thread_id, checkpoint_ns, checkpoint_id = str(names["thread_id"]), names["checkpoint_ns"], names["checkpoint_id"]
@@ -204,7 +204,7 @@ def writes_call(
     for position, (channel, value) in enumerate(writes):
         idx = WRITES_IDX_MAP.get(channel, position)
         key = (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel)
-        rows.append(WriteRow(*key, *serde.dumps_typed(value)))
+        rows.append(WriteRow(*key, *_serial(serde, channel, value)))
         given.append(Write(*key, value))
     return Call(
         thread_id,
@@ -264,6 +264,16 @@ def _merge_write(
         rows[key] = (position, row._replace(task_path=first.task_path), True)
 
 
+def _serial(serde: SerializerProtocol, channel: str, value: Any) -> tuple[str, bytes]:
+    try:
+        return serde.dumps_typed(value)
+    except (InvalidInput, TypeError) as error:
+        if channel == ERROR:
+            # That a node failed must be known whatever its error carries.
+            return serde.dumps_typed(repr(value))
+        raise InvalidInput(f"The channel {channel!r} cannot be stored: {error}") from error
+
+
 def _split(checkpoint: Checkpoint, *, inline: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the document of a checkpoint's row, and the values that go to blobs."""
     in_row: dict[str, Any] = {}
@@ -278,6 +288,19 @@ def _split(checkpoint: Checkpoint, *, inline: bool) -> tuple[dict[str, Any], dic
         else:
             values[channel] = value
     return {**checkpoint, "channel_values": in_row}, values
+
+
+def _with_inlined(checkpoint: Checkpoint, new_versions: ChannelVersions) -> ChannelVersions:
+    """Return the new versions and those of every value that LangGraph would inline.
+
+    An unchanged value of that kind may stand in the parent's row alone, written before encryption was switched on.
+    """
+    values = checkpoint["channel_values"]
+    return {
+        channel: version
+        for channel, version in checkpoint["channel_versions"].items()
+        if channel in new_versions or isinstance(values.get(channel), str | int | float)
+    }
 
 
 def _fits_json(value: Any) -> bool:

@@ -28,6 +28,7 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from ..errors import InvalidInput
 from .commits import Committer
 from .faults import mapped_faults
 from .fence import token_of
@@ -238,10 +239,15 @@ class Saver(SyncCalls, AsyncPostgresSaver):
                 )
 
     async def _commit(self, config: RunnableConfig, make: Callable[[], Call]) -> None:
-        token = token_of(str(config["configurable"]["thread_id"]))
+        thread_id = str(config["configurable"]["thread_id"])
+        token = token_of(thread_id)
 
         def carrying() -> Call:
-            call = make()
+            try:
+                call = make()
+            except InvalidInput as error:
+                error.thread_id = thread_id
+                raise
             call.token = token
             return call
 
