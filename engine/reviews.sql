@@ -2,7 +2,7 @@
 -- The open questions of a thread, in the order in which they were asked.
 select * from adjourn.reviews
 where thread_id = %(thread_id)s and status = 'pending'
-order by created_at, review_id;
+order by number;
 
 -- name: get_outcome
 -- One question of a thread and its answer, if there is one.

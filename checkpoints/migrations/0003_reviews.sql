@@ -13,6 +13,8 @@ create table adjourn.reviews (
     -- the question, serialised like a channel value
     question_type text        not null,
     question      bytea       not null,
+    -- the order in which questions were asked
+    number        bigint      not null generated always as identity,
     created_at    timestamptz not null default now(),
     closed_at     timestamptz,
     primary key (thread_id, review_id)
