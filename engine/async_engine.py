@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,7 +28,7 @@ from ..errors import (
 from ..nodes.analysts import check_model
 from ..settings import Settings, load_settings, using_settings
 from .answers import resume_value
-from .binding import Compiled, bind
+from .binding import Binder, Compiled
 from .drive import Driver, Emit, Feed, thread_config
 from .events import Event
 from .ids import check_thread_id, new_thread_id
@@ -35,7 +36,7 @@ from .inputs import Stored, check_input, serialised
 from .model import Page, Principal, Review, Run, RunStatus, Step, Timeline
 from .questions import BREAKPOINT
 from .reading import open_reviews, steps_of, timeline_of, visible_state
-from .registry import Graph, Registry, Workflow
+from .registry import Graph, Registry, Target, Workflow
 from .runs import RunRow, RunStore, to_run
 from .telemetry import configure_logs
 
@@ -72,6 +73,7 @@ class AsyncEngine:
         self._storage = storage
         self._runs = RunStore(storage.pool)
         self._driver = Driver(self._runs, storage.saver)
+        self._binder = Binder(storage.saver)
         self._active: dict[str, asyncio.Task[None]] = {}
 
     @classmethod
@@ -80,7 +82,7 @@ class AsyncEngine:
         cls,
         url: str | None = None,
         *,
-        workflows: Mapping[str, Graph | str] | None = None,
+        workflows: Mapping[str, Target | str] | None = None,
         principal: Principal | None = None,
         settings: Settings | None = None,
     ) -> AsyncIterator[AsyncEngine]:
@@ -88,17 +90,19 @@ class AsyncEngine:
 
         Args:
             url: PostgreSQL to use. Default: `ADJOURN_DATABASE_URL`, otherwise an embedded server.
-            workflows: Name → graph or `module:attribute`, beside those that are installed.
+            workflows: Name → graph, function that makes one, or `module:attribute`, beside those that are installed
+                and those of the `langgraph.json` in the working folder.
             principal: Who acts. Default: the operating-system user, trusted.
             settings: Default: from the environment.
 
         Raises:
-            ConfigurationError: A setting does not fit, or the embedded server's folder cannot be used.
+            ConfigurationError: A setting does not fit, the embedded server's folder cannot be used, or the
+                `langgraph.json` of the working folder does not say what it should.
             StorageUnavailable: The database cannot be reached or refuses us.
         """
         settings = settings or load_settings()
         configure_logs(settings)
-        registry = Registry(workflows)
+        registry = Registry(workflows, settings.project)
         async with open_storage(settings, url) as storage:
             yield cls(storage, registry, principal or Principal.from_system(), settings)
 
@@ -142,22 +146,23 @@ class AsyncEngine:
         """
         actor = self._actor(by)
         chosen = self.registry.find(workflow)
-        graph = self._bind(chosen)
-        check_input(graph, input, json_only=chosen.built_in)
-        given = serialised(self._serde, input, what="input", limit=self.settings.max_input_bytes)
-        row = await self._runs.insert(
-            thread_id=check_thread_id(thread_id) if thread_id is not None else new_thread_id(),
-            tenant=self.principal.tenant,
-            workflow=chosen.name,
-            version=chosen.version,
-            source=chosen.source,
-            requested_by=actor,
-            given=given,
-            context=None if context is None else serialised(self._serde, context, what="context"),
-        )
-        if row is None:
-            return await self._existing(str(thread_id), chosen, given)
-        return await self._drive(row, graph, Feed(input), on_event, tokens)
+        run_id = check_thread_id(thread_id) if thread_id is not None else new_thread_id()
+        async with self._bound(chosen, run_id, context) as graph:
+            check_input(graph, input, json_only=chosen.built_in)
+            given = serialised(self._serde, input, what="input", limit=self.settings.max_input_bytes)
+            row = await self._runs.insert(
+                thread_id=run_id,
+                tenant=self.principal.tenant,
+                workflow=chosen.name,
+                version=chosen.version,
+                source=chosen.source,
+                requested_by=actor,
+                given=given,
+                context=None if context is None else serialised(self._serde, context, what="context"),
+            )
+            if row is None:
+                return await self._existing(run_id, chosen, given)
+            return await self._drive(row, graph, Feed(input), on_event, tokens)
 
     async def resume(
         self,
@@ -193,17 +198,17 @@ class AsyncEngine:
         actor = self._actor(by)
         row = await self._row(thread_id)
         _must_be_paused(row)
-        graph = self._graph_of(row)
-        reviews = {review.id: review for review in await self._open_reviews(row, graph)}
-        chosen = _choose(reviews, decision, review_id, thread_id)
-        at = datetime.now(UTC)
-        answers = {each: resume_value(reviews[each], given, by=actor, at=at) for each, given in chosen.items()}
-        feed = Feed() if any(each.startswith(BREAKPOINT) for each in answers) else Feed(answers=answers)
-        claimed = await self._runs.claim(thread_id, self.principal.tenant, ("paused",))
-        if claimed is None:
-            _must_be_paused(await self._row(thread_id))
-            raise NotPaused(f"Somebody else answered run {thread_id} at this moment.", thread_id=thread_id)
-        return await self._drive(claimed, graph, feed, on_event, tokens)
+        async with self._graph_of(row) as graph:
+            reviews = {review.id: review for review in await self._open_reviews(row, graph)}
+            chosen = _choose(reviews, decision, review_id, thread_id)
+            at = datetime.now(UTC)
+            answers = {each: resume_value(reviews[each], given, by=actor, at=at) for each, given in chosen.items()}
+            feed = Feed() if any(each.startswith(BREAKPOINT) for each in answers) else Feed(answers=answers)
+            claimed = await self._runs.claim(thread_id, self.principal.tenant, ("paused",))
+            if claimed is None:
+                _must_be_paused(await self._row(thread_id))
+                raise NotPaused(f"Somebody else answered run {thread_id} at this moment.", thread_id=thread_id)
+            return await self._drive(claimed, graph, feed, on_event, tokens)
 
     async def retry(
         self, thread_id: str, *, by: str | None = None, on_event: Emit | None = None, tokens: bool = False
@@ -220,14 +225,14 @@ class AsyncEngine:
         """
         self._actor(by)
         row = await self._row(thread_id)
-        graph = self._graph_of(row)
-        claimed = await self._runs.claim(thread_id, self.principal.tenant, ("failed",))
-        if claimed is None:
-            raise _not_failed(await self._row(thread_id))
-        await self._runs.forget_failed_writes(thread_id)
-        saved = await self._storage.saver.aget_tuple(thread_config(thread_id))
-        feed = Feed() if saved else Feed(self._load(claimed["input_type"], claimed["input"]))
-        return await self._drive(claimed, graph, feed, on_event, tokens)
+        async with self._graph_of(row) as graph:
+            claimed = await self._runs.claim(thread_id, self.principal.tenant, ("failed",))
+            if claimed is None:
+                raise _not_failed(await self._row(thread_id))
+            await self._runs.forget_failed_writes(thread_id)
+            saved = await self._storage.saver.aget_tuple(thread_config(thread_id))
+            feed = Feed() if saved else Feed(_load(graph, claimed["input_type"], claimed["input"]))
+            return await self._drive(claimed, graph, feed, on_event, tokens)
 
     async def fork(
         self,
@@ -255,14 +260,14 @@ class AsyncEngine:
         """
         actor = self._actor(by)
         row = await self._row(thread_id)
-        graph = self._graph_of(row)
         step = _find_step(await self.history(thread_id), at, thread_id)
         fork_id = new_thread_id()
-        with mapped_faults("cannot fork the run", thread_id=thread_id):
-            forked = await self._copy_run(row, fork_id, step.checkpoint_id, actor)
-        if update:
-            await self._update_fork(graph, fork_id, update)
-        return await self._drive(forked, graph, Feed(), on_event, tokens=False)
+        async with self._graph_of(row, fork_id) as graph:
+            with mapped_faults("cannot fork the run", thread_id=thread_id):
+                forked = await self._copy_run(row, fork_id, step.checkpoint_id, actor)
+            if update:
+                await self._update_fork(graph, fork_id, update)
+            return await self._drive(forked, graph, Feed(), on_event, tokens=False)
 
     async def cancel(self, thread_id: str, *, by: str | None = None, reason: str) -> Run:
         """End a run for good: open questions are withdrawn and later answers refused.
@@ -396,16 +401,17 @@ class AsyncEngine:
             raise NotAuthorized(f"{self.principal.id} is authenticated and cannot act as {by!r}; leave `by` out.")
         return by
 
-    def _bind(self, workflow: Workflow) -> Compiled:
+    def _bound(self, workflow: Workflow, thread_id: str, context: Any) -> AbstractAsyncContextManager[Compiled]:
         if workflow.built_in and self.settings.model:
             check_model(self.settings.model)
-        return bind(workflow, self._storage.saver)
+        return self._binder.bound(workflow, thread_id, context)
 
-    def _graph_of(self, row: RunRow) -> Compiled:
-        return self._bind(self.registry.find_for_run(row["workflow"], row["source"], row["thread_id"]))
-
-    def _load(self, kind: str | None, data: bytes | None) -> Any:
-        return None if kind is None else self._serde.loads_typed((kind, data))
+    def _graph_of(self, row: RunRow, thread_id: str | None = None) -> AbstractAsyncContextManager[Compiled]:
+        workflow = self.registry.find_for_run(row["workflow"], row["source"], row["thread_id"])
+        context = (
+            None if row["context_type"] is None else self._serde.loads_typed((row["context_type"], row["context"]))
+        )
+        return self._bound(workflow, thread_id or row["thread_id"], context)
 
     async def _row(self, thread_id: str) -> RunRow:
         row = await self._runs.get(thread_id, self.principal.tenant)
@@ -466,7 +472,7 @@ class AsyncEngine:
     async def _drive(self, row: RunRow, graph: Compiled, feed: Feed, on_event: Emit | None, tokens: bool) -> Run:
         """Drive a claimed run in a task of its own, so that `cancel` can stop it without stopping its caller."""
         thread_id = row["thread_id"]
-        context = self._load(row["context_type"], row["context"])
+        context = _load(graph, row["context_type"], row["context"])
         with using_settings(self.settings):
             task = asyncio.create_task(self._driver.drive(row, graph, feed, context, _guarded(on_event), tokens=tokens))
         self._active[thread_id] = task
@@ -483,6 +489,12 @@ class AsyncEngine:
         if not task.cancelled():
             task.result()
         return await self.get(thread_id)
+
+
+def _load(graph: Compiled, kind: str | None, data: bytes | None) -> Any:
+    """Read an input or a context with the types that its graph may use."""
+    saver: Any = graph.checkpointer
+    return None if kind is None else saver.serde.loads_typed((kind, data))
 
 
 def _must_be_paused(row: RunRow) -> None:
