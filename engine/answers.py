@@ -5,17 +5,20 @@ Pure functions. An answer that does not fit raises InvalidDecision, and the ques
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, UnknownType
+from referencing.exceptions import Unresolvable
 
 from ..errors import InvalidDecision
 from ..state.decisions import ALIASES, KINDS, Decision, DecisionKind, approve, edit, reject, respond
 from ..state.questions import Stamp
 from ..state.values import json_problem
 from .model import Review
-from .questions import is_action_request
+from .questions import is_action_request, is_tool_approval
 
 __all__ = ["normalise", "resume_value"]
 
@@ -38,6 +41,8 @@ def resume_value(review: Review, given: Any, *, by: str, at: datetime) -> Any:
         return _plain_value(review, given)
     decision = normalise(review, given)
     _check_allowed(review, decision.kind)
+    if is_tool_approval(review.value):
+        return _fitting(review, _wire(review, decision))
     response: dict[str, Any] = {"decisions": [_wire(review, decision)]}
     if isinstance(review.value, dict) and "adjourn" in review.value:
         stamp: Stamp = {"by": by, "at": at.isoformat()}
@@ -113,9 +118,8 @@ def _check_edit(review: Review, args: dict[str, Any]) -> None:
         if unknown:
             raise _invalid(review, f"the action has no argument {unknown[0]!r}; it has {', '.join(review.args)}")
         return
-    for error in Draft202012Validator(review.edit_schema).iter_errors(args):
-        place = ".".join(str(part) for part in error.absolute_path)
-        raise _invalid(review, f"the edit does not fit: {place + ': ' if place else ''}{error.message}")
+    if problem := _misfit(review.edit_schema, args):
+        raise _invalid(review, f"the edit does not fit: {problem}")
 
 
 def _many_decisions(review: Review, given: Any) -> Any:
@@ -153,11 +157,25 @@ def _plain_value(review: Review, given: Any) -> Any:
         raise _invalid(review, f"{given.kind} is a decision, but this question asks for a plain value")
     if problem := json_problem(given, "the answer"):
         raise _invalid(review, problem)
-    if review.response_schema is not None:
-        for error in Draft202012Validator(review.response_schema).iter_errors(given):
+    return _fitting(review, given)
+
+
+def _fitting(review: Review, answer: Any) -> Any:
+    if review.response_schema is not None and (problem := _misfit(review.response_schema, answer)):
+        raise _invalid(review, f"the answer does not fit: {problem}")
+    return answer
+
+
+def _misfit(schema: dict[str, Any], value: Any) -> str | None:
+    """Say where a value does not fit a schema; None when it fits, or when the workflow's schema is none."""
+    try:
+        for error in Draft202012Validator(schema).iter_errors(value):
             place = ".".join(str(part) for part in error.absolute_path)
-            raise _invalid(review, f"the answer does not fit: {place + ': ' if place else ''}{error.message}")
-    return given
+            return f"{place + ': ' if place else ''}{error.message}"
+    except (SchemaError, UnknownType, Unresolvable, re.error):
+        # The question can be answered all the same: LangGraph does not enforce such a schema, it only shows it.
+        return None
+    return None
 
 
 def _invalid(review: Review, problem: str) -> InvalidDecision:

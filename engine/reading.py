@@ -16,11 +16,30 @@ from .questions import breakpoint_review, review_of
 __all__ = ["open_reviews", "steps_of", "timeline_of", "visible_state"]
 
 
+# The channels of the functional API, by LangGraph's words for what they hold: entrypoint.final(value=…, save=…).
+_FUNCTIONAL = {"__end__": "value", "__previous__": "save"}
+
+
 def visible_state(saved: CheckpointTuple | None) -> dict[str, Any]:
-    """Return the state keys of a root checkpoint, without the channels that LangGraph keeps for itself."""
+    """Return the state keys of a root checkpoint, without the channels that LangGraph keeps for itself.
+
+    A function under `@entrypoint` has no state; what it was given is shown as `input` while it asks, what it returned
+    as `value` and what it saved as `save`. Types of the workflow's own appear as plain data.
+    """
     if saved is None:
         return {}
-    return {name: value for name, value in saved.checkpoint["channel_values"].items() if _is_state(name)}
+    values = saved.checkpoint["channel_values"]
+    if any(name in values for name in _FUNCTIONAL):
+        return {shown: values[name] for name, shown in _FUNCTIONAL.items() if name in values}
+    if _asks_before_any_step(saved):
+        return {"input": values.get("__start__")}
+    return {name: value for name, value in values.items() if _is_state(name)}
+
+
+def _asks_before_any_step(saved: CheckpointTuple) -> bool:
+    """Whether a question was asked upon the input itself, as only functions do; a graph hands its input out first."""
+    asked = any(channel == "__interrupt__" for _, channel, _ in saved.pending_writes or ())
+    return asked and saved.metadata.get("step") == -1
 
 
 def open_reviews(saved: CheckpointTuple | None, thread_id: str, workflow: str) -> tuple[Review, ...]:
