@@ -29,12 +29,13 @@ from ..nodes.analysts import check_model
 from ..settings import Settings, load_settings, using_settings
 from .answers import resume_value
 from .binding import Binder, Compiled
-from .drive import Driver, Emit, Feed, thread_config
+from .drive import Driver, Emit, Feed
 from .events import Event
 from .ids import check_thread_id, new_thread_id
 from .inputs import Stored, check_input, serialised
 from .model import Page, Principal, Review, Run, RunStatus, Step, Timeline
 from .questions import BREAKPOINT
+from .reader import Reader, thread_config
 from .reading import open_reviews, steps_of, timeline_of, visible_state
 from .registry import Graph, Registry, Target, Workflow
 from .runs import RunRow, RunStore, to_run
@@ -72,7 +73,8 @@ class AsyncEngine:
         self.registry = registry
         self._storage = storage
         self._runs = RunStore(storage.pool)
-        self._driver = Driver(self._runs, storage.saver)
+        self._reader = Reader(storage.saver)
+        self._driver = Driver(self._runs, self._reader)
         self._binder = Binder(storage.saver)
         self._active: dict[str, asyncio.Task[None]] = {}
 
@@ -199,7 +201,8 @@ class AsyncEngine:
         row = await self._row(thread_id)
         _must_be_paused(row)
         async with self._graph_of(row) as graph:
-            reviews = {review.id: review for review in await self._open_reviews(row, graph)}
+            asked = await open_reviews(self._reader, await self._reader.latest(thread_id), row["workflow"])
+            reviews = {review.id: review for review in asked}
             chosen = _choose(reviews, decision, review_id, thread_id)
             at = datetime.now(UTC)
             answers = {each: resume_value(reviews[each], given, by=actor, at=at) for each, given in chosen.items()}
@@ -230,7 +233,7 @@ class AsyncEngine:
             if claimed is None:
                 raise _not_failed(await self._row(thread_id))
             await self._runs.forget_failed_writes(thread_id)
-            saved = await self._storage.saver.aget_tuple(thread_config(thread_id))
+            saved = await self._reader.latest(thread_id)
             feed = Feed() if saved else Feed(_load(graph, claimed["input_type"], claimed["input"]))
             return await self._drive(claimed, graph, feed, on_event, tokens)
 
@@ -377,8 +380,7 @@ class AsyncEngine:
             UnknownThread: There is no such run.
         """
         await self._row(thread_id)
-        saved = [each async for each in self._storage.saver.alist(thread_config(thread_id))]
-        return list(steps_of(saved))
+        return list(steps_of(await self._reader.history(thread_id)))
 
     async def timeline(self, thread_id: str) -> Timeline:
         """Return how the time of a run was spent, step by step.
@@ -422,14 +424,10 @@ class AsyncEngine:
         return row
 
     async def _run(self, row: RunRow) -> Run:
-        saved = await self._storage.saver.aget_tuple(thread_config(row["thread_id"]))
-        reviews = open_reviews(saved, row["thread_id"], row["workflow"]) if row["status"] == "paused" else ()
+        saved = await self._reader.latest(row["thread_id"])
+        paused = row["status"] == "paused"
+        reviews = await open_reviews(self._reader, saved, row["workflow"]) if paused else ()
         return to_run(row, state=visible_state(saved), reviews=reviews)
-
-    async def _open_reviews(self, row: RunRow, graph: Compiled) -> tuple[Review, ...]:
-        saver = graph.checkpointer
-        saved = await saver.aget_tuple(thread_config(row["thread_id"]))  # type: ignore[union-attr]
-        return open_reviews(saved, row["thread_id"], row["workflow"])
 
     async def _existing(self, thread_id: str, workflow: Workflow, given: Stored) -> Run:
         row = await self._runs.get(thread_id, self.principal.tenant)

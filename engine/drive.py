@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import structlog
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import is_invalid_resume
 from langgraph.types import Command, StreamMode
 from pydantic import ValidationError
@@ -25,11 +23,12 @@ from structlog.contextvars import bound_contextvars
 from ..errors import InvalidDecision, StorageUnavailable
 from .binding import Compiled
 from .events import Completed, Event, Failed, Paused, Started
-from .questions import breakpoint_review, review_of
+from .reader import Reader, thread_config
+from .reading import open_reviews
 from .runs import RunRow, RunStore
 from .translate import Translator
 
-__all__ = ["Driver", "Emit", "Feed", "describe", "thread_config"]
+__all__ = ["Driver", "Emit", "Feed", "describe"]
 
 Emit = Callable[[Event], None]
 
@@ -53,12 +52,12 @@ class Driver:
 
     Args:
         store: The run rows.
-        saver: The checkpoints.
+        reader: The checkpoints.
     """
 
-    def __init__(self, store: RunStore, saver: BaseCheckpointSaver[str]) -> None:
+    def __init__(self, store: RunStore, reader: Reader) -> None:
         self._store = store
-        self._saver = saver
+        self._reader = reader
 
     async def drive(
         self, row: RunRow, graph: Compiled, feed: Feed, context: Any, emit: Emit, *, tokens: bool = False
@@ -127,7 +126,7 @@ class Driver:
 
     async def _record_end(self, row: RunRow, graph: Compiled, emit: Emit) -> None:
         """Record a drive that LangGraph ended: the end is a checkpoint without tasks, never an empty `next`."""
-        thread_id, workflow = row["thread_id"], row["workflow"]
+        thread_id = row["thread_id"]
         snapshot = await graph.aget_state(thread_config(thread_id))
         if not snapshot.tasks:
             await self._store.settle(thread_id, "completed", error=None, checkpointed=True)
@@ -135,11 +134,8 @@ class Driver:
             emit(Completed(thread_id))
             return
         await self._store.settle(thread_id, "paused", error=None, checkpointed=True)
-        _log.info("run paused", questions=len(snapshot.interrupts))
-        reviews = tuple(review_of(each, thread_id, workflow) for each in snapshot.interrupts)
-        if not reviews:
-            checkpoint_id = snapshot.config["configurable"]["checkpoint_id"]
-            reviews = (breakpoint_review(checkpoint_id, snapshot.next, thread_id, workflow),)
+        reviews = await open_reviews(self._reader, await self._reader.latest(thread_id), row["workflow"])
+        _log.info("run paused", questions=len(reviews))
         emit(Paused(thread_id, reviews))
 
     async def _record_failure(self, row: RunRow, error: BaseException, node: str | None, emit: Emit) -> None:
@@ -151,7 +147,7 @@ class Driver:
         emit(Failed(thread_id, described))
 
     async def _settle_failed(self, thread_id: str, described: dict[str, Any]) -> None:
-        saved = await self._saver.aget_tuple(thread_config(thread_id))
+        saved = await self._reader.latest(thread_id)
         await self._store.settle(thread_id, "failed", error=described, checkpointed=saved is not None)
 
     async def _reopen(self, row: RunRow, error: Exception) -> NoReturn:
@@ -160,11 +156,6 @@ class Driver:
         raise InvalidDecision(
             f"The workflow refused this answer: {_first_line(error)}. The question stays open.", thread_id=thread_id
         ) from error
-
-
-def thread_config(thread_id: str) -> RunnableConfig:
-    """Return LangGraph's configuration for a thread's root graph."""
-    return {"configurable": {"thread_id": thread_id, "checkpoint_ns": ""}}
 
 
 def describe(error: BaseException, node: str | None) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.base import Checkpoint, CheckpointTuple
 
 from .internals import open_interrupts
 from .model import Review, Run, Step, Timeline
 from .questions import breakpoint_review, review_of
+from .reader import Reader
 
-__all__ = ["open_reviews", "steps_of", "timeline_of", "visible_state"]
+__all__ = ["next_nodes", "open_reviews", "steps_of", "timeline_of", "visible_state"]
 
 
 # The channels of the functional API, by LangGraph's words for what they hold: entrypoint.final(value=…, save=…).
@@ -42,21 +43,39 @@ def _asks_before_any_step(saved: CheckpointTuple) -> bool:
     return asked and saved.metadata.get("step") == -1
 
 
-def open_reviews(saved: CheckpointTuple | None, thread_id: str, workflow: str) -> tuple[Review, ...]:
+async def open_reviews(reader: Reader, saved: CheckpointTuple | None, workflow: str) -> tuple[Review, ...]:
     """Return the questions that a paused thread asks.
 
+    A pause without a question is a static breakpoint. Its review bears the id of the newest checkpoint of the thread,
+    subgraphs included: it changes with each breakpoint, so that one answer never passes two.
+
     Args:
+        reader: The checkpoints.
         saved: The latest root checkpoint of a thread whose run is paused.
-        thread_id: The thread.
         workflow: Its workflow.
     """
     if saved is None:
         return ()
+    thread_id = saved.config["configurable"]["thread_id"]
     found = open_interrupts(saved.pending_writes or [])
     if found:
         return tuple(review_of(interrupt, thread_id, workflow) for interrupt in found)
-    # A pause without a question is a static breakpoint.
-    return (breakpoint_review(saved.checkpoint["id"], (), thread_id, workflow),)
+    newest = await reader.newest(thread_id) or saved
+    return (breakpoint_review(newest.checkpoint["id"], next_nodes(newest.checkpoint), thread_id, workflow),)
+
+
+def next_nodes(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Return the nodes that a checkpoint says are next, as far as it names them."""
+    found: list[str] = []
+    for channel, value in checkpoint["channel_values"].items():
+        kind, _, rest = channel.partition(":")
+        if kind == "branch":
+            found.append(rest.removeprefix("to:"))
+        elif kind == "join" and value == set(rest.rpartition(":")[0].split("+")):
+            found.append(rest.rpartition(":")[2])
+        elif channel == "__pregel_tasks":
+            found += [send.node for send in value]
+    return tuple(dict.fromkeys(found))
 
 
 def steps_of(newest_first: Iterable[CheckpointTuple]) -> tuple[Step, ...]:
