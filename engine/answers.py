@@ -5,19 +5,22 @@ Pure functions. An answer that does not fit raises InvalidDecision, and the ques
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, UnknownType
 from langgraph.types import Interrupt
+from referencing.exceptions import Unresolvable
 
 from ..errors import InvalidDecision
 from ..state.decisions import ALIASES, KINDS, Decision, DecisionKind, approve, edit, reject, respond
 from ..state.questions import Stamp
 from ..state.values import digest, json_problem
 from .model import Review
-from .questions import is_action_request, review_of
+from .questions import is_action_request, is_tool_approval, review_of
 
 __all__ = ["Answer", "check_answer", "delivered", "normalise", "same_answer"]
 
@@ -71,10 +74,9 @@ def same_answer(recorded: Any, given: Any) -> bool:
         recorded: The recorded answer.
         given: What is sent now, in any accepted shape.
     """
-    decisions = recorded.get("decisions") if isinstance(recorded, dict) else None
-    if not isinstance(decisions, list) or len(decisions) != 1 or not isinstance(decisions[0], dict):
+    first = _one_decision(recorded)
+    if first is None:
         return bool(recorded == given)
-    first = decisions[0]
     action: dict[str, Any] = first.get("edited_action") or {}
     args: dict[str, Any] = action.get("args") or {}
     again = Review(
@@ -86,6 +88,16 @@ def same_answer(recorded: Any, given: Any) -> bool:
         return False
 
 
+def _one_decision(recorded: Any) -> dict[str, Any] | None:
+    if not isinstance(recorded, dict):
+        return None
+    if recorded.get("type") in KINDS:  # to a tool approval, which takes the decision alone
+        return recorded
+    decisions = recorded.get("decisions")
+    alone = isinstance(decisions, list) and len(decisions) == 1 and isinstance(decisions[0], dict)
+    return decisions[0] if alone else None
+
+
 def _checked(review: Review, given: Any) -> Any:
     if is_action_request(review.value) and review.action is None:
         return _many_decisions(review, given)
@@ -93,7 +105,8 @@ def _checked(review: Review, given: Any) -> Any:
         return _plain_value(review, given)
     decision = normalise(review, given)
     _check_allowed(review, decision.kind)
-    return {"decisions": [_wire(review, decision)]}
+    wire = _wire(review, decision)
+    return _fitting(review, wire) if is_tool_approval(review.value) else {"decisions": [wire]}
 
 
 def normalise(review: Review, given: Any) -> Decision:
@@ -164,9 +177,8 @@ def _check_edit(review: Review, args: dict[str, Any]) -> None:
         if unknown:
             raise _invalid(review, f"the action has no argument {unknown[0]!r}; it has {', '.join(review.args)}")
         return
-    for error in Draft202012Validator(review.edit_schema).iter_errors(args):
-        place = ".".join(str(part) for part in error.absolute_path)
-        raise _invalid(review, f"the edit does not fit: {place + ': ' if place else ''}{error.message}")
+    if problem := _misfit(review.edit_schema, args):
+        raise _invalid(review, f"the edit does not fit: {problem}")
 
 
 def _many_decisions(review: Review, given: Any) -> Any:
@@ -200,11 +212,25 @@ def _plain_value(review: Review, given: Any) -> Any:
         raise _invalid(review, f"{given.kind} is a decision, but this question asks for a plain value")
     if problem := json_problem(given, "the answer"):
         raise _invalid(review, problem)
-    if review.response_schema is not None:
-        for error in Draft202012Validator(review.response_schema).iter_errors(given):
+    return _fitting(review, given)
+
+
+def _fitting(review: Review, answer: Any) -> Any:
+    if review.response_schema is not None and (problem := _misfit(review.response_schema, answer)):
+        raise _invalid(review, f"the answer does not fit: {problem}")
+    return answer
+
+
+def _misfit(schema: dict[str, Any], value: Any) -> str | None:
+    """Say where a value does not fit a schema; None when it fits, or when the workflow's schema is none."""
+    try:
+        for error in Draft202012Validator(schema).iter_errors(value):
             place = ".".join(str(part) for part in error.absolute_path)
-            raise _invalid(review, f"the answer does not fit: {place + ': ' if place else ''}{error.message}")
-    return given
+            return f"{place + ': ' if place else ''}{error.message}"
+    except (SchemaError, UnknownType, Unresolvable, re.error):
+        # The question can be answered all the same: LangGraph does not enforce such a schema, it only shows it.
+        return None
+    return None
 
 
 def _invalid(review: Review, problem: str) -> InvalidDecision:

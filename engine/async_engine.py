@@ -13,7 +13,7 @@ from ..settings import Settings, load_settings
 from .events import Event
 from .looking import Looking
 from .model import Principal
-from .registry import Graph, Registry
+from .registry import Graph, Registry, Target
 from .resuming import Resuming
 from .starting import Starting
 from .telemetry import configure_logs
@@ -34,7 +34,7 @@ class AsyncEngine(Starting, Resuming, Looking):
         cls,
         url: str | None = None,
         *,
-        workflows: Mapping[str, Graph | str] | None = None,
+        workflows: Mapping[str, Target | str] | None = None,
         principal: Principal | None = None,
         settings: Settings | None = None,
         channel: str = "python",
@@ -43,18 +43,20 @@ class AsyncEngine(Starting, Resuming, Looking):
 
         Args:
             url: PostgreSQL to use. Default: `ADJOURN_DATABASE_URL`, otherwise an embedded server.
-            workflows: Name → graph or `module:attribute`, beside those that are installed.
+            workflows: Name → graph, function that makes one, or `module:attribute`, beside those that are installed
+                and those of the `langgraph.json` in the working folder.
             principal: Who acts. Default: the operating-system user, trusted.
             settings: Default: from the environment.
             channel: Through which door answers come; kept with each answer.
 
         Raises:
-            ConfigurationError: A setting does not fit, or the embedded server's folder cannot be used.
+            ConfigurationError: A setting does not fit, the embedded server's folder cannot be used, or the
+                `langgraph.json` of the working folder does not say what it should.
             StorageUnavailable: The database cannot be reached or refuses us.
         """
         settings = settings or load_settings()
         configure_logs(settings)
-        registry = Registry(workflows)
+        registry = Registry(workflows, settings.project)
         async with open_storage(settings, url) as storage:
             engine = cls(storage, registry, principal or Principal.from_system(), settings, channel)
             try:

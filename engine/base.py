@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import anyio
@@ -14,12 +13,14 @@ from ..checkpoints.storage import Storage
 from ..errors import LeaseLost, NotAuthorized, UnknownThread
 from ..nodes.analysts import check_model
 from ..settings import Settings, using_settings
-from .binding import Compiled, bind
-from .drive import Driver, Emit, Work, thread_config
+from .binding import Binder, Compiled
+from .drive import Driver, Emit, Work
 from .events import Event
 from .hook import review_hook
+from .inputs import typed_input
 from .leases import Drive, LeaseKeeper
 from .model import Principal, Run
+from .reader import Reader
 from .reading import visible_state
 from .registry import Registry, Workflow
 from .reviews import ReviewStore
@@ -52,7 +53,9 @@ class EngineBase:
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._runs = RunStore(storage.pool, owner=self._keeper.owner, seconds=settings.lease_seconds)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde)
-        self._driver = Driver(self._runs, self._reviews, storage.saver)
+        self._reader = Reader(storage.saver)
+        self._binder = Binder(storage.saver)
+        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde)
         storage.saver.add_hook(review_hook(storage.saver.serde))
 
     async def _close(self) -> None:
@@ -66,17 +69,17 @@ class EngineBase:
             raise NotAuthorized(f"{self.principal.id} is authenticated and cannot act as {by!r}; leave `by` out.")
         return by
 
-    @asynccontextmanager
-    async def _bound(self, workflow: Workflow) -> AsyncIterator[Compiled]:
+    def _bound(self, workflow: Workflow, thread_id: str, context: Any) -> AbstractAsyncContextManager[Compiled]:
         if workflow.built_in and self.settings.model:
             check_model(self.settings.model)
-        yield bind(workflow, self._storage.saver)
+        return self._binder.bound(workflow, thread_id, context)
 
-    @asynccontextmanager
-    async def _graph_of(self, row: RunRow) -> AsyncIterator[Compiled]:
+    def _graph_of(self, row: RunRow, thread_id: str | None = None) -> AbstractAsyncContextManager[Compiled]:
+        """Give the graph of a run, for a drive of its thread or of another that goes on from it."""
         workflow = self.registry.find_for_run(row["workflow"], row["source"], row["thread_id"])
-        async with self._bound(workflow) as graph:
-            yield graph
+        kind, data = row["context_type"], row["context"]
+        context = None if kind is None else self._storage.saver.serde.loads_typed((kind, data))
+        return self._bound(workflow, thread_id or row["thread_id"], context)
 
     async def _row(self, thread_id: str) -> RunRow:
         row = await self._runs.get(thread_id, self.principal.tenant)
@@ -89,7 +92,7 @@ class EngineBase:
     async def _show(self, thread_id: str) -> Run:
         """Return a run with its state and open questions."""
         row = await self._row(thread_id)
-        saved = await self._storage.saver.aget_tuple(thread_config(thread_id))
+        saved = await self._reader.latest(thread_id)
         asking = row["status"] in ("running", "paused", "failed")
         reviews = await self._reviews.pending(thread_id, row["workflow"]) if asking else ()
         return to_run(row, state=visible_state(saved), reviews=reviews)
@@ -107,7 +110,7 @@ class EngineBase:
         work = Work(
             row=row,
             graph=graph,
-            input=_load(graph, row["input_type"], row["input"]),
+            input=typed_input(graph, _load(graph, row["input_type"], row["input"])),
             context=_load(graph, row["context_type"], row["context"]),
             fresh=fresh,
             emit=_guarded(on_event),

@@ -14,9 +14,11 @@ from typing import Any, NoReturn
 
 import structlog
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langchain_core.runnables.config import merge_configs
+from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.errors import GraphDrained, is_invalid_resume
-from langgraph.types import Command, StateSnapshot, StreamMode
+from langgraph.types import Command, StreamMode
 from pydantic import ValidationError
 from structlog.contextvars import bound_contextvars
 
@@ -25,15 +27,18 @@ from ..errors import InvalidDecision, LeaseLost, StorageUnavailable
 from .answers import delivered
 from .binding import Compiled
 from .events import Completed, Event, Failed, Paused, Started
+from .factories import runnable_config
 from .hook import stored_question
 from .internals import has_failed_tasks, open_interrupts
 from .leases import Drive
-from .questions import BREAKPOINT, breakpoint_review, review_of
+from .questions import BREAKPOINT
+from .reader import Reader, thread_config
+from .reading import next_nodes
 from .reviews import ReviewStore
 from .runs import Outcome, RunRow, RunStore
 from .translate import Translator
 
-__all__ = ["Driver", "Emit", "Work", "describe", "thread_config"]
+__all__ = ["Driver", "Emit", "Work", "describe"]
 
 Emit = Callable[[Event], None]
 
@@ -85,13 +90,15 @@ class Driver:
     Args:
         runs: The run rows.
         reviews: Questions and answers.
-        saver: The checkpoints.
+        reader: The checkpoints.
+        serde: Serialises the questions of static breakpoints.
     """
 
-    def __init__(self, runs: RunStore, reviews: ReviewStore, saver: BaseCheckpointSaver[str]) -> None:
+    def __init__(self, runs: RunStore, reviews: ReviewStore, reader: Reader, serde: SerializerProtocol) -> None:
         self._runs = runs
         self._reviews = reviews
-        self._saver = saver
+        self._reader = reader
+        self._serde = serde
 
     async def drive(self, work: Work, drive: Drive) -> None:
         """Drive a run until it ends or needs people.
@@ -145,12 +152,12 @@ class Driver:
         """Say what LangGraph must be given, from what is stored: questions are read again under the lease."""
         if fresh:
             return Feed(work.input)
-        saved = await self._saver.aget_tuple(thread_config(work.thread_id))
+        saved = await self._reader.latest(work.thread_id)
         if saved is None:
             return Feed(work.input)
         if has_failed_tasks(saved.pending_writes or []):
             await self._runs.forget_failed_writes(work.thread_id, drive.token)
-            saved = await self._saver.aget_tuple(thread_config(work.thread_id)) or saved
+            saved = await self._reader.latest(work.thread_id) or saved
         return await self._answers(work, saved)
 
     async def _answers(self, work: Work, saved: CheckpointTuple) -> Feed:
@@ -167,10 +174,10 @@ class Driver:
         return Feed(Command(resume=answers) if answers else None, [*answers, *passed])
 
     async def _run(self, work: Work, drive: Drive, feed: Feed, translator: Translator) -> None:
-        modes: list[StreamMode] = ["tasks", "messages"] if work.tokens else ["tasks"]
+        modes: list[StreamMode] = ["tasks", "custom", "messages"] if work.tokens else ["tasks", "custom"]
         parts = work.graph.astream(
             feed.value,
-            thread_config(work.thread_id),
+            _run_config(work),
             context=work.context,
             stream_mode=modes,
             subgraphs=True,
@@ -190,29 +197,24 @@ class Driver:
             _log.info("run completed")
             work.emit(Completed(work.thread_id))
             return True
-        stopped_at = self._breakpoint(snapshot)
+        breakpoint_ = None if snapshot.interrupts else await self._breakpoint(work.thread_id)
         over = await self._runs.settle(
-            work.thread_id, drive.token, Outcome("paused", fed=feed.fed, breakpoint=stopped_at)
+            work.thread_id, drive.token, Outcome("paused", fed=feed.fed, breakpoint=breakpoint_)
         )
         if over:
-            _log.info("run paused", questions=len(snapshot.interrupts))
-            work.emit(self._pause(work, snapshot))
+            reviews = await self._reviews.pending(work.thread_id, work.row["workflow"])
+            _log.info("run paused", questions=len(reviews))
+            work.emit(Paused(work.thread_id, reviews))
         return over
 
-    def _breakpoint(self, snapshot: StateSnapshot) -> tuple[str, str, str, bytes] | None:
-        if snapshot.interrupts:
+    async def _breakpoint(self, thread_id: str) -> tuple[str, str, str, bytes] | None:
+        """Return the review of a static breakpoint: its id changes with each, so that one answer never passes two."""
+        newest = await self._reader.newest(thread_id)
+        if newest is None:
             return None
-        checkpoint_id = snapshot.config["configurable"]["checkpoint_id"]
-        kind, data = stored_question(self._saver.serde, list(snapshot.next))
+        checkpoint_id = newest.checkpoint["id"]
+        kind, data = stored_question(self._serde, list(next_nodes(newest.checkpoint)))
         return f"{BREAKPOINT}{checkpoint_id}", checkpoint_id, kind, data
-
-    def _pause(self, work: Work, snapshot: StateSnapshot) -> Paused:
-        workflow = work.row["workflow"]
-        reviews = tuple(review_of(each, work.thread_id, workflow) for each in snapshot.interrupts)
-        if not reviews:
-            checkpoint_id = snapshot.config["configurable"]["checkpoint_id"]
-            reviews = (breakpoint_review(checkpoint_id, snapshot.next, work.thread_id, workflow),)
-        return Paused(work.thread_id, reviews)
 
     async def _reopen(self, work: Work, drive: Drive, feed: Feed, error: Exception) -> NoReturn:
         """Undo answers that the workflow's own schema refused, so that the question can be answered again."""
@@ -232,15 +234,16 @@ class Driver:
     async def _record_failure(self, work: Work, drive: Drive, error: BaseException, node: str | None) -> None:
         described = describe(error, node)
         _log.warning("run failed", error=described["message"], error_type=described["type"], failed_node=node)
-        saved = await self._saver.aget_tuple(thread_config(work.thread_id))
+        saved = await self._reader.latest(work.thread_id)
         outcome = Outcome("failed", described, checkpointed=saved is not None)
         await self._runs.settle(work.thread_id, drive.token, outcome)
         work.emit(Failed(work.thread_id, described))
 
 
-def thread_config(thread_id: str) -> RunnableConfig:
-    """Return LangGraph's configuration for a thread's root graph."""
-    return {"configurable": {"thread_id": thread_id, "checkpoint_ns": ""}}
+def _run_config(work: Work) -> RunnableConfig:
+    """Return the configuration of a drive; graphs without a `context_schema` find their context in it."""
+    mirrored = runnable_config(None, work.context) if work.graph.context_schema is None else {}
+    return merge_configs(mirrored, thread_config(work.thread_id))
 
 
 def describe(error: BaseException, node: str | None) -> dict[str, Any]:

@@ -6,16 +6,32 @@ these changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType
 from typing import Any
 
+from langchain_core.runnables import RunnableBinding, RunnableLambda, RunnableSequence
 from langgraph._internal._constants import CONFIG_KEY_SCRATCHPAD, ERROR
+from langgraph._internal._runnable import RunnableCallable, RunnableSeq
 from langgraph._internal._serde import build_serde_allowlist
-from langgraph.pregel import Pregel
+from langgraph.func import _TaskFunction
 from langgraph.pregel._task_status import read_task_statuses
+from langgraph.pregel._utils import get_function_nonlocals
 from langgraph.types import Interrupt
+from langgraph_sdk.runtime import ServerRuntime
 
-__all__ = ["asked_without_answer", "has_failed_tasks", "open_interrupts", "storable_types"]
+__all__ = [
+    "allow_list",
+    "asked_without_answer",
+    "has_failed_tasks",
+    "inner_runnables",
+    "is_server_runtime",
+    "open_interrupts",
+    "server_runtime",
+    "task_function",
+    "values_used_by",
+]
 
 
 def open_interrupts(pending_writes: Iterable[tuple[str, str, Any]]) -> list[Interrupt]:
@@ -45,19 +61,51 @@ def has_failed_tasks(pending_writes: Iterable[tuple[str, str, Any]]) -> bool:
     return any(channel == ERROR for _, channel, _ in pending_writes)
 
 
-def storable_types(graph: Pregel[Any, Any, Any, Any]) -> set[tuple[str, ...]]:
-    """Return the types that the schemas of a graph and its subgraphs can reach, for the saver's allow-list."""
-    graphs = [graph, *(inner for _, inner in graph.get_subgraphs(recurse=True))]
-    allowed: set[tuple[str, ...]] = set()
-    for each in graphs:
-        channels: Mapping[str, Any] = getattr(each, "channels", {})
-        allowed |= build_serde_allowlist(schemas=_schemas(each), channels=dict(channels))
-    return allowed
+def allow_list(schemas: Iterable[Any], channels: Mapping[str, Any]) -> set[tuple[str, ...]]:
+    """Return module and name of the types that schemas and channels can reach, messages included."""
+    return build_serde_allowlist(schemas=list(schemas), channels=dict(channels))
 
 
-def _schemas(graph: Any) -> list[Any]:
-    builder = getattr(graph, "builder", None)
-    if builder is None:
-        return []
-    named = (builder.state_schema, builder.input_schema, builder.output_schema, builder.context_schema)
-    return [schema for schema in (*named, *builder.schemas) if schema is not None]
+def inner_runnables(runnable: Any) -> list[Any]:
+    """Return what a runnable is made of: its steps, or the functions that it calls."""
+    if isinstance(runnable, RunnableSeq | RunnableSequence):
+        return list(runnable.steps)
+    if isinstance(runnable, RunnableBinding):
+        return [runnable.bound]
+    if isinstance(runnable, RunnableCallable | RunnableLambda):
+        functions = (getattr(runnable, "func", None), getattr(runnable, "afunc", None))
+        return [function for function in functions if function is not None]
+    return []
+
+
+def task_function(value: Any) -> Callable[..., Any] | None:
+    """Return the function below `@task`, if the value is a task."""
+    return value.func if isinstance(value, _TaskFunction) else None
+
+
+def values_used_by(function: FunctionType) -> list[Any]:
+    """Return the values that a function's code refers to: globals, captured variables, attributes of both."""
+    return get_function_nonlocals(function)
+
+
+def is_server_runtime(annotation: Any) -> bool:
+    """Whether the annotation of a factory's parameter asks for the server's runtime, in any of its forms."""
+    if annotation is ServerRuntime or typing.get_origin(annotation) is ServerRuntime:
+        return True
+    if typing.get_origin(annotation) is typing.Annotated:
+        return is_server_runtime(typing.get_args(annotation)[0])
+    kind = typing.get_origin(annotation) or annotation
+    return isinstance(kind, type) and issubclass(kind, _runtimes())
+
+
+def server_runtime(*, running: bool, context: Any) -> Any:
+    """Return the runtime that LangGraph's server gives to a factory; adjourn has neither its users nor its store."""
+    execution, reading = _runtimes()
+    if not running:
+        return reading(access_context="assistants.read", user=None, store=None)
+    return execution(access_context="threads.create_run", user=None, store=None, context=context)
+
+
+def _runtimes() -> tuple[type[Any], type[Any]]:
+    execution, reading = typing.get_args(ServerRuntime.__value__)
+    return typing.get_origin(execution), typing.get_origin(reading)

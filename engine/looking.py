@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ..errors import InvalidInput
 from .base import EngineBase
-from .drive import thread_config
 from .model import Page, Run, RunStatus, Step, Timeline
 from .reading import steps_of, timeline_of
 from .runs import to_run
@@ -54,8 +53,7 @@ class Looking(EngineBase):
             UnknownThread: There is no such run.
         """
         await self._row(thread_id)
-        saved = [each async for each in self._storage.saver.alist(thread_config(thread_id))]
-        return list(steps_of(saved))
+        return list(steps_of(await self._reader.history(thread_id)))
 
     async def timeline(self, thread_id: str) -> Timeline:
         """Return how the time of a run was spent, step by step.

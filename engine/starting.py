@@ -10,10 +10,11 @@ from ..checkpoints.fence import holding
 from ..errors import AdjournError, InvalidInput, ThreadExists
 from .base import EngineBase
 from .binding import Compiled
-from .drive import Emit, describe, thread_config
+from .drive import Emit, describe
 from .ids import check_thread_id, new_thread_id
 from .inputs import Stored, check_input, serialised
 from .model import Run, Step
+from .reader import thread_config
 from .reading import steps_of
 from .registry import Graph, Workflow
 from .runs import Outcome, RunRow
@@ -65,7 +66,7 @@ class Starting(EngineBase):
         actor = self._actor(by)
         chosen = self.registry.find(workflow)
         run_id = check_thread_id(thread_id) if thread_id is not None else new_thread_id()
-        async with self._bound(chosen) as graph:
+        async with self._bound(chosen, run_id, context) as graph:
             check_input(graph, input, json_only=chosen.built_in)
             serde = self._storage.saver.serde
             given = serialised(serde, input, what="input", limit=self.settings.max_input_bytes)
@@ -109,11 +110,11 @@ class Starting(EngineBase):
         """
         actor = self._actor(by)
         row = await self._row(thread_id)
-        saved = [each async for each in self._storage.saver.alist(thread_config(thread_id))]
-        step = _find_step(list(steps_of(saved)), at, thread_id)
-        async with self._graph_of(row) as graph:
+        step = _find_step(list(steps_of(await self._reader.history(thread_id))), at, thread_id)
+        fork_id = new_thread_id()
+        async with self._graph_of(row, fork_id) as graph:
             with mapped_faults("cannot fork the run", thread_id=thread_id):
-                forked = await self._copy_run(row, step.checkpoint_id, actor)
+                forked = await self._copy_run(row, fork_id, step.checkpoint_id, actor)
             if update:
                 await self._update_fork(graph, forked, update)
             return await self._drive(forked, graph, on_event=on_event)
@@ -127,8 +128,7 @@ class Starting(EngineBase):
             )
         return await self._show(thread_id)
 
-    async def _copy_run(self, row: RunRow, checkpoint_id: str, actor: str) -> RunRow:
-        fork_id = new_thread_id()
+    async def _copy_run(self, row: RunRow, fork_id: str, checkpoint_id: str, actor: str) -> RunRow:
         async with self._storage.pool.connection() as connection, connection.transaction():
             await copy_until(connection, row["thread_id"], fork_id, checkpoint_id)
             forked = await self._runs.accept(

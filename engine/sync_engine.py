@@ -13,7 +13,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from ..settings import Settings
 from .async_engine import AsyncEngine
 from .model import Principal
-from .registry import Graph, Registry
+from .registry import Registry, Target
 
 __all__ = ["Engine"]
 
@@ -71,7 +71,7 @@ class Engine:
         cls,
         url: str | None = None,
         *,
-        workflows: Mapping[str, Graph | str] | None = None,
+        workflows: Mapping[str, Target | str] | None = None,
         principal: Principal | None = None,
         settings: Settings | None = None,
         channel: str = "python",
