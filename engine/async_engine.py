@@ -32,7 +32,7 @@ from .binding import Binder, Compiled
 from .drive import Driver, Emit, Feed
 from .events import Event
 from .ids import check_thread_id, new_thread_id
-from .inputs import Stored, check_input, serialised
+from .inputs import Stored, check_input, serialised, typed_input
 from .model import Page, Principal, Review, Run, RunStatus, Step, Timeline
 from .questions import BREAKPOINT
 from .reader import Reader, thread_config
@@ -164,7 +164,7 @@ class AsyncEngine:
             )
             if row is None:
                 return await self._existing(run_id, chosen, given)
-            return await self._drive(row, graph, Feed(input), on_event, tokens)
+            return await self._drive(row, graph, Feed(typed_input(graph, input)), on_event, tokens)
 
     async def resume(
         self,
@@ -234,7 +234,7 @@ class AsyncEngine:
                 raise _not_failed(await self._row(thread_id))
             await self._runs.forget_failed_writes(thread_id)
             saved = await self._reader.latest(thread_id)
-            feed = Feed() if saved else Feed(_load(graph, claimed["input_type"], claimed["input"]))
+            feed = Feed() if saved else Feed(typed_input(graph, _load(graph, claimed["input_type"], claimed["input"])))
             return await self._drive(claimed, graph, feed, on_event, tokens)
 
     async def fork(

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import structlog
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
 from langgraph.errors import is_invalid_resume
 from langgraph.types import Command, StreamMode
 from pydantic import ValidationError
@@ -23,6 +25,7 @@ from structlog.contextvars import bound_contextvars
 from ..errors import InvalidDecision, StorageUnavailable
 from .binding import Compiled
 from .events import Completed, Event, Failed, Paused, Started
+from .factories import runnable_config
 from .reader import Reader, thread_config
 from .reading import open_reviews
 from .runs import RunRow, RunStore
@@ -110,10 +113,10 @@ class Driver:
         translator: Translator,
         tokens: bool,
     ) -> None:
-        modes: list[StreamMode] = ["tasks", "messages"] if tokens else ["tasks"]
+        modes: list[StreamMode] = ["tasks", "custom", "messages"] if tokens else ["tasks", "custom"]
         parts = graph.astream(
             feed.as_input(),
-            thread_config(thread_id),
+            _run_config(thread_id, graph, context),
             context=context,
             stream_mode=modes,
             subgraphs=True,
@@ -156,6 +159,12 @@ class Driver:
         raise InvalidDecision(
             f"The workflow refused this answer: {_first_line(error)}. The question stays open.", thread_id=thread_id
         ) from error
+
+
+def _run_config(thread_id: str, graph: Compiled, context: Any) -> RunnableConfig:
+    """Return the configuration of a drive; graphs without a `context_schema` find their context in it."""
+    mirrored = runnable_config(None, context) if graph.context_schema is None else {}
+    return merge_configs(mirrored, thread_config(thread_id))
 
 
 def describe(error: BaseException, node: str | None) -> dict[str, Any]:
