@@ -95,7 +95,7 @@ def _one_decision(recorded: Any) -> dict[str, Any] | None:
         return recorded
     decisions = recorded.get("decisions")
     alone = isinstance(decisions, list) and len(decisions) == 1 and isinstance(decisions[0], dict)
-    return decisions[0] if alone else None
+    return decisions[0] if alone and isinstance(decisions, list) else None
 
 
 def _checked(review: Review, given: Any) -> Any:

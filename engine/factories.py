@@ -20,6 +20,7 @@ from .internals import is_server_runtime, server_runtime
 __all__ = ["Factory", "made", "runnable_config"]
 
 Factory = Callable[..., Any]
+_LANGGRAPHS_OWN = ("__", "thread_id", "checkpoint_", "run_id")
 
 
 @asynccontextmanager
@@ -54,8 +55,12 @@ async def made(factory: Factory, where: str, *, thread_id: str | None, context: 
 
 
 def runnable_config(thread_id: str | None, context: Any) -> RunnableConfig:
-    """Return the configuration of a run: its thread and, as on LangGraph's server, the keys of its context."""
-    mirrored = {str(key): value for key, value in context.items()} if isinstance(context, Mapping) else {}
+    """Return the configuration of a run: its thread and, as on LangGraph's server, the keys of its context.
+
+    Keys that mean something to LangGraph itself, such as `checkpoint_id`, are left out: they would lead to another run.
+    """
+    items = context.items() if isinstance(context, Mapping) else ()
+    mirrored = {str(key): value for key, value in items if not str(key).startswith(_LANGGRAPHS_OWN)}
     return {"configurable": mirrored | ({"thread_id": thread_id} if thread_id else {})}
 
 
