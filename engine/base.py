@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import structlog
+from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ..checkpoints.storage import Storage
 from ..errors import LeaseLost, NotAuthorized, UnknownThread
@@ -26,8 +27,9 @@ from .registry import Registry, Workflow
 from .reviews import ReviewStore
 from .runs import RunRow, RunStore, to_run
 
-__all__ = ["EngineBase"]
+__all__ = ["EngineBase", "serde_of"]
 
+_STORED: Final = object()
 _log = structlog.get_logger("adjourn")
 
 
@@ -102,17 +104,25 @@ class EngineBase:
         row: RunRow,
         graph: Compiled,
         *,
-        fresh: bool = False,
+        fresh: Any = _STORED,
         on_event: Emit | None = None,
         tokens: bool = False,
     ) -> Run:
-        """Drive a run whose lease this engine has just taken, and return it as it stands then."""
+        """Drive a run whose lease this engine has just taken, and return it as it stands then.
+
+        Args:
+            row: The run's row with the lease's token.
+            graph: Its graph.
+            fresh: The input of a run that was accepted just now; otherwise what is stored counts.
+            on_event: Gets the events.
+            tokens: Whether models stream their tokens.
+        """
         work = Work(
             row=row,
             graph=graph,
-            input=typed_input(graph, _load(graph, row["input_type"], row["input"])),
+            input=typed_input(graph, _load(graph, row["input_type"], row["input"]) if fresh is _STORED else fresh),
             context=_load(graph, row["context_type"], row["context"]),
-            fresh=fresh,
+            fresh=fresh is not _STORED,
             emit=_guarded(on_event),
             tokens=tokens,
         )
@@ -143,8 +153,14 @@ class EngineBase:
 
 def _load(graph: Compiled, kind: str | None, data: bytes | None) -> Any:
     """Read an input or a context with the types that its graph may use."""
+    return None if kind is None or data is None else serde_of(graph).loads_typed((kind, data))
+
+
+def serde_of(graph: Compiled) -> SerializerProtocol:
+    """Return the serializer that may store the types which a graph names."""
     saver: Any = graph.checkpointer
-    return None if kind is None else saver.serde.loads_typed((kind, data))
+    serde: SerializerProtocol = saver.serde
+    return serde
 
 
 def _guarded(listener: Emit | None) -> Emit:

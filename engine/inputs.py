@@ -152,7 +152,7 @@ def _typed(value: Any, hint: Any) -> Any:
         return value
     try:
         built = TypeAdapter(hint).validate_python(value)
-    except (ValidationError, PydanticUserError):
+    except Exception:  # noqa: BLE001  (validators of other people raise what they like; the graph will judge the value)
         return value
     # Only what JSON cannot hold was meant; a number that could be read as a text stays a number.
     return value if json_problem(built) is None else built

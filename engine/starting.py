@@ -8,7 +8,7 @@ from ..checkpoints.copying import copy_until
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.fence import holding
 from ..errors import AdjournError, InvalidInput, ThreadExists
-from .base import EngineBase
+from .base import EngineBase, serde_of
 from .binding import Compiled
 from .drive import Emit, describe
 from .ids import check_thread_id, new_thread_id
@@ -68,7 +68,7 @@ class Starting(EngineBase):
         run_id = check_thread_id(thread_id) if thread_id is not None else new_thread_id()
         async with self._bound(chosen, run_id, context) as graph:
             check_input(graph, input, json_only=chosen.built_in)
-            serde = self._storage.saver.serde
+            serde = serde_of(graph)
             given = serialised(serde, input, what="input", limit=self.settings.max_input_bytes)
             row = await self._runs.accept(
                 thread_id=run_id,
@@ -82,7 +82,7 @@ class Starting(EngineBase):
             )
             if row is None:
                 return await self._existing(run_id, chosen, given)
-            return await self._drive(row, graph, fresh=True, on_event=on_event, tokens=tokens)
+            return await self._drive(row, graph, fresh=input, on_event=on_event, tokens=tokens)
 
     async def fork(
         self,
