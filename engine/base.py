@@ -13,9 +13,11 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from ..checkpoints.storage import Storage
 from ..errors import LeaseLost, NotAuthorized, UnknownThread
 from ..nodes.analysts import check_model
+from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
 from .binding import Binder, Compiled
 from .drive import Driver, Emit, Work
+from .effects import EffectLedger
 from .events import Event
 from .hook import review_hook
 from .inputs import typed_input
@@ -132,7 +134,8 @@ class EngineBase:
 
     async def _run_task(self, work: Work, drive: Drive) -> None:
         """Run the drive in a task of its own, so that it can be stopped without stopping its caller."""
-        with using_settings(self.settings), self._keeper.keeping(drive):
+        ledger = EffectLedger(self._storage.pool, serde_of(work.graph), drive.token)
+        with using_settings(self.settings), effects_in(ledger), self._keeper.keeping(drive):
             task = drive.task = asyncio.create_task(self._driver.drive(work, drive))
             try:
                 await asyncio.wait({task})
