@@ -16,6 +16,7 @@ import pytest
 
 from adjourn import Engine
 from adjourn.cli.demo import IN_PYTHON
+from adjourn.cli.main import InterruptOnce
 from support.eventually import eventually
 
 from .conftest import PROGRAM, Command
@@ -81,7 +82,6 @@ async def test_an_interrupted_run_is_recorded_and_says_how_to_go_on(
     with started("run", "slow", "--set", f"file={file}", "--thread", "s") as process:
         await eventually(Path(f"{file}.waiting").exists)
         process.send_signal(number)
-        process.send_signal(number)  # an impatient second one does no harm
         _, err = process.communicate(timeout=20)
     assert process.returncode == code
     assert "Interrupted; the run is kept." in err
@@ -91,6 +91,19 @@ async def test_an_interrupted_run_is_recorded_and_says_how_to_go_on(
         assert engine.get("s").status == "failed"
         file.touch()
         assert engine.retry("s").status == "completed"
+
+
+def test_a_second_signal_lets_the_first_finish_its_work() -> None:
+    now = 100.0
+    interrupt = InterruptOnce(lambda: now)
+    with pytest.raises(KeyboardInterrupt) as interrupted:
+        interrupt(signal.SIGTERM, None)
+    assert interrupted.value.args == (143,)
+    now += 1
+    interrupt(signal.SIGTERM, None)
+    now += 10
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(signal.SIGINT, None)
 
 
 async def test_a_reader_that_leaves_harms_neither_the_run_nor_the_peace(
