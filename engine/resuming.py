@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import psycopg
+
+from ..checkpoints.faults import mapped_faults
 from ..errors import AdjournError, NotPaused, ThreadBusy, UnknownReview
 from .answers import Answer, check_answer, same_answer
 from .base import EngineBase
@@ -67,13 +70,9 @@ class Resuming(EngineBase):
                 return await self._show(thread_id)
             chosen = _choose(reviews, decision, review_id, row)
             answers = {each: check_answer(reviews[each], given) for each, given in chosen.items()}
-            closed = await self._reviews.decide(
-                thread_id, answers, by=actor, principal=self.principal, channel=self.channel
-            )
+            closed, claimed = await self._decide(thread_id, answers, actor)
             if closed is not None:
                 await self._refuse(thread_id, closed, answers[closed], actor)
-                return await self._show(thread_id)
-            claimed = await self._runs.claim(thread_id, self.principal.tenant, ("paused", "running"))
             if claimed is None:
                 return await self._show(thread_id)
             return await self._drive(claimed, graph, on_event=on_event, tokens=tokens)
@@ -179,6 +178,25 @@ class Resuming(EngineBase):
         if review_id is not None:
             raise recorded.as_error(row["thread_id"])
         return False
+
+    async def _decide(self, thread_id: str, answers: Mapping[str, Answer], by: str) -> tuple[str | None, RunRow | None]:
+        """Record answers and try to take the lease, in one transaction: a recorded answer is never left lying.
+
+        Returns:
+            The id of a review that was closed before (nothing was recorded then), and the run if it is ours to drive; when
+            somebody drives it, that one finds the answers when it gives the lease back.
+        """
+        closed, claimed = None, None
+        with mapped_faults("cannot record the answer", thread_id=thread_id):
+            async with self._storage.pool.connection() as connection, connection.transaction() as transaction:
+                await self._runs.lock(connection, thread_id)
+                closed = await self._reviews.decide(
+                    connection, thread_id, answers, by=by, principal=self.principal, channel=self.channel
+                )
+                if closed is not None:
+                    raise psycopg.Rollback(transaction)
+                claimed = await self._runs.claim(thread_id, self.principal.tenant, ("paused", "running"), connection)
+        return closed, claimed
 
     async def _refuse(self, thread_id: str, review_id: str, answer: Answer, by: str) -> None:
         recorded = await self._reviews.recorded(thread_id, review_id)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import psycopg
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.types import Interrupt
 from psycopg import AsyncConnection
@@ -93,24 +92,26 @@ class ReviewStore:
         return Recorded(row["review_id"], row["status"], row["decided_by"], at, answer, row["answer_digest"])
 
     async def decide(
-        self, thread_id: str, answers: Mapping[str, Answer], *, by: str, principal: Principal, channel: str
+        self,
+        connection: AsyncConnection[DictRow],
+        thread_id: str,
+        answers: Mapping[str, Answer],
+        *,
+        by: str,
+        principal: Principal,
+        channel: str,
     ) -> str | None:
-        """Record answers to open questions, all or nothing; the first to be recorded wins.
+        """Record answers to open questions in a transaction of the caller's; the first to be recorded wins.
 
         Returns:
-            None when all were recorded; otherwise the id of a review that was closed before, and nothing was recorded.
+            None when all were recorded; otherwise the id of a review that was closed before: roll back then.
         """
         who = {"decided_by": by, "source": principal.source, "channel": channel}
-        closed = None
-        with mapped_faults("cannot record the answer", thread_id=thread_id):
-            async with self._pool.connection() as connection, connection.transaction() as transaction:
-                # always in one order, so that two who answer the same questions cannot deadlock
-                for review_id in sorted(answers):
-                    values = {**who, **self._decision(thread_id, review_id, answers[review_id])}
-                    if await (await connection.execute(_SQL["decide"], values)).fetchone() is None:
-                        closed = review_id
-                        raise psycopg.Rollback(transaction)
-        return closed
+        for review_id, answer in answers.items():
+            values = {**who, **self._decision(thread_id, review_id, answer)}
+            if await (await connection.execute(_SQL["decide"], values)).fetchone() is None:
+                return review_id
+        return None
 
     async def unconsumed(self, thread_id: str) -> list[Given]:
         """Return the answers that LangGraph has not stored yet."""

@@ -111,13 +111,21 @@ class RunStore:
                 )
                 return await cursor.fetchall()
 
-    async def claim(self, thread_id: str, tenant: str, expected: Sequence[RunStatus]) -> RunRow | None:
+    async def lock(self, connection: Connection, thread_id: str) -> None:
+        """Lock a run for the rest of a transaction that changes its questions or its lease as well."""
+        await connection.execute(_SQL["lock_run"], {"thread_id": thread_id})
+
+    async def claim(
+        self, thread_id: str, tenant: str, expected: Sequence[RunStatus], connection: Connection | None = None
+    ) -> RunRow | None:
         """Take the lease of a run that stands in one of the expected statuses.
 
         Returns:
             Its row, running now, with the lease's `token`; None when it stands elsewhere or somebody has the lease.
         """
-        return await self._one("claim_run", **self._lessee, thread_id=thread_id, tenant=tenant, expected=list(expected))
+        return await self._one(
+            "claim_run", connection, **self._lessee, thread_id=thread_id, tenant=tenant, expected=list(expected)
+        )
 
     async def settle(self, thread_id: str, token: int, outcome: Outcome) -> bool:
         """Record how a drive ended and give the lease back, in one transaction.
@@ -137,6 +145,7 @@ class RunStore:
         }
         with mapped_faults("cannot record how a drive ended", thread_id=thread_id):
             async with self._pool.connection() as connection, connection.transaction():
+                await self.lock(connection, thread_id)
                 if await (await connection.execute(_SQL["lock_lease"], values)).fetchone() is None:
                     return True
                 if outcome.breakpoint is not None:

@@ -62,6 +62,10 @@ where tenant = %(tenant)s
 order by created_at desc, thread_id desc
 limit %(limit)s;
 
+-- name: lock_run
+-- What changes a run, its questions and its lease together locks the run first, so that nobody waits in a circle.
+select from adjourn.runs where thread_id = %(thread_id)s for no key update;
+
 -- name: lock_lease
 -- First half of the end of a drive: whoever wants the lease waits from here on, and sees then what was recorded.
 select token from adjourn.leases
