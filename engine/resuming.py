@@ -175,7 +175,7 @@ class Resuming(EngineBase):
             return False
         if _same(recorded, decision, by):
             return True
-        if review_id is not None:
+        if review_id is not None or row["status"] in ("running", "paused"):
             raise recorded.as_error(row["thread_id"])
         return False
 

@@ -184,7 +184,8 @@ async def test_several_open_questions_are_answered_at_once_or_not_at_all(engine:
 
 async def test_of_two_who_answer_at_once_exactly_one_drives(engine: AsyncEngine) -> None:
     run = await engine.start("asking", {"name": "x"})
-    answers = [engine.resume(run.thread_id, reject(str(number))) for number in range(8)]
+    asked = run.reviews[0].id
+    answers = [engine.resume(run.thread_id, reject(str(number)), review_id=asked) for number in range(8)]
     results = await asyncio.gather(*answers, return_exceptions=True)
     won = [result for result in results if not isinstance(result, BaseException)]
     lost = [result for result in results if isinstance(result, BaseException)]

@@ -53,7 +53,11 @@ def test_threads_of_a_program_share_an_engine(database: str) -> None:
 
         def answer() -> None:
             try:
-                results.append(engine.resume(run.thread_id, approve(str(threading.get_ident()))).status)
+                results.append(
+                    engine.resume(
+                        run.thread_id, approve(str(threading.get_ident())), review_id=run.reviews[0].id
+                    ).status
+                )
             except ReviewClosed as error:
                 results.append(error)
 
