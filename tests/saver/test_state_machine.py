@@ -95,7 +95,9 @@ def machine_for(loop: Loop) -> type[RuleBasedStateMachine]:
             self.copies += 1
             target = f"copy{self.copies}"
             loop.run(loop.saver.acopy_thread(source, target))
-            for (thread_id, space), entries in [((s, n), e) for s, ns in self.model.storage.items() for n, e in ns.items()]:
+            for (thread_id, space), entries in [
+                ((s, n), e) for s, ns in self.model.storage.items() for n, e in ns.items()
+            ]:
                 if thread_id == source:
                     self.model.storage[target][space] = dict(entries)
             self.model.blobs |= {(target, *key[1:]): blob for key, blob in self.model.blobs.items() if key[0] == source}
@@ -166,14 +168,18 @@ def _anywhere(thread_id: str) -> Any:
 
 
 def _sorted(tuples: Any) -> list[Any]:
-    return sorted((_plain(each) for each in tuples), key=lambda each: (each[0]["checkpoint_ns"], each[0]["checkpoint_id"]))
+    return sorted(
+        (_plain(each) for each in tuples), key=lambda each: (each[0]["checkpoint_ns"], each[0]["checkpoint_id"])
+    )
 
 
 def _plain(saved: Any) -> Any:
     if saved is None:
         return None
     parent = saved.parent_config and saved.parent_config["configurable"]["checkpoint_id"]
-    names = {name: saved.config["configurable"].get(name, "") for name in ("thread_id", "checkpoint_ns", "checkpoint_id")}
+    names = {
+        name: saved.config["configurable"].get(name, "") for name in ("thread_id", "checkpoint_ns", "checkpoint_id")
+    }
     names["checkpoint_id"] = saved.checkpoint["id"]
     return (names, saved.checkpoint, saved.metadata, parent, list(saved.pending_writes or []))
 

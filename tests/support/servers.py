@@ -68,14 +68,20 @@ def pgbouncer(url: str) -> Iterator[str]:
         port = free.getsockname()[1]
     with walkable_folder() as folder:
         settings = folder / "pgbouncer.ini"
-        place = " ".join(f"{name}={target[name]}" for name in ("host", "port", "dbname", "user", "password") if name in target)
+        place = " ".join(
+            f"{name}={target[name]}" for name in ("host", "port", "dbname", "user", "password") if name in target
+        )
         settings.write_text(
             f"[databases]\nbehind = {place}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
             "auth_type = any\npool_mode = transaction\ndefault_pool_size = 2\nunix_socket_dir =\n"
         )
         identity = {"user": account.uid, "group": account.gid, "extra_groups": []} if account.switch else {}
         process = subprocess.Popen(
-            [PGBOUNCER, settings], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **identity  # type: ignore[call-overload]
+            [PGBOUNCER, settings],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **identity,  # type: ignore[call-overload]
         )
         try:
             _wait_for_port(port, process)

@@ -48,7 +48,9 @@ GRAPH = """
         assert ended == {"done": "s3"}
 """
 
-PLAIN = GRAPH + """
+PLAIN = (
+    GRAPH
+    + """
     class Slow(AsyncPostgresSaver):
         async def aput_writes(self, config, writes, *task):
             if part == "first" and any(value == "s2" for _, value in writes):
@@ -65,8 +67,11 @@ PLAIN = GRAPH + """
             await drive(Slow(pool))
     asyncio.run(main())
 """
+)
 
-OURS = GRAPH + """
+OURS = (
+    GRAPH
+    + """
     store = commits.store
 
     async def held(connection, calls, **options):
@@ -86,6 +91,7 @@ OURS = GRAPH + """
             await drive(saver)
     asyncio.run(main())
 """
+)
 
 # each checkpoint whose parent's tasks have no stored writes: the order was not kept
 WITHOUT_WRITES = """
