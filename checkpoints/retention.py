@@ -90,9 +90,7 @@ async def prune(pool: Pool, saver: Saver, policy: Policy, *, now: datetime, batc
 _Act = Callable[[list[str]], Awaitable[int]]
 
 
-async def _in_batches(
-    pool: Pool, what: str, now: datetime, before: datetime, batch: int, act: _Act
-) -> tuple[int, int]:
+async def _in_batches(pool: Pool, what: str, now: datetime, before: datetime, batch: int, act: _Act) -> tuple[int, int]:
     done = left = 0
     while True:
         with mapped_faults(f"cannot {what} ended runs"):
@@ -100,7 +98,9 @@ async def _in_batches(
                 thread_ids = await _due(connection, what, before, batch)
                 # Their rows are locked from here to the end of the transaction: nobody starts a retry meanwhile.
                 kept = await act(thread_ids) if thread_ids else 0
-                await connection.execute(_SQL["mark_erased" if what == "erase" else "mark_pruned"], {"thread_ids": thread_ids, "now": now})
+                await connection.execute(
+                    _SQL["mark_erased" if what == "erase" else "mark_pruned"], {"thread_ids": thread_ids, "now": now}
+                )
         left += kept
         done += len(thread_ids) - kept
         if len(thread_ids) < batch:

@@ -72,7 +72,9 @@ class Saver(SyncCalls, AsyncPostgresSaver):
         patience: float = _PATIENCE_SECONDS,
     ) -> None:
         super().__init__(conn, serde=serde or serializer())
-        self._committer = Committer(self._lend, lanes=2 if isinstance(conn, AsyncConnectionPool) else 1, patience=patience)
+        self._committer = Committer(
+            self._lend, lanes=2 if isinstance(conn, AsyncConnectionPool) else 1, patience=patience
+        )
 
     def add_hook(self, hook: Hook) -> None:
         """Let a function add statements to every commit of this process; see `statement.Hook` for what it may do."""

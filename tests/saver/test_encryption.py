@@ -64,7 +64,15 @@ def dump(url: str) -> bytes:
     return found
 
 
-SECRETS = (b"INPUTSECRET", b"STATESECRET", b"QUESTIONSECRET", b"ANSWERSECRET", b"ERRORSECRET", b"771177", b"0.123456789")
+SECRETS = (
+    b"INPUTSECRET",
+    b"STATESECRET",
+    b"QUESTIONSECRET",
+    b"ANSWERSECRET",
+    b"ERRORSECRET",
+    b"771177",
+    b"0.123456789",
+)
 
 
 async def test_without_a_key_the_dump_shows_everything(database: str) -> None:

@@ -23,7 +23,9 @@ async def lease(storage: Storage, thread_id: str, owner: str, seconds: float = 6
 
 
 async def run_out(storage: Storage, thread_id: str) -> None:
-    execute(storage.url.get_secret_value(), f"update adjourn.leases set expires_at = now() where thread_id = '{thread_id}'")
+    execute(
+        storage.url.get_secret_value(), f"update adjourn.leases set expires_at = now() where thread_id = '{thread_id}'"
+    )
 
 
 async def test_the_holder_of_the_lease_stores_and_each_lease_has_a_higher_token(storage: Storage) -> None:

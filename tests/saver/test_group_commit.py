@@ -79,7 +79,12 @@ async def test_the_order_within_a_thread_is_kept_whatever_is_on_its_way(storage:
     assert [{call.thread_id for call in batch} for batch in gate.batches] == [{"t"}, {"other0", "other1", "other2"}]
     gate.opened.set()
     await asyncio.gather(first, *later, *others)
-    values = [call.puts[0].checkpoint["channel_values"]["text"] for batch in gate.batches for call in batch if call.thread_id == "t"]
+    values = [
+        call.puts[0].checkpoint["channel_values"]["text"]
+        for batch in gate.batches
+        for call in batch
+        if call.thread_id == "t"
+    ]
     assert values == ["1", "2", "3", "4"]
 
 
@@ -163,7 +168,14 @@ async def test_a_caller_that_gives_up_while_it_waits_for_room_lets_the_next_one_
         callers[n].cancel()
     gate.opened.set()
     outcomes = await asyncio.gather(*callers, return_exceptions=True)
-    assert [isinstance(outcome, asyncio.CancelledError) for outcome in outcomes] == [False, True, True, False, True, False]
+    assert [isinstance(outcome, asyncio.CancelledError) for outcome in outcomes] == [
+        False,
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
     assert count_of(storage.url.get_secret_value(), ["t1", "t2", "t4"]) == 0
 
 
@@ -190,4 +202,3 @@ async def test_calls_from_another_thread_work_and_calls_that_would_block_for_eve
     assert await asyncio.to_thread(elsewhere) == ["a", "b", "c", "d"]
     with pytest.raises(asyncio.InvalidStateError, match="from its own event loop"):
         storage.saver.put_writes(config("t", "1"), [("text", "x")], "task")
-

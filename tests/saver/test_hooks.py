@@ -22,7 +22,9 @@ class Notes:
     def __init__(self, url: str) -> None:
         self.url = url
         self.calls = 0
-        execute(url, "create table notes (thread_id text, what text check (what <> 'bad'), primary key (thread_id, what))")
+        execute(
+            url, "create table notes (thread_id text, what text check (what <> 'bad'), primary key (thread_id, what))"
+        )
 
     def __call__(self, puts: Sequence[Put], writes: Sequence[Write]) -> list[tuple[str, Sequence[Any]]]:
         self.calls += 1

@@ -165,7 +165,9 @@ async def test_a_prune_while_a_run_is_under_way_takes_nothing_that_it_needs(stor
 async def test_erasing_leaves_the_run_its_ids_status_and_times(storage: Storage) -> None:
     await ended_run(storage, "t", NOW - 9 * DAY, "failed")
     url = storage.url.get_secret_value()
-    execute(url, "update adjourn.runs set input = 'secret', input_type = 'x', error = '{\"message\": \"m\", \"node\": \"n\"}'")
+    execute(
+        url, 'update adjourn.runs set input = \'secret\', input_type = \'x\', error = \'{"message": "m", "node": "n"}\''
+    )
     assert await prune(storage.pool, storage.saver, Policy(erase_after=DAY), now=NOW) == Pruned(erased=1)
     assert count_of(url, ["t"]) == 0
     found = execute(url, "select status, input, context, error, ended_at from adjourn.runs")

@@ -49,7 +49,9 @@ async def test_one_batch_leaves_what_the_stock_saver_leaves_after_the_same_calls
         else:
             new = checkpoint(first, **rest[0])
             await stock.aput(config("stock", second), new, {"step": len(ours)}, new["channel_versions"])
-            saved = put_call(stock.serde, config("ours", second), new, {"step": len(ours)}, new["channel_versions"], inline=True)
+            saved = put_call(
+                stock.serde, config("ours", second), new, {"step": len(ours)}, new["channel_versions"], inline=True
+            )
             ours.append(saved)
     async with storage.pool.connection() as connection:
         prepare(connection)
@@ -92,7 +94,9 @@ async def a_run_begun_with_one_and_ended_with_the_other(first: Any, second: Any)
     ended = await asking(second).ainvoke(Command(resume="yes"), config("t"))
     assert ended == {"log": ["before"], "notes": ["zero", "one", "two", "three"], "answer": "yes"}
     assert (await asking(first).aget_state(config("t"))).values == ended
-    assert len([each async for each in first.alist(config("t"))]) == len([each async for each in second.alist(config("t"))])
+    assert len([each async for each in first.alist(config("t"))]) == len(
+        [each async for each in second.alist(config("t"))]
+    )
 
 
 async def test_what_the_stock_saver_wrote_is_continued_by_ours(storage: Storage) -> None:

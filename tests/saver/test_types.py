@@ -56,7 +56,9 @@ def test_listed_types_come_back_as_they_were(value: object) -> None:
     assert serde.loads_typed(serde.dumps_typed(value)) == value
 
 
-@pytest.mark.parametrize("value", [None, b"x", "text", [1, {"a": (2,)}], HumanMessage("hi"), [AIMessage("yes")], {1, 2}])
+@pytest.mark.parametrize(
+    "value", [None, b"x", "text", [1, {"a": (2,)}], HumanMessage("hi"), [AIMessage("yes")], {1, 2}]
+)
 def test_plain_data_and_messages_need_no_list(value: object) -> None:
     stock = JsonPlusSerializer()
     assert serializer().dumps_typed(value) == stock.dumps_typed(value)
@@ -118,7 +120,9 @@ async def test_the_error_of_a_node_is_always_stored(storage: Storage) -> None:
         await builder.compile(checkpointer=storage.saver).ainvoke({"price": 0}, config("t"))
     found = await storage.saver.aget_tuple(config("t"))
     assert found is not None
-    assert [value for _, channel, value in found.pending_writes or [] if channel == "__error__"] == ["Odd('the reason')"]
+    assert [value for _, channel, value in found.pending_writes or [] if channel == "__error__"] == [
+        "Odd('the reason')"
+    ]
 
 
 async def test_copies_with_other_lists_work_side_by_side(storage: Storage) -> None:
