@@ -26,6 +26,7 @@ from ..errors import InvalidDecision, StorageUnavailable
 from .binding import Compiled
 from .events import Completed, Event, Failed, Paused, Started
 from .factories import runnable_config
+from .model import RunStatus
 from .reader import Reader, thread_config
 from .reading import open_reviews
 from .runs import RunRow, RunStore
@@ -131,12 +132,13 @@ class Driver:
         """Record a drive that LangGraph ended: the end is a checkpoint without tasks, never an empty `next`."""
         thread_id = row["thread_id"]
         snapshot = await graph.aget_state(thread_config(thread_id))
-        if not snapshot.tasks:
-            await self._store.settle(thread_id, "completed", error=None, checkpointed=True)
+        status: RunStatus = "paused" if snapshot.tasks else "completed"
+        if await self._store.settle(thread_id, status, error=None, checkpointed=True) is None:
+            return  # it was cancelled meanwhile
+        if status == "completed":
             _log.info("run completed")
             emit(Completed(thread_id))
             return
-        await self._store.settle(thread_id, "paused", error=None, checkpointed=True)
         reviews = await open_reviews(self._reader, await self._reader.latest(thread_id), row["workflow"])
         _log.info("run paused", questions=len(reviews))
         emit(Paused(thread_id, reviews))
@@ -146,12 +148,14 @@ class Driver:
         described = describe(error, node)
         _log.warning("run failed", error=described["message"], error_type=described["type"], failed_node=node)
         # A cancelled task must still write down what became of its run.
-        await asyncio.shield(self._settle_failed(thread_id, described))
-        emit(Failed(thread_id, described))
+        if await asyncio.shield(self._settle_failed(thread_id, described)):
+            emit(Failed(thread_id, described))
 
-    async def _settle_failed(self, thread_id: str, described: dict[str, Any]) -> None:
+    async def _settle_failed(self, thread_id: str, described: dict[str, Any]) -> bool:
+        """Record a failure; False when the run was cancelled meanwhile."""
         saved = await self._reader.latest(thread_id)
-        await self._store.settle(thread_id, "failed", error=described, checkpointed=saved is not None)
+        row = await self._store.settle(thread_id, "failed", error=described, checkpointed=saved is not None)
+        return row is not None
 
     async def _reopen(self, row: RunRow, error: Exception) -> NoReturn:
         thread_id = row["thread_id"]
