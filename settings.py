@@ -71,6 +71,7 @@ class Settings(BaseSettings):
         Field(ge=0, description="Executions before a statement is prepared. `null` for transaction poolers."),
     ] = 5
     max_input_bytes: Annotated[int, Field(gt=0, description="Largest input of a run, in bytes of JSON.")] = 10_000_000
+    event_days: Annotated[int, Field(ge=0, description="Days that the events of an ended run are kept.")] = 7
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least severe log line that is kept.")
     ] = "warning"

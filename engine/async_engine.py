@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
@@ -30,13 +31,16 @@ from ..settings import Settings, load_settings, using_settings
 from .answers import resume_value
 from .binding import Binder, Compiled
 from .drive import Driver, Emit, Feed
-from .events import Event
+from .events import Cancelled, Event
+from .follow import follow_events
 from .ids import check_thread_id, new_thread_id
 from .inputs import Stored, check_input, serialised, typed_input
+from .listener import Listener
 from .model import Page, Principal, Review, Run, RunStatus, Step, Timeline
 from .questions import BREAKPOINT
 from .reader import Reader, thread_config
 from .reading import open_reviews, steps_of, timeline_of, visible_state
+from .recorder import Recorder, recording
 from .registry import Graph, Registry, Target, Workflow
 from .runs import RunRow, RunStore, to_run
 from .telemetry import configure_logs
@@ -44,12 +48,14 @@ from .telemetry import configure_logs
 __all__ = ["AsyncEngine"]
 
 _log = structlog.get_logger("adjourn")
+_LOOK_AGAIN_SECONDS = 0.2
 
 
-def _guarded(listener: Emit | None) -> Emit:
+def _guarded(record: Emit, listener: Emit | None) -> Emit:
     """Keep a run safe from whoever watches it: a listener that fails is told so in the log, once per event."""
 
     def emit(event: Event) -> None:
+        record(event)
         if listener is None:
             return
         try:
@@ -67,7 +73,9 @@ class AsyncEngine:
     StorageUnavailable. What a verb has returned is committed.
     """
 
-    def __init__(self, storage: Storage, registry: Registry, principal: Principal, settings: Settings) -> None:
+    def __init__(
+        self, storage: Storage, registry: Registry, principal: Principal, settings: Settings, recorder: Recorder
+    ) -> None:
         self.principal = principal
         self.settings = settings
         self.registry = registry
@@ -76,6 +84,8 @@ class AsyncEngine:
         self._reader = Reader(storage.saver)
         self._driver = Driver(self._runs, self._reader)
         self._binder = Binder(storage.saver)
+        self._recorder = recorder
+        self._listener = Listener(settings.listen_url or storage.url, settings)
         self._active: dict[str, asyncio.Task[None]] = {}
 
     @classmethod
@@ -105,8 +115,8 @@ class AsyncEngine:
         settings = settings or load_settings()
         configure_logs(settings)
         registry = Registry(workflows, settings.project)
-        async with open_storage(settings, url) as storage:
-            yield cls(storage, registry, principal or Principal.from_system(), settings)
+        async with open_storage(settings, url) as storage, recording(storage.pool, settings.event_days) as recorder:
+            yield cls(storage, registry, principal or Principal.from_system(), settings, recorder)
 
     # -- starting and going on
 
@@ -294,6 +304,8 @@ class AsyncEngine:
         row = await self._runs.cancel(thread_id, self.principal.tenant, expected, note)
         if row is not None and mine is not None:
             mine.cancel()
+        if row is not None:
+            self._recorder.record(Cancelled(thread_id, note))
         if row is None:
             row = await self._row(thread_id)
             _must_be_cancellable(row)
@@ -338,6 +350,38 @@ class AsyncEngine:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, AdjournError):
                 await task
+
+    async def follow(
+        self, thread_id: str, *, after: int = 0, wait_for_start: float = 0.0
+    ) -> AsyncGenerator[Event, None]:
+        """Yield the events of a run that is driven anywhere, from its first kept event until it has ended.
+
+        A pause is no end: the iteration goes on with whoever answers. Events are stored in small batches, so they
+        come a fraction of a second late; a lost notification or connection loses none. Of a long run the last 5,000 are
+        kept, those of ended runs for `ADJOURN_EVENT_DAYS`. Each event knows its number (`seq`), and a pause shows
+        those of its questions that are still open. Pieces of a model's text come joined, and only from runs that are
+        driven with `tokens=True` or `stream`.
+
+        Args:
+            thread_id: The run.
+            after: Only events behind this number: the `seq` of the last one that was seen.
+            wait_for_start: Seconds to wait for a run that is not there yet.
+
+        Raises:
+            UnknownThread: There is no such run.
+        """
+        await self._row_within(thread_id, wait_for_start)
+        events = follow_events(
+            thread_id,
+            after=after,
+            pool=self._storage.pool,
+            listener=self._listener,
+            read_row=lambda: self._row(thread_id),
+            read_reviews=lambda: self._open_reviews(thread_id),
+        )
+        async with contextlib.aclosing(events):
+            async for event in events:
+                yield event
 
     # -- looking
 
@@ -423,6 +467,19 @@ class AsyncEngine:
             )
         return row
 
+    async def _row_within(self, thread_id: str, seconds: float) -> RunRow:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return await self._row(thread_id)
+            except UnknownThread:
+                if time.monotonic() >= deadline:
+                    raise
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+    async def _open_reviews(self, thread_id: str) -> tuple[Review, ...]:
+        return (await self.get(thread_id)).reviews
+
     async def _run(self, row: RunRow) -> Run:
         saved = await self._reader.latest(row["thread_id"])
         paused = row["status"] == "paused"
@@ -472,7 +529,8 @@ class AsyncEngine:
         thread_id = row["thread_id"]
         context = _load(graph, row["context_type"], row["context"])
         with using_settings(self.settings):
-            task = asyncio.create_task(self._driver.drive(row, graph, feed, context, _guarded(on_event), tokens=tokens))
+            emit = _guarded(self._recorder.record, on_event)
+            task = asyncio.create_task(self._driver.drive(row, graph, feed, context, emit, tokens=tokens))
         self._active[thread_id] = task
         try:
             await asyncio.wait({task})
