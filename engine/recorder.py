@@ -1,8 +1,9 @@
 """Events of the runs that are driven here, written down for those who follow them elsewhere.
 
 Writing is off the critical path: `record` only puts an event on a list, which a task of its own writes in small
-batches. The list is bounded. Nothing here can hold a run up or make it fail: when the database is slow, model tokens and custom
-events are left out first; when it is away, so is everything, and the run's row and checkpoints still say what is true.
+batches. The list is bounded. Nothing here can hold a run up or make it fail: when the database is slow, model tokens
+and custom events are left out first; when it is away, so is everything, and the run's row and checkpoints still say
+what is true.
 """
 
 from __future__ import annotations
