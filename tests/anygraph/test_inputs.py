@@ -135,7 +135,7 @@ async def test_a_subgraph_with_a_saver_of_its_own_is_refused_and_one_that_shares
     own = graph_of(begin, ask).compile(checkpointer=InMemorySaver())
     shared = graph_of(begin, ask).compile(checkpointer=True)
     async with AsyncEngine.open(database, workflows={"own": outer(own), "shared": outer(shared)}) as engine:
-        with pytest.raises(ConfigurationError, match="subgraph 'inner'.*Compile it without one"):
+        with pytest.raises(ConfigurationError, match=r"subgraph 'inner'.*Compile it without one"):
             await engine.start("own", {"text": "t"})
         assert len(await engine.runs()) == 0
         run = await engine.start("shared", {"text": "t"})

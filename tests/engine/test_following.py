@@ -196,6 +196,36 @@ async def test_an_earlier_failure_is_not_taken_for_the_end(engine: AsyncEngine, 
     assert [each for each in kinds(follower.seen) if each in (Failed, Completed)] == [Failed, Completed]
 
 
+async def test_the_failure_of_an_earlier_attempt_is_not_taken_for_that_of_a_later_one(
+    engine: AsyncEngine, watching: AsyncEngine, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await engine.start("flaky", {"name": "x"})
+    await eventually(lambda: execute(database, "select 1 from adjourn.events where kind = 'failed'"))
+    monkeypatch.setattr(engine._recorder, "record", lambda event: None)  # the second attempt dies before it tells
+    await engine.retry(run.thread_id)
+    follower = Follower(watching, run.thread_id)
+    await asyncio.wait_for(follower.task, 10)
+    assert [event.seq is None for event in follower.seen if isinstance(event, Failed)] == [False, True]
+
+
+async def test_a_run_that_is_cancelled_while_it_works_ends_with_that(database: str, watching: AsyncEngine) -> None:
+    reached = asyncio.Event()
+
+    async def forever(state: Any) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    async with AsyncEngine.open(database, workflows={"slow": chain(("forever", forever))}) as engine:
+        starting = asyncio.create_task(engine.start("slow", {"name": "x"}, thread_id="t"))
+        await reached.wait()
+        follower = Follower(watching, "t")
+        await engine.cancel("t", reason="enough")
+        assert (await starting).status == "cancelled"
+        await asyncio.wait_for(follower.task, 10)
+    assert kinds(follower.seen) == [Started, NodeStarted, Cancelled]
+    assert follower.seen[-1].seq == 3
+
+
 async def test_a_run_of_another_tenant_is_unknown(engine: AsyncEngine, database: str) -> None:
     run = await engine.start("asking", {"name": "x"})
     async with AsyncEngine.open(database, principal=Principal("eve", tenant="other")) as other:
