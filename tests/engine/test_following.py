@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from adjourn import AsyncEngine, Engine, Principal, UnknownThread, approve
@@ -223,7 +224,8 @@ async def test_a_run_that_is_cancelled_while_it_works_ends_with_that(database: s
         assert (await starting).status == "cancelled"
         await asyncio.wait_for(follower.task, 10)
     assert kinds(follower.seen) == [Started, NodeStarted, Cancelled]
-    assert follower.seen[-1].seq == 3
+    stored = execute(database, "select kind from adjourn.events order by seq")
+    assert [kind for (kind,) in stored] == ["run_started", "node_started", "cancelled"]
 
 
 async def test_a_run_of_another_tenant_is_unknown(engine: AsyncEngine, database: str) -> None:
@@ -326,6 +328,19 @@ async def test_a_slow_database_costs_details_and_no_more(database: str, monkeypa
         recorder.record(NodeStarted("t", str(number), ()))
     assert len([event for event in recorder._waiting if isinstance(event, NodeStarted)]) == 10
     assert len(recorder._waiting) == 12
+
+
+async def test_two_processes_that_tell_of_one_run_lose_nothing(engine: AsyncEngine, database: str) -> None:
+    await engine.start("asking", {"name": "x"}, thread_id="t")
+    stored = "select seq, kind from adjourn.events where thread_id = 't' order by seq"
+    await eventually(lambda: len(execute(database, stored)) == 6)
+    with psycopg.connect(database) as other:
+        other.execute("insert into adjourn.events values ('t', 7, now(), 'custom', '{\"path\": [], \"data\": 1}')")
+        engine._recorder.record(Custom("t", (), 2))
+        blocked = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%adjourn.events%'"
+        await eventually(lambda: execute(database, blocked))
+        other.commit()
+    await eventually(lambda: execute(database, stored)[6:] == [(7, "custom"), (8, "custom")])
 
 
 async def test_a_recorder_that_cannot_write_harms_no_run(database: str) -> None:
