@@ -1,7 +1,8 @@
 """The rule analyst is judged by texts that people could have written.
 
 One author wrote the texts and the word lists, so the figures flatter. Errors on held-out texts were never looked at,
-but most of those texts were written before the lists; only the ones marked "fresh" were written after, and they are the nearest to what a text from elsewhere would meet.
+but most of those texts were written before the lists; only the ones marked "fresh" were written after, and they
+are the nearest to what a text from elsewhere would meet.
 """
 
 from statistics import fmean

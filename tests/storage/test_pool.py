@@ -47,8 +47,8 @@ async def test_an_unreachable_server_is_reported_at_once() -> None:
     assert "Check that the server runs" in said
 
 
-async def test_an_unknown_host_is_reported_at_once() -> None:
-    assert "nosuch.invalid" in await refused(f"postgresql://kim:{SECRET}@nosuch.invalid/app")
+async def test_a_socket_folder_that_is_not_there_is_reported_at_once() -> None:
+    assert "/no/such/folder" in await refused(f"postgresql://kim:{SECRET}@/app?host=/no/such/folder")
 
 
 @pytest.mark.parametrize(
