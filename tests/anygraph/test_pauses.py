@@ -76,7 +76,7 @@ async def test_of_several_tool_calls_each_gets_the_decision_that_was_meant_for_i
     assert (tools["pay"], tools["send"]) == ("paid by hand", "sent to kim")
 
 
-async def test_an_answer_is_refused_while_a_sibling_is_still_running_and_taken_once_the_run_is_paused(
+async def test_an_answer_is_refused_while_a_sibling_runs_and_taken_once_the_run_is_paused(
     database: str,
 ) -> None:
     reached, let_go = asyncio.Event(), asyncio.Event()
