@@ -86,6 +86,7 @@ class Settings(BaseSettings):
         Field(description="Keys (32 bytes, base64; newest first, commas between) that encrypt stored values."),
     ] = None
     max_input_bytes: Annotated[int, Field(gt=0, description="Largest input of a run, in bytes of JSON.")] = 10_000_000
+    event_days: Annotated[int, Field(ge=0, description="Days that the events of an ended run are kept.")] = 7
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least severe log line that is kept.")
     ] = "warning"

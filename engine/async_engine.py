@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
 
 from ..checkpoints.storage import open_storage
-from ..errors import AdjournError
 from ..settings import Settings, load_settings
-from .events import Event
 from .looking import Looking
 from .model import Principal
-from .registry import Graph, Registry, Target
+from .recorder import recording
+from .registry import Registry, Target
 from .resuming import Resuming
-from .starting import Starting
+from .streaming import Streaming
 from .telemetry import configure_logs
 
 __all__ = ["AsyncEngine"]
 
 
-class AsyncEngine(Starting, Resuming, Looking):
+class AsyncEngine(Streaming, Resuming, Looking):
     """Drives workflows that stop for people and go on later; made by `AsyncEngine.open()`.
 
     Every verb sees only its principal's tenant; anything else is unknown to it. Every verb may raise
@@ -57,49 +54,9 @@ class AsyncEngine(Starting, Resuming, Looking):
         settings = settings or load_settings()
         configure_logs(settings)
         registry = Registry(workflows, settings.project)
-        async with open_storage(settings, url) as storage:
-            engine = cls(storage, registry, principal or Principal.from_system(), settings, channel)
+        async with open_storage(settings, url) as storage, recording(storage.pool, settings.event_days) as recorder:
+            engine = cls(storage, registry, principal or Principal.from_system(), settings, channel, recorder)
             try:
                 yield engine
             finally:
                 await engine._close()
-
-    async def stream(
-        self,
-        workflow: str | Graph,
-        input: Any,  # noqa: A002
-        *,
-        thread_id: str | None = None,
-        by: str | None = None,
-        context: Any = None,
-    ) -> AsyncGenerator[Event, None]:
-        """Start a run and yield its events while it is driven here, model tokens included.
-
-        Closing the iteration early interrupts the run: it is recorded as failed and can be retried. Parameters and
-        errors are those of `start`.
-        """
-        events: asyncio.Queue[Event | None] = asyncio.Queue()
-
-        async def run() -> None:
-            try:
-                await self.start(
-                    workflow,
-                    input,
-                    thread_id=thread_id,
-                    by=by,
-                    context=context,
-                    on_event=events.put_nowait,
-                    tokens=True,
-                )
-            finally:
-                events.put_nowait(None)
-
-        task = asyncio.create_task(run())
-        try:
-            while (event := await events.get()) is not None:
-                yield event
-            await task
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, AdjournError):
-                await task

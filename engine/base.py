@@ -22,9 +22,11 @@ from .events import Event
 from .hook import review_hook
 from .inputs import typed_input
 from .leases import Drive, LeaseKeeper
+from .listener import Listener
 from .model import Principal, Run
 from .reader import Reader
 from .reading import visible_state
+from .recorder import Recorder
 from .registry import Registry, Workflow
 from .reviews import ReviewStore
 from .runs import RunRow, RunStore, to_run
@@ -44,16 +46,25 @@ class EngineBase:
         principal: Who acts.
         settings: The settings.
         channel: Through which door answers come: python, cli, http, page.
+        recorder: Writes events down for those who follow.
     """
 
     def __init__(
-        self, storage: Storage, registry: Registry, principal: Principal, settings: Settings, channel: str
+        self,
+        storage: Storage,
+        registry: Registry,
+        principal: Principal,
+        settings: Settings,
+        channel: str,
+        recorder: Recorder,
     ) -> None:
         self.principal = principal
         self.settings = settings
         self.registry = registry
         self.channel = channel
         self._storage = storage
+        self._recorder = recorder
+        self._listener = Listener(settings.listen_url or storage.url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._runs = RunStore(storage.pool, owner=self._keeper.owner, seconds=settings.lease_seconds)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde)
@@ -125,7 +136,7 @@ class EngineBase:
             input=typed_input(graph, _load(graph, row["input_type"], row["input"]) if fresh is _STORED else fresh),
             context=_load(graph, row["context_type"], row["context"]),
             fresh=fresh is not _STORED,
-            emit=_guarded(on_event),
+            emit=_guarded(self._recorder.record, on_event),
             tokens=tokens,
         )
         drive = Drive(work.thread_id, row["token"])
@@ -166,10 +177,11 @@ def serde_of(graph: Compiled) -> SerializerProtocol:
     return serde
 
 
-def _guarded(listener: Emit | None) -> Emit:
+def _guarded(record: Emit, listener: Emit | None) -> Emit:
     """Keep a run safe from whoever watches it: a listener that fails is told so in the log, once per event."""
 
     def emit(event: Event) -> None:
+        record(event)
         if listener is None:
             return
         try:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
@@ -31,6 +32,8 @@ class Binder:
 
     def __init__(self, saver: BaseCheckpointSaver[str]) -> None:
         self._saver = saver
+        # Finding the types reads the code of the graph, some milliseconds; a graph in a notebook may grow, though.
+        self._types: WeakKeyDictionary[Any, tuple[tuple[int, int], set[tuple[str, ...]]]] = WeakKeyDictionary()
 
     @asynccontextmanager
     async def bound(self, workflow: Workflow, thread_id: str, context: Any = None) -> AsyncIterator[Compiled]:
@@ -48,8 +51,16 @@ class Binder:
             ConfigurationError: The workflow's code cannot be loaded, or its graph has a saver of its own.
         """
         async with opened(workflow, thread_id=thread_id, context=context) as graph:
-            allowed = self._saver.with_allowlist(storable_types(graph))
+            allowed = self._saver.with_allowlist(self._types_of(graph))
             yield guarded(graph).copy({"checkpointer": allowed, "name": workflow.name})
+
+    def _types_of(self, graph: Compiled) -> set[tuple[str, ...]]:
+        key = getattr(graph, "builder", graph)
+        size = (len(graph.nodes), len(graph.channels))
+        known = self._types.get(key)
+        if known is None or known[0] != size:
+            known = self._types[key] = (size, storable_types(graph))
+        return known[1]
 
 
 @asynccontextmanager

@@ -193,19 +193,20 @@ class Driver:
         """Record a drive that LangGraph ended: the end is a checkpoint without tasks, never an empty `next`."""
         snapshot = await work.graph.aget_state(thread_config(work.thread_id))
         if not snapshot.tasks:
-            await self._runs.settle(work.thread_id, drive.token, Outcome("completed", fed=feed.fed))
-            _log.info("run completed")
-            work.emit(Completed(work.thread_id))
+            settled = await self._runs.settle(work.thread_id, drive.token, Outcome("completed", fed=feed.fed))
+            if settled == "recorded":
+                _log.info("run completed")
+                work.emit(Completed(work.thread_id))
             return True
         breakpoint_ = None if snapshot.interrupts else await self._breakpoint(work.thread_id)
-        over = await self._runs.settle(
+        settled = await self._runs.settle(
             work.thread_id, drive.token, Outcome("paused", fed=feed.fed, breakpoint=breakpoint_)
         )
-        if over:
+        if settled == "recorded":
             reviews = await self._reviews.pending(work.thread_id, work.row["workflow"])
             _log.info("run paused", questions=len(reviews))
             work.emit(Paused(work.thread_id, reviews))
-        return over
+        return settled != "go on"
 
     async def _breakpoint(self, thread_id: str) -> tuple[str, str, str, bytes] | None:
         """Return the review of a static breakpoint: its id changes with each, so that one answer never passes two."""
@@ -236,8 +237,8 @@ class Driver:
         _log.warning("run failed", error=described["message"], error_type=described["type"], failed_node=node)
         saved = await self._reader.latest(work.thread_id)
         outcome = Outcome("failed", described, checkpointed=saved is not None)
-        await self._runs.settle(work.thread_id, drive.token, outcome)
-        work.emit(Failed(work.thread_id, described))
+        if await self._runs.settle(work.thread_id, drive.token, outcome) == "recorded":
+            work.emit(Failed(work.thread_id, described))
 
 
 def _run_config(work: Work) -> RunnableConfig:

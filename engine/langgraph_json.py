@@ -92,7 +92,7 @@ def read_project(folder: Path) -> Project | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"{file} cannot be read: {error}. It must be a UTF-8 file that you may read."
+            f"{file} cannot be read: {error}. It must be text in UTF-8 that you may read."
         ) from None
     return _Reader(file, text).read()
 

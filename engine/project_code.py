@@ -3,9 +3,9 @@
 Before the first import of a project, once per process: the packages among its `dependencies` are checked (nothing is
 installed), its folders go to the end of `sys.path`, and its `env` is set where it is not set.
 
-A file is imported under the name that Python would give it where it stands in a package of the project, so that its
-relative imports hold; otherwise under the name that LangGraph's server gives it. The other name leads to the same
-module: checkpoints hold the names of modules, and both sides must find their types again.
+A file is imported under the name by which Python finds it on that path, so that relative imports hold and other files
+import the same module; otherwise under the name that LangGraph's server gives it. The server's name leads to the same
+module in any case: checkpoints hold the names of modules, and both sides must find their types again.
 """
 
 from __future__ import annotations
@@ -142,13 +142,13 @@ def _import(project: Project, entry: GraphEntry) -> ModuleType:
     alias = _server_name(entry.place)
     known = sys.modules.get(alias)
     if known is not None:
-        if getattr(known, "__file__", None) == str(file):
+        if Path(getattr(known, "__file__", None) or "").resolve() == file:
             return known
         raise ConfigurationError(
             f"{file} cannot be imported: this process has already imported {known.__file__} under the same name. "
             "Use one process for each project."
         )
-    module = importlib.import_module(name) if (name := _package_name(file)) else _execute(alias, file)
+    module = importlib.import_module(name) if (name := _natural_name(file)) else _execute(alias, file)
     sys.modules[alias] = module
     ALIASES.add(alias)
     return module
@@ -173,20 +173,19 @@ def _server_name(place: str) -> str:
     return place.replace("/", "__").replace(".py", "").replace(" ", "_").lstrip(".")
 
 
-def _package_name(file: Path) -> str | None:
-    """Return the dotted name of a file that stands in a package on the path, if Python would find it by that name."""
-    top = file.parent
-    if not (top / "__init__.py").is_file():
-        return None
+def _natural_name(file: Path) -> str | None:
+    """Return the name by which Python itself would import a file; None when it would not find it, or find another."""
+    top = file if file.name != "__init__.py" else file.parent
     while (top.parent / "__init__.py").is_file():
         top = top.parent
     parts = file.relative_to(top.parent).with_suffix("").parts
     if not all(part.isidentifier() for part in parts):
         return None
-    loaded = sys.modules.get(top.name)
-    found = loaded.__spec__ if loaded is not None else PathFinder.find_spec(top.name)
-    if found is None or str(top) not in {str(Path(each).resolve()) for each in found.submodule_search_locations or ()}:
-        return None  # another package has that name here
+    loaded = sys.modules.get(parts[0])
+    found = loaded.__spec__ if loaded is not None else PathFinder.find_spec(parts[0])
+    places = found.submodule_search_locations or [found.origin or ""] if found is not None else []
+    if top not in {Path(place).resolve() for place in places}:
+        return None
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 

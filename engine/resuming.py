@@ -13,6 +13,7 @@ from ..errors import AdjournError, NotPaused, ThreadBusy, UnknownReview
 from .answers import Answer, check_answer, same_answer
 from .base import EngineBase
 from .drive import Emit
+from .events import Cancelled
 from .model import Review, Run, RunStatus
 from .recovery import Attempt, RecoveryStore, Stalled, next_attempt
 from .reviews import Recorded
@@ -116,7 +117,8 @@ class Resuming(EngineBase):
         """
         note = {"type": "Cancelled", "message": reason, "by": self._actor(by)}
         await self._row(thread_id)
-        await self._runs.cancel(thread_id, self.principal.tenant, note)
+        if await self._runs.cancel(thread_id, self.principal.tenant, note):
+            self._recorder.record(Cancelled(thread_id, note))
         drive = self._keeper.driving(thread_id)
         if drive is not None:
             self._keeper.cancel(drive)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
@@ -16,9 +16,10 @@ from ..checkpoints.queries import load_queries
 from .inputs import Stored
 from .model import Run, RunStatus
 
-__all__ = ["Outcome", "RunRow", "RunStore", "to_run"]
+__all__ = ["Outcome", "RunRow", "RunStore", "Settled", "to_run"]
 
 RunRow = DictRow
+Settled = Literal["recorded", "go on", "gone"]
 Connection = AsyncConnection[DictRow]
 
 _SQL: Final = load_queries(__package__, "runs.sql")
@@ -127,12 +128,12 @@ class RunStore:
             "claim_run", connection, **self._lessee, thread_id=thread_id, tenant=tenant, expected=list(expected)
         )
 
-    async def settle(self, thread_id: str, token: int, outcome: Outcome) -> bool:
+    async def settle(self, thread_id: str, token: int, outcome: Outcome) -> Settled:
         """Record how a drive ended and give the lease back, in one transaction.
 
         Returns:
-            False when nothing was recorded, because an answer came that the drive was not given: go on driving.
-            True otherwise, also when the lease had been lost (then nothing was changed).
+            `recorded`; `go on` when an answer came that the drive was not given, and nothing was changed; or `gone` when
+            the lease had been lost or the run cancelled meanwhile, and no outcome was recorded.
         """
         values = {
             "thread_id": thread_id,
@@ -147,15 +148,17 @@ class RunStore:
             async with self._pool.connection() as connection, connection.transaction():
                 await self.lock(connection, thread_id)
                 if await (await connection.execute(_SQL["lock_lease"], values)).fetchone() is None:
-                    return True
+                    return "gone"
                 if outcome.breakpoint is not None:
                     await connection.execute(_SQL["open_breakpoint"], _breakpoint(thread_id, outcome.breakpoint))
                 row = await (await connection.execute(_SQL["settle_run"], values)).fetchone()
-        return bool(row and row["ends"])
+        if row is None or not row["ends"]:
+            return "go on"
+        return "recorded" if row["settled"] else "gone"
 
-    async def cancel(self, thread_id: str, tenant: str, error: dict[str, Any]) -> None:
-        """End a run for good, unless it has ended, and withdraw its open questions."""
-        await self._do("cancel_run", thread_id=thread_id, tenant=tenant, error=Jsonb(error))
+    async def cancel(self, thread_id: str, tenant: str, error: dict[str, Any]) -> bool:
+        """End a run for good and withdraw its open questions; False when it has ended already."""
+        return await self._one("cancel_run", thread_id=thread_id, tenant=tenant, error=Jsonb(error)) is not None
 
     async def forget_failed_writes(self, thread_id: str, token: int) -> None:
         """Let the failed tasks of a thread run again as a whole; answers that they were given are kept."""

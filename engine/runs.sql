@@ -95,6 +95,7 @@ settled as (
         attempts = '[]', attempted_checkpoint = null, next_attempt_at = null
     from verdict
     where thread_id = %(thread_id)s and status = 'running' and verdict.ends
+    returning 1
 ),
 released as (
     update adjourn.leases set expires_at = '-infinity'
@@ -106,7 +107,7 @@ withdrawn as (
     from verdict
     where thread_id = %(thread_id)s and reviews.status = 'pending' and %(status)s = 'completed' and verdict.ends
 )
-select ends from verdict;
+select ends, exists (select from settled) as settled from verdict;
 
 -- name: open_breakpoint
 -- Between the halves: a static breakpoint writes no interrupt, so its review is opened by the drive.
@@ -122,10 +123,13 @@ with cancelled as (
     where thread_id = %(thread_id)s and tenant = %(tenant)s
       and status in ('queued', 'running', 'paused', 'failed')
     returning thread_id
+),
+withdrawn as (
+    update adjourn.reviews set status = 'withdrawn', closed_at = now()
+    from cancelled
+    where reviews.thread_id = cancelled.thread_id and reviews.status = 'pending'
 )
-update adjourn.reviews set status = 'withdrawn', closed_at = now()
-from cancelled
-where reviews.thread_id = cancelled.thread_id and reviews.status = 'pending';
+select thread_id from cancelled;
 
 -- name: forget_failed_writes
 -- Drop what failed tasks of a thread's latest checkpoints had written, except the answers that they were given, so

@@ -92,6 +92,7 @@ class Engine:
     history = _verb(AsyncEngine.history)
     timeline = _verb(AsyncEngine.timeline)
     stream = _iterator(AsyncEngine.stream)
+    follow = _iterator(AsyncEngine.follow)
 
     @property
     def principal(self) -> Principal:
