@@ -26,12 +26,13 @@ _SQL: Final = load_queries(__package__, "reviews.sql")
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An answer as a drive gets it from its row."""
+    """An answer as a drive gets it from its row, with the question that it answers."""
 
     review_id: str
     by: str
     at: Any
     answer: Any
+    question: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,13 @@ class ReviewStore:
         """Return the answers that LangGraph has not stored yet."""
         rows = await self._all("unconsumed", thread_id=thread_id)
         return [
-            Given(row["review_id"], row["decided_by"], row["decided_at"], self._load(row["answer_type"], row["answer"]))
+            Given(
+                row["review_id"],
+                row["decided_by"],
+                row["decided_at"],
+                self._load(row["answer_type"], row["answer"]),
+                self._load(row["question_type"], row["question"])["value"],
+            )
             for row in rows
         ]
 

@@ -34,9 +34,9 @@ from closed
 returning review_id;
 
 -- name: unconsumed
--- Answers that LangGraph has not stored yet: what a drive is given, after a crash as well.
-select review_id, decided_by, decided_at, answer_type, answer
-from adjourn.decisions
+-- Answers that LangGraph has not stored yet, with their questions: what a drive is given, after a crash as well.
+select review_id, decided_by, decided_at, answer_type, answer, question_type, question
+from adjourn.decisions join adjourn.reviews using (thread_id, review_id)
 where thread_id = %(thread_id)s and consumed_at is null;
 
 -- name: consume
