@@ -26,22 +26,23 @@ def test_the_blocks_of_a_page_run(page: Path, database: str, tmp_path: Path, mon
     monkeypatch.setenv("ADJOURN_DATABASE_URL", database)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    for block in blocks_of(page):
-        where = f"{page.relative_to(ROOT)}:{block.line}"
-        if block.not_run is not None:
-            continue
-        if block.kind == "python":
-            run_python("\n" * block.line + block.code, where, namespace)
-        else:
-            run_shell(block.code, where)
+    with asyncio.Runner() as loop:
+        for block in blocks_of(page):
+            where = f"{page.relative_to(ROOT)}:{block.line}"
+            if block.not_run is not None:
+                continue
+            if block.kind == "python":
+                run_python("\n" * block.line + block.code, where, namespace, loop)
+            else:
+                run_shell(block.code, where)
 
 
-def run_python(code: str, where: str, namespace: dict[str, Any]) -> None:
-    """Run a block; one that awaits at its top level, as in a notebook, gets an event loop."""
+def run_python(code: str, where: str, namespace: dict[str, Any], loop: asyncio.Runner) -> None:
+    """Run a block; what awaits at its top level shares one event loop with the rest of its page, as in a notebook."""
     compiled = compile(code, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     waiting = eval(compiled, namespace)
     if inspect.iscoroutine(waiting):
-        asyncio.run(waiting)
+        loop.run(waiting)
 
 
 def run_shell(code: str, where: str) -> None:
