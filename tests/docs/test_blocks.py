@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -24,9 +25,10 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 def test_the_blocks_of_a_page_run(page: Path, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ADJOURN_DATABASE_URL", database)
+    monkeypatch.setattr(sys, "path", list(sys.path))  # a project that a page builds is importable on that page only
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    with asyncio.Runner() as loop:
+    with patch.dict(os.environ), asyncio.Runner() as loop:
         for block in blocks_of(page):
             where = f"{page.relative_to(ROOT)}:{block.line}"
             if block.not_run is not None:
