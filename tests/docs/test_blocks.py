@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -24,24 +25,26 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 def test_the_blocks_of_a_page_run(page: Path, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ADJOURN_DATABASE_URL", database)
+    monkeypatch.setattr(sys, "path", list(sys.path))  # a project that a page builds is importable on that page only
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    for block in blocks_of(page):
-        where = f"{page.relative_to(ROOT)}:{block.line}"
-        if block.not_run is not None:
-            continue
-        if block.kind == "python":
-            run_python("\n" * block.line + block.code, where, namespace)
-        else:
-            run_shell(block.code, where)
+    with patch.dict(os.environ), asyncio.Runner() as loop:
+        for block in blocks_of(page):
+            where = f"{page.relative_to(ROOT)}:{block.line}"
+            if block.not_run is not None:
+                continue
+            if block.kind == "python":
+                run_python("\n" * block.line + block.code, where, namespace, loop)
+            else:
+                run_shell(block.code, where)
 
 
-def run_python(code: str, where: str, namespace: dict[str, Any]) -> None:
-    """Run a block; one that awaits at its top level, as in a notebook, gets an event loop."""
+def run_python(code: str, where: str, namespace: dict[str, Any], loop: asyncio.Runner) -> None:
+    """Run a block; what awaits at its top level shares one event loop with the rest of its page, as in a notebook."""
     compiled = compile(code, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     waiting = eval(compiled, namespace)
     if inspect.iscoroutine(waiting):
-        asyncio.run(waiting)
+        loop.run(waiting)
 
 
 def run_shell(code: str, where: str) -> None:
