@@ -7,14 +7,25 @@ these changes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
+from langgraph._internal._constants import INPUT as WRITTEN_INPUT
+from langgraph._internal._constants import INTERRUPT, NULL_TASK_ID, SNAPSHOT_BUMPS, TASKS
 from langgraph._internal._serde import build_serde_allowlist
+from langgraph.constants import START
 from langgraph.pregel import Pregel
 from langgraph.pregel._task_status import read_task_statuses
 from langgraph.types import Interrupt
 
-__all__ = ["open_interrupts", "storable_types"]
+__all__ = ["BRANCH", "INPUT", "JOIN", "NOT_NODES", "SENDS", "goes_on", "open_interrupts", "storable_types"]
+
+# The channels that trigger nodes, by name or by how the name begins (`langgraph/graph/state.py`).
+INPUT: Final = START
+BRANCH: Final = "branch:to:"
+JOIN: Final = "join:"
+SENDS: Final = TASKS
+# Entries of a checkpoint's `versions_seen` that belong to no node.
+NOT_NODES: Final = frozenset((WRITTEN_INPUT, INTERRUPT, SNAPSHOT_BUMPS))
 
 
 def open_interrupts(pending_writes: Iterable[tuple[str, str, Any]]) -> list[Interrupt]:
@@ -28,6 +39,16 @@ def open_interrupts(pending_writes: Iterable[tuple[str, str, Any]]) -> list[Inte
         for interrupt in status.pending_interrupts:
             found.setdefault(interrupt.id, interrupt)
     return list(found.values())
+
+
+def goes_on(pending_writes: Iterable[tuple[str, str, Any]]) -> bool:
+    """Whether a checkpoint that triggers nothing is continued all the same by what was written after it.
+
+    A `Command(goto=…)` is such a write: LangGraph stores it with the checkpoint at hand, however finished that is.
+    """
+    writes = list(pending_writes)
+    sent = (channel for task_id, channel, _ in writes if task_id == NULL_TASK_ID)
+    return any(channel == SENDS or channel.startswith(BRANCH) for channel in sent) or bool(open_interrupts(writes))
 
 
 def storable_types(graph: Pregel[Any, Any, Any, Any]) -> set[tuple[str, ...]]:
