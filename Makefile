@@ -43,6 +43,9 @@ check: $(READY) ## style, types, import arrows
 	@MYPYPATH=.venv/typing $(BIN)/mypy -p adjourn
 	@$(BIN)/python -m pytest -q tests/house/test_arrows.py
 
+docs: $(READY) ## rewrite the generated pages
+	@$(BIN)/python docs/generate.py
+
 format: $(READY) ## let ruff write the style
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format --quiet .
@@ -50,4 +53,4 @@ format: $(READY) ## let ruff write the style
 clean: ## remove what the targets above made
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo test soak check format clean
+.PHONY: help setup demo test soak check docs format clean

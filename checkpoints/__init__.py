@@ -1,11 +1,17 @@
-"""How a run survives: PostgreSQL (embedded or yours), its tables, and LangGraph's saver on it."""
+"""How a run survives: PostgreSQL (embedded or yours), its tables, and LangGraph's saver on it.
 
-from .faults import mapped_faults
-from .pool import Connection, Pool
-from .queries import load_queries
-from .saver import Saver
-from .serde import graph_types, serializer
-from .storage import Storage, open_saver, open_storage
+The names are loaded when they are first used: what only looks at the settings must not wait for LangGraph.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .faults import mapped_faults
+    from .pool import Connection, Pool
+    from .queries import load_queries
+    from .saver import Saver
+    from .serde import graph_types, serializer
+    from .storage import Storage, open_saver, open_storage
 
 __all__ = [
     "Connection",
@@ -19,3 +25,25 @@ __all__ = [
     "open_storage",
     "serializer",
 ]
+
+_MODULE_OF = {
+    "Connection": "pool",
+    "Pool": "pool",
+    "Saver": "saver",
+    "Storage": "storage",
+    "graph_types": "serde",
+    "load_queries": "queries",
+    "mapped_faults": "faults",
+    "open_saver": "storage",
+    "open_storage": "storage",
+    "serializer": "serde",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from the module that defines it (PEP 562)."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

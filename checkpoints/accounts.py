@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 
-__all__ = ["Account", "first_closed_folder", "make_folder", "server_account"]
+__all__ = ["Account", "first_closed_folder", "make_folder", "owner_account", "server_account"]
 
 DEDICATED_USER = "adjourn"
 FALLBACK_USER = "nobody"
@@ -79,8 +79,18 @@ class Account:
         Args:
             test: The operator of `test`(1).
             path: What it is about.
+
+        Raises:
+            ConfigurationError: We are root but may not act as this user.
         """
-        return self.run(["/bin/sh", "-c", f'test {test} "$1"', "sh", path], seconds=_PROBE_SECONDS).returncode == 0
+        try:
+            asked = self.run(["/bin/sh", "-c", f'test {test} "$1"', "sh", path], seconds=_PROBE_SECONDS)
+            return asked.returncode == 0
+        except PermissionError as error:
+            raise ConfigurationError(
+                f"As root adjourn runs PostgreSQL as the user {self.name}, and this machine does not allow root to "
+                "change to it. Run adjourn as another user, or set ADJOURN_DATABASE_URL."
+            ) from error
 
     def own(self, path: Path) -> None:
         """Give a file or folder that we made to this user.

@@ -22,7 +22,8 @@ from .accounts import Account
 
 __all__ = ["Cluster", "Postmaster"]
 
-SUPERUSER = "adjourn"
+# Not "adjourn": the default search_path begins with the schema that has the role's name, and our schema has that one.
+SUPERUSER = "postgres"
 _LOG_LINES = 6
 _LOG_BYTES = 10_000_000
 _INITDB_SECONDS = 300
@@ -66,7 +67,7 @@ class Cluster:
     account: Account
 
     def initialise(self, password: str, options: Sequence[str] = ()) -> None:
-        """Make the data folder, if it is missing, with the superuser `adjourn`.
+        """Make the data folder, if it is missing, with the superuser `postgres`.
 
         It is made under another name and renamed when it is whole, so that a kill in the middle leaves no
         half-made data folder; what such kills left is removed.
@@ -81,7 +82,10 @@ class Cluster:
         if (self.data / "PG_VERSION").is_file():
             return
         for leftover in self.data.parent.glob(f"{self.data.name}.new-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
         draft = self.data.with_name(f"{self.data.name}.new-{secrets.token_hex(4)}")
         draft.mkdir(0o700)
         self.account.own(draft)

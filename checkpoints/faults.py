@@ -38,6 +38,15 @@ _ADVICE: Final[tuple[tuple[type[psycopg.Error], str], ...]] = (
     (psycopg.Error, "This should not happen with tables that nobody else changed; report it with the message."),
 )  # fmt: skip
 
+_NOT_LOST: Final = (
+    psycopg_pool.PoolTimeout,
+    psycopg_pool.PoolClosed,
+    psycopg_pool.TooManyRequests,
+    errors.PipelineAborted,
+)
+# admin_shutdown, crash_shutdown, idle_session_timeout, idle_in_transaction_session_timeout
+_LOST_STATES: Final = frozenset({"57P01", "57P02", "57P05", "25P03"})
+
 
 @contextmanager
 def mapped_faults(doing: str, *, thread_id: str | None = None) -> Iterator[None]:
@@ -79,14 +88,14 @@ def connection_lost(error: psycopg.Error) -> bool:
     """Say whether an error means that the connection is dead, so that a repeatable statement may be repeated.
 
     Args:
-        error: What psycopg raised. The pool's own errors do not count: nothing was sent then.
+        error: What psycopg raised. The pool's own errors do not count: the pool has waited already.
     """
-    if isinstance(error, psycopg_pool.PoolTimeout | psycopg_pool.PoolClosed | psycopg_pool.TooManyRequests):
+    if isinstance(error, _NOT_LOST):
         return False
-    if isinstance(error, errors.AdminShutdown | errors.CrashShutdown | errors.IdleSessionTimeout):
-        return True
-    # Errors that the server sent carry a code; without one the connection broke on the way.
-    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and error.sqlstate is None
+    if error.sqlstate is None:
+        # Errors that the server sent carry a code; without one the connection broke on the way.
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return error.sqlstate in _LOST_STATES or error.sqlstate.startswith("08")
 
 
 def first_line(error: BaseException) -> str:

@@ -15,6 +15,7 @@ import hashlib
 import random
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final, LiteralString
@@ -26,11 +27,11 @@ from pydantic import SecretStr
 
 from ..errors import ConfigurationError, StorageUnavailable
 from ..settings import Settings
-from .faults import first_line, mapped_faults
+from .faults import mapped_faults
 from .pool import Connection, connect
 from .queries import load_queries
 
-__all__ = ["Migration", "migrate", "migrations"]
+__all__ = ["Migration", "migrate", "migrations", "refusal"]
 
 LOCK_KEY: Final = int.from_bytes(b"adjourn\0", "big", signed=True)
 LANGGRAPH_VERSION: Final = len(AsyncPostgresSaver.MIGRATIONS) - 1
@@ -162,8 +163,14 @@ async def _unlock(connection: Connection) -> None:
 
 async def _apply_all(connection: Connection, known: list[Migration]) -> None:
     around = await (await connection.execute(_QUERIES["surroundings"])).fetchone() or {}
-    await _set_up_langgraph(connection, around)
-    await _make_schema(connection, around)
+    if refused := refusal(around):
+        raise StorageUnavailable(refused)
+    # First our schema: making it may change what the search_path of a role called adjourn means to LangGraph.
+    if not around["has_schema"]:
+        await connection.execute(_QUERIES["create_schema"])
+    if not around["has_table"]:
+        await connection.execute(_QUERIES["create_table"])
+    await _set_up_langgraph(connection, around["langgraph_schema"])
     state = await (await connection.execute(_QUERIES["state"])).fetchone() or {}
     for migration in _missing({int(number): digest for number, digest in state["applied"].items()}, known):
         async with connection.transaction():
@@ -174,39 +181,55 @@ async def _apply_all(connection: Connection, known: list[Migration]) -> None:
             )
 
 
-async def _make_schema(connection: Connection, around: dict[str, Any]) -> None:
-    role, database = _quoted(around["role"]), _quoted(around["database"])
-    right = f"GRANT CREATE ON DATABASE {database} TO {role}"
-    try:
-        if not around["has_schema"]:
-            await connection.execute(_QUERIES["create_schema"])
-        right = f"GRANT USAGE, CREATE ON SCHEMA adjourn TO {role}"
-        if not around["has_table"]:
-            await connection.execute(_QUERIES["create_table"])
-    except errors.InsufficientPrivilege as error:
-        raise StorageUnavailable(
-            f"The role {role} may not make the schema adjourn in the database {database}: {first_line(error)}. "
-            f"As its owner run `{right}` or `CREATE SCHEMA adjourn AUTHORIZATION {role}`, then try again."
-        ) from error
-
-
-async def _set_up_langgraph(connection: Connection, around: dict[str, Any]) -> None:
+async def _set_up_langgraph(connection: Connection, schema: str | None) -> None:
     # A killed `create index concurrently` leaves an index that exists, is maintained, and is never used; LangGraph's
     # `if not exists` would take it for done.
     for index in await (await connection.execute(_QUERIES["broken_indexes"])).fetchall():
         repair = "drop index concurrently if exists {}" if index["is_leftover"] else "reindex index concurrently {}"
         await connection.execute(sql.SQL(repair).format(sql.SQL(index["name"])))
-    try:
+    if schema is None:
         await AsyncPostgresSaver(connection).setup()
-    except (errors.InsufficientPrivilege, errors.InvalidSchemaName) as error:
-        role, schema = _quoted(around["role"]), _quoted(around["schema"] or "public")
-        raise StorageUnavailable(
-            f"The role {role} may not make LangGraph's tables: {first_line(error)} "
-            f"(search_path is {around['search_path']}). Since PostgreSQL 15 that right must be given: "
-            f"as the owner run `GRANT CREATE ON SCHEMA {schema} TO {role}`, or point the role's search_path "
-            "at a schema of its own, then try again."
-        ) from error
+        return
+    # LangGraph looks for its tables in the first schema of the search_path only, and would make them a second time
+    # there if they stand in a later one.
+    await connection.execute(_QUERIES["go_to_schema"], {"schema": schema})
+    await AsyncPostgresSaver(connection).setup()
+    await connection.execute(_QUERIES["go_back"])
 
 
-def _quoted(name: object) -> str:
-    return '"' + str(name).replace('"', '""') + '"'
+def refusal(around: Mapping[str, Any]) -> str | None:
+    """Return why what is missing cannot be made, and what to do, or None if it can.
+
+    Args:
+        around: The row of the query `surroundings`.
+    """
+    role, database = _quoted(around["role"]), _quoted(around["database"])
+    visible, anywhere = around["langgraph_schema"], around["langgraph_anywhere"]
+    if around["has_table"] and visible is None and anywhere is not None:
+        return (
+            f"LangGraph's tables are in the schema {anywhere}, which is not on the search_path of the role {role} "
+            f"({around['search_path']}). Run `ALTER ROLE {role} IN DATABASE {database} SET search_path = {anywhere}`, "
+            "or connect as the role that made them."
+        )
+    if visible is None and around["schema"] is None:
+        return (
+            f"The search_path of the role {role} ({around['search_path']}) names no schema that exists, so LangGraph's "
+            f"tables have no place. Make one, such as `CREATE SCHEMA {role} AUTHORIZATION {role}`, then try again."
+        )
+    grants = []
+    if visible is None and not around["may_make_langgraph"]:
+        grants.append(f"GRANT CREATE ON SCHEMA {_quoted(around['schema'])} TO {role}")
+    if not around["has_schema"] and not around["may_make_schema"]:
+        grants.append(f"GRANT CREATE ON DATABASE {database} TO {role}")
+    if around["has_schema"] and not around["may_make_tables"]:
+        grants.append(f"GRANT USAGE, CREATE ON SCHEMA adjourn TO {role}")
+    if not grants:
+        return None
+    return (
+        f"The role {role} may not make adjourn's tables in the database {database}. "
+        f"As the owner of the database run `{'; '.join(grants)};`, then try again."
+    )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -18,14 +18,32 @@ select pg_try_advisory_lock(%(key)s) as taken;
 select pg_advisory_unlock(%(key)s) as given_back;
 
 -- name: surroundings
--- What the messages of a refused migration need to know.
+-- What exists, where, and which rights the role has to make the rest.
 select
     current_user as role,
     current_database() as database,
     current_schema() as schema,
     current_setting('search_path') as search_path,
+    (select relnamespace::regnamespace::text from pg_class where oid = to_regclass('checkpoint_migrations'))
+        as langgraph_schema,
+    (select min(relnamespace::regnamespace::text)
+       from pg_class
+      where relname = 'checkpoint_migrations' and relkind in ('r', 'p')) as langgraph_anywhere,
+    -- a role called adjourn will find itself in its own schema as soon as that is made
+    (current_user = 'adjourn' and to_regnamespace('adjourn') is null)
+        or coalesce(has_schema_privilege(current_schema(), 'create'), false) as may_make_langgraph,
     to_regnamespace('adjourn') is not null as has_schema,
+    has_database_privilege(current_database(), 'create') as may_make_schema,
+    coalesce(has_schema_privilege(to_regnamespace('adjourn'), 'create'), false) as may_make_tables,
     to_regclass('adjourn.migrations') is not null as has_table;
+
+-- name: go_to_schema
+-- Let names without a schema mean this one, until reset.
+select set_config('search_path', %(schema)s, false);
+
+-- name: go_back
+-- Undo go_to_schema.
+reset search_path;
 
 -- name: create_schema
 -- The home of adjourn's own tables.

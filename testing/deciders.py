@@ -136,7 +136,7 @@ class Decider:
             self.given.append(Given(review, decision, person))
             run = yield partial(engine.resume, thread_id, decision, review_id=review.id, by=person)
         if run.status == "paused":
-            self._stop(thread_id, f"it still asks after {self._limit} answers (last: {run.reviews[0].action!r})")
+            self._stop(thread_id, f"it still asks after {self._limit} answers (last: {_about(run.reviews[0])})")
         if run.status not in {"completed", "failed", "cancelled"}:
             self._stop(thread_id, f"it is {run.status}, so somebody else drives it; wait for them first")
         return run
@@ -144,7 +144,7 @@ class Decider:
     def _person(self, review: Any, turn: int, thread_id: str) -> str | None:
         if turn >= len(self._people):
             names = ", ".join(str(name) for name in self._people)
-            self._stop(thread_id, f"review {review.action!r} still waits after {names} answered; name more in by=[…]")
+            self._stop(thread_id, f"review {_about(review)} still waits after {names} answered; name more in by=[…]")
         return self._people[turn]
 
     def _decide(self, review: Any, thread_id: str) -> Any:
@@ -152,13 +152,13 @@ class Decider:
         if isinstance(answer, Mapping):
             if review.action not in answer:
                 known = ", ".join(repr(name) for name in answer) or "none"
-                self._stop(thread_id, f"it asks about {review.action!r} and answers are given for {known}")
+                self._stop(thread_id, f"it asks about {_about(review)} and answers are given for {known}")
             answer = answer[review.action]
         if isinstance(answer, Decision):
             return answer
         decision = answer(review)
         if decision is None:
-            self._stop(thread_id, f"the function returned no decision for {review.action!r}")
+            self._stop(thread_id, f"the function returned no decision for {_about(review)}")
         return decision
 
     def _stop(self, thread_id: str, why: str) -> Any:
@@ -202,6 +202,11 @@ def decide_all(
         DecisionsExhausted: See `Decider.decide_all`.
     """
     return Decider(answers, by=by, limit=limit).decide_all(engine, thread_id)
+
+
+def _about(review: Any) -> str:
+    # A question that is about no action has no name, only words.
+    return repr(review.action or review.description)
 
 
 def _drive(rounds: Rounds, run: Any) -> Any:

@@ -134,10 +134,8 @@ class ScriptedChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        for chunk in chunks(self._play(messages, kwargs)):
-            if run_manager:
-                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-            yield chunk
+        # LangChain itself reports the tokens of chunks to callbacks.
+        yield from chunks(self._play(messages, kwargs))
 
     async def _astream(
         self,
@@ -147,8 +145,6 @@ class ScriptedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         for chunk in chunks(self._play(messages, kwargs)):
-            if run_manager:
-                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
             yield chunk
 
     def _play(self, messages: list[BaseMessage], bound: dict[str, Any]) -> AIMessage:

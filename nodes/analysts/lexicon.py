@@ -8,7 +8,7 @@ A term that ends in "!" is compared as it is written, for words whose stem means
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -62,6 +62,15 @@ class Lexicon:
     terms: dict[tuple[str, ...], tuple[str, float]]
     longest: dict[str, int]
     starts: frozenset[str]
+
+    def filled_up(self, words: Mapping[str, tuple[str, float]]) -> Lexicon:
+        """Return a list that also finds these single words, as they are written, unless this one knows their stem.
+
+        Args:
+            words: Word in lower case → label and weight.
+        """
+        extra = {(f"{word}!",): entry for word, entry in words.items() if (stem(word),) not in self.terms}
+        return Lexicon(extra | self.terms, self.longest, self.starts | {word[:START] for word in words})
 
     def find(self, tokens: tuple[str, ...]) -> Iterator[Hit]:
         """Find the terms in a sentence; of two that overlap, the longer one counts.

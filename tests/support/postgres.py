@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
@@ -119,3 +120,15 @@ def database_url(url: str, name: str) -> str:
 def as_role(url: str, role: str, password: str) -> str:
     """The connection string for another role on the same database."""
     return make_conninfo(url, user=role, password=password)
+
+
+def postmaster(home: Path) -> psutil.Process | None:
+    """The server that runs in a home, seen from outside adjourn."""
+    file = home / "postgres" / "data" / "postmaster.pid"
+    if not file.exists():
+        return None
+    try:
+        process = psutil.Process(int(file.read_text().splitlines()[0]))
+        return process if process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE else None
+    except (psutil.NoSuchProcess, IndexError):
+        return None

@@ -12,6 +12,14 @@ from adjourn.testing import ModelServer
 from support.wire import WAYS, Call, MakeModel, call_model
 
 
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    monkeypatch.delenv("LANGSMITH_GATEWAY", raising=False)
+    # Nothing here speaks TLS, and to load the machine's certificates takes each client longer than its test.
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path_factory.getbasetemp()))
+
+
 @pytest.fixture(params=[False, True], ids=["chat", "responses"])
 def responses_api(request: pytest.FixtureRequest) -> bool:
     """Both APIs, one after the other."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import openai
@@ -16,11 +18,13 @@ import pytest
 from adjourn.testing import ModelRequest, ModelServer, ScriptExhausted, replies
 from support.wire import MakeModel
 
+# No proxy of the machine, and no certificates to load: nothing here speaks TLS.
+PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 
 
 def post(server: ModelServer, body: object = BODY, path: str = "/chat/completions") -> httpx.Response:
-    return httpx.post(server.url + path, json=body, headers={"Authorization": "Bearer sk-secret"}, trust_env=False)
+    return httpx.post(server.url + path, json=body, headers={"Authorization": "Bearer sk-secret"}, **PLAIN)
 
 
 def test_it_listens_on_the_loopback_address_only() -> None:
@@ -105,6 +109,29 @@ def test_closing_leaves_no_thread_behind_even_with_unanswered_calls() -> None:
     assert set(threading.enumerate()) == before
 
 
+def test_closing_does_not_wait_for_a_caller_that_never_finishes_its_request() -> None:
+    with (
+        ModelServer(["hi"]) as server,
+        socket.create_connection(("127.0.0.1", httpx.URL(server.url).port or 0)) as caller,
+    ):
+        caller.sendall(b"POST /v1/responses HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
+        post(server)  # connections are accepted in order, so the first one has been
+        server.close()
+        assert caller.recv(1) == b""
+
+
+def test_a_cut_before_the_first_byte_sends_nothing_at_all() -> None:
+    with ModelServer([replies.cut(after=0)]) as server, pytest.raises(httpx.RemoteProtocolError) as caught:
+        post(server)
+    assert "without sending a response" in str(caught.value)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1])
+def test_a_cut_takes_a_share_below_one(share: float) -> None:
+    with pytest.raises(ValueError, match="from 0 up to"):
+        replies.cut(after=share)
+
+
 def test_waiting_for_calls_that_do_not_come_ends() -> None:
     with ModelServer([]) as server, pytest.raises(TimeoutError, match="0 of 1"):
         server.wait_for_requests(1, timeout=0.01)
@@ -128,8 +155,8 @@ def test_a_server_runs_once() -> None:
 )
 def test_what_it_does_not_serve_is_refused_in_openais_form(path: str, content: bytes, status: int) -> None:
     with ModelServer(["unused"]) as server:
-        response = httpx.post(server.url + path, content=content, trust_env=False)
-        assert httpx.get(f"{server.url}/files", trust_env=False).status_code == 404
+        response = httpx.post(server.url + path, content=content, **PLAIN)
+        assert httpx.get(f"{server.url}/files", **PLAIN).status_code == 404
     assert response.status_code == status
     assert response.json()["error"]["type"] == "invalid_request_error"
     assert server.requests == []

@@ -51,6 +51,11 @@ async def test_parallel_tool_calls_are_said_in_every_way_of_calling(call: Call) 
     assert len({c["id"] for c in message.tool_calls}) == 2
 
 
+def test_the_last_chunk_of_a_stream_is_marked_and_carries_the_usage() -> None:
+    *_, last = ScriptedChatModel(["one two"]).stream("?")
+    assert (last.chunk_position, last.usage_metadata is not None) == ("last", True)
+
+
 async def test_a_message_of_the_script_is_played_whole_and_left_unchanged(call: Call) -> None:
     line = AIMessage("Look:", tool_calls=[{"name": "weather", "args": {"city": "Oslo"}, "id": "c1"}], id="m1")
     before = line.model_copy(deep=True)
@@ -141,7 +146,7 @@ def test_it_drives_a_langchain_agent() -> None:
     model.assert_used_up()
 
 
-async def test_its_tokens_show_in_the_stream_of_a_graph() -> None:
+async def test_its_tokens_show_once_each_in_the_stream_of_a_graph() -> None:
     class State(TypedDict):
         answer: str
 

@@ -1,0 +1,57 @@
+"""Every block in README and docs is executed: a page's blocks in order, in one fresh folder and one namespace.
+
+A block may stand below `<!-- not run: why -->`; everything else runs against a fresh database.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.blocks import blocks_of
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_blocks_of_a_page_run(page: Path, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ADJOURN_DATABASE_URL", database)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks_of(page):
+        where = f"{page.relative_to(ROOT)}:{block.line}"
+        if block.not_run is not None:
+            continue
+        if block.kind == "python":
+            exec(compile("\n" * block.line + block.code, where, "exec"), namespace)
+        else:
+            run_shell(block.code, where)
+
+
+def run_shell(code: str, where: str) -> None:
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, f"{where}\n{code}\n{done.stdout}\n{done.stderr}"
+
+
+def test_a_failing_block_would_be_seen(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("text\n```bash\nfalse\n```\n<!-- not run: why -->\n```python\nboom\n```\n```python\nx = 1\n```\n")
+    first, second, third = blocks_of(page)
+    assert [block.kind for block in (first, second, third)] == ["bash", "python", "python"]
+    assert (first.not_run, second.not_run, third.not_run) == (None, "why", None)
+    with pytest.raises(AssertionError):
+        run_shell(first.code, "page")
+
+
+def test_every_link_to_a_file_leads_somewhere() -> None:
+    import re
+
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
