@@ -7,7 +7,7 @@ Secrets are masked wherever settings are shown.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .errors import ConfigurationError
 
-__all__ = ["Settings", "current_settings", "default_home", "load_settings", "using_settings"]
+__all__ = ["Settings", "child_environment", "current_settings", "default_home", "load_settings", "using_settings"]
 
 # As root the embedded PostgreSQL runs under another user, which must be able to walk to its data; nobody's
 # private folder is opened for that, so root's data lives in a folder that is meant to be walked through.
@@ -81,6 +81,16 @@ def load_settings(**overrides: Any) -> Settings:
         first = error.errors(include_input=False)[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
         raise ConfigurationError(f"ADJOURN_{name} is not usable: {first['msg']}. Correct or unset it.") from None
+
+
+def child_environment(forced: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for a child process: this one's, with changes.
+
+    Args:
+        forced: Variables that are set in it.
+        defaults: Variables that are set in it unless they are set here.
+    """
+    return {**(defaults or {}), **os.environ, **forced}
 
 
 _current: ContextVar[Settings | None] = ContextVar("adjourn_settings", default=None)

@@ -6,6 +6,7 @@ these changes.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -13,11 +14,22 @@ from langgraph._internal._constants import INPUT as WRITTEN_INPUT
 from langgraph._internal._constants import INTERRUPT, NULL_TASK_ID, SNAPSHOT_BUMPS, TASKS
 from langgraph._internal._serde import build_serde_allowlist
 from langgraph.constants import START
+from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 from langgraph.pregel._task_status import read_task_statuses
 from langgraph.types import Interrupt
 
-__all__ = ["BRANCH", "INPUT", "JOIN", "NOT_NODES", "SENDS", "goes_on", "open_interrupts", "storable_types"]
+__all__ = [
+    "BRANCH",
+    "INPUT",
+    "JOIN",
+    "NOT_NODES",
+    "SENDS",
+    "goes_on",
+    "open_interrupts",
+    "served_graphs",
+    "storable_types",
+]
 
 # The channels that trigger nodes, by name or by how the name begins (`langgraph/graph/state.py`).
 INPUT: Final = START
@@ -67,3 +79,13 @@ def _schemas(graph: Any) -> list[Any]:
         return []
     named = (builder.state_schema, builder.input_schema, builder.output_schema, builder.context_schema)
     return [schema for schema in (*named, *builder.schemas) if schema is not None]
+
+
+def served_graphs() -> dict[str, Pregel[Any, Any, Any, Any]]:
+    """Return the graphs that an Agent Server in this process serves, by name; none elsewhere.
+
+    Graphs that a function makes are not among them: the server makes them anew for each run.
+    """
+    served = getattr(sys.modules.get("langgraph_api.graph"), "GRAPHS", {})
+    compiled = {name: graph.compile() if isinstance(graph, StateGraph) else graph for name, graph in served.items()}
+    return {name: graph for name, graph in compiled.items() if isinstance(graph, Pregel)}

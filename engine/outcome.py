@@ -22,7 +22,7 @@ def status_after(saved: CheckpointTuple | None) -> str:
 
 
 def has_tasks(saved: CheckpointTuple) -> bool:
-    """Whether LangGraph would find tasks at a checkpoint; it is what `graph.get_state(…).tasks` says, without the graph.
+    """Whether LangGraph would find tasks at a checkpoint: what `graph.get_state(…).tasks` says, without the graph.
 
     A task of a compiled `StateGraph` or of an `@entrypoint` is triggered by one of four channels, which LangGraph names
     after the node: its input, a branch, a join of several nodes, or a `Send`. A node runs when the channel holds
@@ -57,8 +57,8 @@ def _available(channel: str, value: Any) -> bool:
 def _joined(channel: str, value: Any) -> bool:
     seen, finished = value if _is_pair(value) else (value, True)
     awaited = channel.removeprefix(JOIN).rpartition(":")[0]
-    # The channel's name holds the awaited nodes, joined by a character that a node's name may hold too. What was seen is
-    # a part of them, so it is all of them when it is as long.
+    # The channel's name holds the awaited nodes, joined by a character that a node's name may hold too. What was seen
+    # is a part of them, so it is all of them when it is as long.
     return bool(finished) and len("+".join(seen)) == len(awaited)
 
 

@@ -110,6 +110,10 @@ class RunStore:
             "cancel_run", thread_id=thread_id, tenant=tenant, expected=list(expected), error=Jsonb(error)
         )
 
+    async def delete(self, thread_id: str, tenant: str) -> RunRow | None:
+        """Forget a run whose thread was deleted."""
+        return await self._one("delete_run", thread_id=thread_id, tenant=tenant)
+
     async def forget_failed_writes(self, thread_id: str) -> None:
         """Let the failed tasks of a thread run again as a whole; answers that they were given are kept."""
         with mapped_faults("cannot clear failed writes", thread_id=thread_id):

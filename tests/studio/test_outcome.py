@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, TypedDict
 
 import pytest
+from langgraph.channels import EphemeralValue, LastValue
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.constants import START
 from langgraph.func import entrypoint, task
 from langgraph.graph import END, MessagesState, StateGraph
 from langgraph.pregel import NodeBuilder, Pregel
-from langgraph.channels import EphemeralValue, LastValue
 from langgraph.types import Command, Send, interrupt
 
 from adjourn.checkpoints.storage import open_saver
