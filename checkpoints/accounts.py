@@ -43,7 +43,7 @@ class Account:
     def run(
         self, command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None, seconds: float
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command as this user, in a session of its own, so that Ctrl-C in the terminal does not reach it.
+        """Run a command as this user and wait for it.
 
         Args:
             command: Program and arguments.
@@ -69,7 +69,6 @@ class Account:
             timeout=seconds,
             cwd="/",
             env={"PATH": os.defpath, "LC_ALL": "C", **(environment or {})},
-            start_new_session=True,
             **identity,
         )
 

@@ -120,6 +120,7 @@ class Cluster:
         options = shlex.join(part for name, value in given.items() for part in ("-c", f"{name}={value}"))
         deadline = time.monotonic() + _START_SECONDS
         while True:
+            logged = self.log.stat().st_size
             try:
                 self._command("pg_ctl", "start", "-D", self.data, "-l", self.log, "-w", "-t", str(_START_SECONDS),
                               "-o", options, seconds=_START_SECONDS + 10)  # fmt: skip
@@ -127,7 +128,7 @@ class Cluster:
             except StorageUnavailable:
                 # After a kill -9 of the postmaster its children take a moment to notice; until then they hold
                 # the shared memory and a new postmaster refuses to start.
-                if "shared memory block" not in self.log_tail() or time.monotonic() > deadline:
+                if b"shared memory block" not in self.log.read_bytes()[logged:] or time.monotonic() > deadline:
                     raise
                 time.sleep(_POLL_SECONDS * 4)
 

@@ -1,4 +1,4 @@
-"""Writes what the documentation takes from the code: the page of settings, and the pictures of graphs.
+"""Writes what the documentation takes from the code: the page of settings, pictures of graphs, options of commands.
 
 `make docs` runs it; tests/docs/test_generated.py fails when a page is not what it would write.
 """
@@ -10,13 +10,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import typer
+
+from adjourn.cli.main import app
 from adjourn.graphs import BUILT_IN
 from adjourn.graphs.review import graph as review
 from adjourn.settings import Settings
 
 ROOT = Path(__file__).parents[1]
+SHARED = ("as_json", "database", "debug", "help")
 GRAPHS: dict[str, Any] = {"review": review}
 MARK = re.compile(r"<!-- graph: (\w+) -->\n(?:```mermaid\n.*?```\n)?", re.DOTALL)
+OPTIONS = re.compile(r"<!-- options: (\w+) -->\n(?:\|[^\n]*\n|\n)*")
 
 
 def settings_page() -> str:
@@ -59,13 +64,40 @@ def with_graphs(text: str) -> str:
     return MARK.sub(picture, text)
 
 
+def with_options(text: str) -> str:
+    """Put the arguments and options of each command below its mark; those that all commands share are left out."""
+    commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+    def table(found: re.Match[str]) -> str:
+        command = commands[found[1]]
+        rows = [row for parameter in command.params if (row := option_row(parameter, command))]
+        rows = rows or ["| none of its own | |"]
+        return "\n".join([found[0].split("\n")[0], "", "| Argument or option | Meaning |", "| --- | --- |", *rows, "", ""])
+
+    return OPTIONS.sub(table, text)
+
+
+def option_row(parameter: Any, command: Any) -> str | None:
+    if parameter.name in SHARED:
+        return None
+    metavar = parameter.metavar or ("" if getattr(parameter, "is_flag", False) else choices(parameter))
+    name = metavar if parameter.param_type_name == "argument" else f"{parameter.opts[0]} {metavar}".strip()
+    default = f" Default: {parameter.default}." if type(parameter.default) is int else ""
+    return f"| `{name}` | {parameter.help}{' Required.' if parameter.required else ''}{default} |"
+
+
+def choices(parameter: Any) -> str:
+    values = getattr(parameter.type_descriptor, "choices", None)
+    return "\\|".join(str(getattr(value, "value", value)) for value in values) if values else parameter.name.upper()
+
+
 def pages() -> dict[Path, str]:
     """Return every page that is written here, or partly written, with its text."""
     written = {ROOT / "docs" / "reference" / "settings.md": settings_page()}
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         text = page.read_text(encoding="utf-8")
-        if MARK.search(text):
-            written[page] = with_graphs(text)
+        if MARK.search(text) or OPTIONS.search(text):
+            written[page] = with_options(with_graphs(text))
     return written
 
 

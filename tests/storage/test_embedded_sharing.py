@@ -3,16 +3,19 @@
 import asyncio
 import os
 import signal
+import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
 from adjourn.checkpoints import open_storage
+from adjourn.checkpoints.accounts import server_account
 from adjourn.checkpoints.embedded import acquire
 from adjourn.settings import load_settings
-from support.eventually import eventually
+from support.eventually import eventually, wait_for
 from support.postgres import execute, postmaster
 from support.processes import child
 
@@ -137,11 +140,35 @@ def test_a_process_killed_during_the_very_first_start_leaves_no_rubbish_for_long
 
 
 def test_a_pid_file_whose_pid_belongs_to_another_process_by_now_does_not_stop_the_start(home: Path) -> None:
-    acquire(home).release()
-    file = home / "postgres" / "data" / "postmaster.pid"
-    file.write_text(f"{os.getpid()}\n{file.parent}\n1\n5432\n{home}/postgres/run\n\n\nready\n")
+    account = server_account()
+    identity = {"user": account.uid, "group": account.gid} if account.switch else {}
+    with subprocess.Popen(["sleep", "60"], **identity) as stranger:
+        file = home / "postgres" / "data" / "postmaster.pid"
+        file.write_text(f"{stranger.pid}\n{file.parent}\n1\n5432\n{home}/postgres/run\n\n\nready\n")
+        account.own(file)
+        server = acquire(home)
+        assert execute(server.url.get_secret_value(), "select 1") == [(1,)]
+        server.release()
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_a_new_server_waits_until_the_last_process_of_a_killed_one_has_ended(home: Path) -> None:
     server = acquire(home)
-    assert execute(server.url.get_secret_value(), "select 1") == [(1,)]
+    with psycopg.connect(server.url.get_secret_value()) as connection:
+        backend = psutil.Process(connection.info.backend_pid)
+        backend.suspend()
+        killed = postmaster(home)
+        assert killed is not None
+        killed.kill()
+        killed.wait(30)
+        with child(USER, str(home)) as other:
+            log = home / "postgres" / "log"
+            wait_for(lambda: "shared memory block" in log.read_text())
+            backend.resume()
+            other.wait_for("using")
+            other.go_on()
+            other.finish()
     server.release()
 
 

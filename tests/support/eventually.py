@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 Found = TypeVar("Found")
+_PAUSE = 0.02
 
 
 async def eventually(condition: Callable[[], Found | Awaitable[Found]], *, timeout: float = 10.0) -> Found:
@@ -22,4 +23,13 @@ async def eventually(condition: Callable[[], Found | Awaitable[Found]], *, timeo
         if found:
             return found
         assert time.monotonic() < deadline, f"not true after {timeout} s; the last value was {found!r}"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(_PAUSE)
+
+
+def wait_for(condition: Callable[[], Found], *, timeout: float = 10.0) -> Found:
+    """`eventually` for tests that are not coroutines."""
+    deadline = time.monotonic() + timeout
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not true after {timeout} s; the last value was {found!r}"
+        time.sleep(_PAUSE)
+    return found

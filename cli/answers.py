@@ -1,0 +1,96 @@
+"""The answer of a person, from the words and options of `adjourn resume`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import InvalidDecision
+from ..state.decisions import ALIASES, KINDS, DecisionKind, approve, edit, reject, respond
+from .inputs import read_assignments, read_json
+
+__all__ = ["Given", "read_answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What stands on the command line.
+
+    Args:
+        decision: approve, edit, reject or respond, or an alias of one.
+        text: The reason or answer behind it.
+        message: The value of `--message`, which is the same.
+        assignments: The values of `--set`.
+        edit: The value of `--edit`.
+        value: The value of `--value`.
+    """
+
+    decision: str | None = None
+    text: str | None = None
+    message: str | None = None
+    assignments: Sequence[str] = field(default_factory=tuple)
+    edit: str | None = None
+    value: str | None = None
+
+
+def read_answer(given: Given) -> Any:
+    """Return what to give to the engine: a decision, or the plain value of `--value`.
+
+    Raises:
+        InvalidDecision: The words and options do not make one answer; the message says what would.
+    """
+    if given.value is not None:
+        return _plain_value(given)
+    if given.decision is None:
+        raise InvalidDecision(
+            f"Say what you decide: {', '.join(KINDS)}; or give --value JSON where a plain value is asked for."
+        )
+    kind = _kind(given.decision)
+    message = _message(given)
+    if kind == "edit":
+        return edit(_changes(given, message))
+    if given.assignments or given.edit is not None:
+        raise InvalidDecision(f"--set and --edit change what was shown; {kind} does not. Use edit, or leave them out.")
+    if kind == "respond":
+        if not message or not message.strip():
+            raise InvalidDecision(
+                'respond needs the text for the workflow, such as: respond "the contract is from 2024".'
+            )
+        return respond(message)
+    return (approve if kind == "approve" else reject)(message)
+
+
+def _plain_value(given: Given) -> Any:
+    if any((given.decision, given.text, given.message, given.assignments, given.edit)):
+        raise InvalidDecision("--value is the whole answer; leave the decision and the other options out.")
+    return read_json(str(given.value), "--value", InvalidDecision)
+
+
+def _kind(word: str) -> DecisionKind:
+    kind = ALIASES.get(word, word)
+    for known in KINDS:
+        if known == kind:
+            return known
+    near = difflib.get_close_matches(word, KINDS, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise InvalidDecision(f"{word!r} is no decision; there are {', '.join(KINDS)}.{hint}")
+
+
+def _message(given: Given) -> str | None:
+    if given.text is not None and given.message is not None:
+        raise InvalidDecision("The text was given twice: as an argument and with --message. Give it once.")
+    return given.text if given.text is not None else given.message
+
+
+def _changes(given: Given, message: str | None) -> dict[str, Any]:
+    if message is not None:
+        hint = f" (write --set {message})" if "=" in message else ""
+        raise InvalidDecision(f"An edit takes --set name=value or --edit JSON, not a text{hint}.")
+    if given.edit is None and not given.assignments:
+        raise InvalidDecision("An edit says what changes: --set name=value or --edit JSON. To change nothing, approve.")
+    changes = {} if given.edit is None else read_json(given.edit, "--edit", InvalidDecision)
+    if not isinstance(changes, dict):
+        raise InvalidDecision('--edit takes the changed arguments by name, such as --edit \'{"name": "value"}\'.')
+    return {**changes, **read_assignments(given.assignments, error=InvalidDecision)}

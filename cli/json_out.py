@@ -1,0 +1,121 @@
+"""The JSON of `--json`: its shape is documented in docs/reference/command-line.md and stays; keys may be added."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from ..engine import Page, Review, Run, Step, Timeline
+
+__all__ = ["dumps", "plain", "review_json", "run_json", "runs_json", "step_json", "timeline_json"]
+
+# What a terminal might obey. Outside of strings JSON has none of these, so they can be escaped in the finished text.
+_UNSAFE: Final = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def dumps(value: Any, *, ascii_only: bool = False) -> str:
+    """Return JSON text: indented, letters of all scripts as they are, control characters escaped.
+
+    Args:
+        value: Anything; see `plain`.
+        ascii_only: Whether the reader takes nothing but ASCII.
+    """
+    text = json.dumps(plain(value), ensure_ascii=ascii_only, indent=2, allow_nan=False)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def run_json(run: Run, *, whole: bool = True) -> dict[str, Any]:
+    """Return a run.
+
+    Args:
+        run: The run.
+        whole: Whether `state` and `reviews` belong to it; listings leave them out.
+    """
+    names = (
+        "thread_id", "workflow", "version", "source", "status", "requested_by", "tenant",
+        "created_at", "updated_at", "ended_at", "error", "forked_from",
+    )  # fmt: skip
+    shown: dict[str, Any] = {name: getattr(run, name) for name in names}
+    if whole:
+        shown |= {"state": run.state, "reviews": [review_json(review) for review in run.reviews]}
+    return shown
+
+
+def review_json(review: Review) -> dict[str, Any]:
+    """Return a question. `value` is None for one about an action: everything in it stands under the other keys."""
+    names = (
+        "id", "status", "action", "args", "description", "allowed", "edit_schema", "response_schema", "context",
+    )  # fmt: skip
+    return {name: getattr(review, name) for name in names} | {"value": None if review.action else review.value}
+
+
+def runs_json(page: Page[Run]) -> dict[str, Any]:
+    """Return a page of runs."""
+    return {"items": [run_json(run, whole=False) for run in page], "after": page.after}
+
+
+def step_json(step: Step) -> dict[str, Any]:
+    """Return a step of a run."""
+    return {
+        "number": step.number,
+        "checkpoint_id": step.checkpoint_id,
+        "nodes": step.nodes,
+        "changed": step.changed,
+        "at": step.at,
+        "took_seconds": step.took,
+        "waited": step.waited,
+    }
+
+
+def timeline_json(timeline: Timeline) -> dict[str, Any]:
+    """Return the steps of a run and where its time went."""
+    return {
+        "thread_id": timeline.run.thread_id,
+        "status": timeline.run.status,
+        "total_seconds": timeline.total,
+        "working_seconds": timeline.working,
+        "waiting_seconds": timeline.waiting,
+        "items": [step_json(step) for step in timeline.steps],
+        "after": None,
+    }
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON can hold it.
+
+    Moments become ISO 8601, lengths of time seconds, bytes base64, sets and tuples lists, models and dataclasses
+    dictionaries; numbers that JSON lacks become null, and whatever is left its text.
+    """
+    if value is None or (isinstance(value, str | bool | int) and not isinstance(value, Enum)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return _rare(value)
+
+
+def _rare(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if hasattr(value, "model_dump"):
+        return plain(value.model_dump())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return str(value)

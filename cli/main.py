@@ -1,0 +1,105 @@
+"""The entry point of the command `adjourn`: its parts, and how it ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Annotated, Final
+
+import typer
+
+from .. import __version__
+from .command import Database, command, report, silence
+from .demo import demo
+from .exits import Exit, Interrupted
+from .look import history, list_runs, show
+from .run import cancel, resume, retry, run
+from .session import Session
+
+__all__ = ["app", "main", "run_command"]
+
+SETTLE_SECONDS: Final = 3.0
+
+app = typer.Typer(
+    name="adjourn",
+    help="Workflows that stop for a person and go on later, in another process, on another day.",
+    epilog="Exit codes: 0 completed · 10 paused · 1 failed · 2 bad input · 3 storage · 4 refused by state or right.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+_PARTS: dict[str, dict[str, Callable[..., int]]] = {
+    "Begin": {"demo": demo, "run": run},
+    "Go on": {"resume": resume, "retry": retry, "cancel": cancel},
+    "Look": {"show": show, "list": list_runs, "history": history},
+}
+for _panel, _commands in _PARTS.items():
+    for _name, _function in _commands.items():
+        app.command(_name, rich_help_panel=_panel)(command(_function))
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    database: Database = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Workflows that stop for a person and go on later, in another process, on another day."""
+    context.obj = {"database": database}
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main() -> None:
+    """Run the command with the arguments of this process, and end the process."""
+    interrupt = _Interrupt()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asks for that
+            signal.signal(number, interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run the command and return its exit code; nothing but the code leaves it.
+
+    Args:
+        arguments: What stands behind `adjourn`.
+    """
+    flags = set(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    session = Session(as_json="--json" in flags, debug="--debug" in flags)
+    try:
+        code = app(list(arguments), prog_name="adjourn", standalone_mode=False)
+        sys.stdout.flush()
+        return code or Exit.COMPLETED
+    except BrokenPipeError:
+        return silence()
+    except typer.Abort:
+        return report(Interrupted("Interrupted.", Exit.INTERRUPTED, None), session)
+    except Exception as error:  # noqa: BLE001  (the last place where an error can be told in one line)
+        return report(error, session)
+
+
+class _Interrupt:
+    """A signal handler that interrupts once.
+
+    Recording what became of a run takes a moment; a second signal in it (an impatient Ctrl-C, a supervisor that tells
+    the process and then its group) must not end that.
+    """
+
+    def __init__(self) -> None:
+        self._last = -SETTLE_SECONDS
+
+    def __call__(self, number: int, _: FrameType | None) -> None:
+        now = time.monotonic()
+        if now - self._last >= SETTLE_SECONDS:
+            self._last = now
+            raise KeyboardInterrupt(128 + number)

@@ -1,0 +1,95 @@
+"""Progress while a run is driven: a line for each node that ends, and a spinner for those at work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.text import Text
+
+from .text import clean, duration
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.status import Status
+
+    from ..engine import Event
+    from ..engine.events import NodeFinished
+
+__all__ = ["Progress", "finished_line"]
+
+_STYLES = {"done": "green", "asked": "yellow", "failed": "red"}
+
+
+class Progress:
+    """A listener for the engine's events that shows them; a context manager, which ends the spinner.
+
+    It is called on the engine's thread. It never blocks for long, and a console that nobody reads any more silences it.
+
+    Args:
+        console: Where to show; None shows nothing.
+        started: Called with the thread id when a run begins to be driven here.
+    """
+
+    def __init__(self, console: Console | None, started: Callable[[str], None]) -> None:
+        self.drove = False
+        self._console = console
+        self._started = started
+        self._running: list[str] = []
+        self._spinner: Status | None = None
+        if console is not None and console.is_terminal:
+            self._spinner = console.status("", spinner="line")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._spinner is not None:
+            self._spinner.stop()
+        if self._console is not None and self._console.is_terminal and self.drove:
+            self._console.print()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        from ..engine.events import NodeFinished, NodeStarted, Started
+
+        try:
+            if isinstance(event, Started):
+                self.drove = True
+                self._started(event.thread_id)
+            elif isinstance(event, NodeStarted):
+                self._running.append(_name(event.node, event.path))
+                self._spin()
+            elif isinstance(event, NodeFinished):
+                self._finished(event)
+        except OSError:  # whoever read our progress has gone; the run has not
+            self._console = self._spinner = None
+
+    def _finished(self, event: NodeFinished) -> None:
+        name = _name(event.node, event.path)
+        if name in self._running:
+            self._running.remove(name)
+        if self._console is not None:
+            self._console.print(finished_line(event), soft_wrap=True)
+        self._spin()
+
+    def _spin(self) -> None:
+        if self._spinner is None:
+            return
+        if self._running:
+            self._spinner.update(Text(f"{', '.join(self._running)} …", style="dim"))
+            self._spinner.start()
+        else:
+            self._spinner.stop()
+
+
+def finished_line(event: NodeFinished) -> Text:
+    """Return the line for a node that ended: its name, how long it took, how it ended if not well."""
+    took = duration(event.seconds)
+    note = {"done": took, "asked": "asks a person"}.get(event.outcome, f"failed after {took}")
+    return Text.assemble("  ", (f"{_name(event.node, event.path):<16}", "bold"), (f" {note}", _STYLES[event.outcome]))
+
+
+def _name(node: str, path: tuple[str, ...]) -> str:
+    return clean(" / ".join((*path, node)))

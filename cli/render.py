@@ -1,0 +1,166 @@
+"""What the command shows of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from .layout import blank, command_line, dictionary, grid, status_text, title
+from .question import question
+from .text import age, clean, duration, one_line, timestamp
+
+if TYPE_CHECKING:
+    from ..engine import Page, Run
+
+__all__ = ["outcome", "run_page", "state", "whole_run"]
+
+VALUE: Final = 160
+# Below this many columns a listing shows each run on two lines: a thread id alone takes 36.
+TABLE_WIDTH: Final = 84
+
+Command = Callable[..., str]
+
+
+def outcome(run: Run, command: Command, *, full: bool = False) -> RenderableType:
+    """Return where a run stands, and how to go on from there.
+
+    Args:
+        run: The run.
+        command: Makes a command line of words.
+        full: Whether long values are shown whole.
+    """
+    parts = {"paused": _paused, "failed": _failed, "completed": _completed, "cancelled": _cancelled}
+    view = parts.get(run.status)
+    return view(run, command, full) if view else _elsewhere(run, command)
+
+
+def _paused(run: Run, command: Command, full: bool) -> RenderableType:
+    count = len(run.reviews)
+    head = title("paused", f"{run.workflow} asks {'a person' if count == 1 else f'{count} questions'}")
+    parts: list[RenderableType] = [head, _thread(run)]
+    for review in run.reviews:
+        parts += [blank(), question(review, command, several=count > 1, full=full)]
+    return Group(*parts)
+
+
+def _failed(run: Run, command: Command, _: bool) -> RenderableType:
+    error = run.error or {}
+    where = f"in {error['node']}: " if error.get("node") else ""
+    mended = "Go on with" if error.get("type") == "Interrupted" else "When the cause is mended, go on with"
+    return Group(
+        title("failed", f"{where}{error.get('type')}: {error.get('message')}"),
+        _thread(run),
+        blank(),
+        Text(mended, style="bold"),
+        command_line(command("retry", run.thread_id)),
+    )
+
+
+def _completed(run: Run, command: Command, full: bool) -> RenderableType:
+    decision, factors = run.state.get("final_decision"), run.state.get("decision_factors")
+    parts: list[RenderableType] = [title("completed", str(decision) if decision else run.workflow), _thread(run)]
+    if isinstance(factors, dict):
+        parts += [blank(), dictionary(_readable(factors), 0 if full else VALUE)]
+        results = run.state.get("analysis_results")
+        if isinstance(results, dict):
+            parts += [blank(), dictionary(results, 0 if full else VALUE)]
+    elif run.state:
+        parts += [blank(), state(run, full=full)]
+    if not full:
+        parts += [blank(), Text("Everything it knows", style="bold")]
+        parts.append(command_line(command("show", run.thread_id, "--full")))
+    return Group(*parts)
+
+
+def _cancelled(run: Run, _: Command, __: bool) -> RenderableType:
+    error = run.error or {}
+    return Group(title("cancelled", f"by {error.get('by')}: {error.get('message')}"), _thread(run))
+
+
+def _elsewhere(run: Run, command: Command) -> RenderableType:
+    text = "another process drives it" if run.status == "running" else "it has not begun"
+    parts = [title(run.status, text), _thread(run), blank(), Text("See how it gets on with", style="bold")]
+    return Group(*parts, command_line(command("show", run.thread_id)))
+
+
+def whole_run(run: Run, command: Command, *, full: bool) -> RenderableType:
+    """Return all there is to say about a run: outcome, origin, state.
+
+    Args:
+        run: The run.
+        command: Makes a command line of words.
+        full: Whether long values are shown whole.
+    """
+    about = {
+        "workflow": f"{run.workflow} {run.version}, from {run.source}",
+        "requested by": run.requested_by,
+        "created": timestamp(run.created_at),
+        "last change": timestamp(run.updated_at),
+    }
+    if run.forked_from:
+        about["forked from"] = run.forked_from
+    parts = [outcome(run, command, full=True) if full else outcome(run, command), blank(), dictionary(about, 0)]
+    if run.state and (run.status != "completed" or isinstance(run.state.get("decision_factors"), dict)):
+        parts += [blank(), Text("State", style="bold"), state(run, full=full)]
+    return Group(*parts)
+
+
+def state(run: Run, *, full: bool) -> RenderableType:
+    """Return the state of a run, key by key.
+
+    Args:
+        run: The run.
+        full: Whether long values are shown whole.
+    """
+    return dictionary(run.state, 0 if full else VALUE)
+
+
+def run_page(page: Page[Run], now: datetime, width: int, more: str) -> RenderableType:
+    """Return a listing, newest first: a table where there is room, two lines for each run otherwise.
+
+    Args:
+        page: The runs.
+        now: The time now (aware), for their ages.
+        width: Columns that there are.
+        more: The command for the next page.
+    """
+    if not len(page):
+        return Text("No runs.")
+    parts: list[RenderableType] = []
+    if width >= TABLE_WIDTH:
+        table = grid("thread", "status", "workflow", "by", "started")
+        for column in (1, 5):
+            table.columns[column].no_wrap = True
+        for run in page:
+            table.add_row("", clean(run.thread_id), status_text(run.status), *map(Text, _about(run, now)))
+        parts.append(table)
+    else:
+        for run in page:
+            parts.append(Text(clean(run.thread_id), overflow="fold"))
+            parts.append(Text.assemble("  ", status_text(run.status), " · ", " · ".join(_about(run, now))))
+    if page.after:
+        parts += [blank(), Text("Older runs", style="bold"), command_line(more)]
+    return Group(*parts)
+
+
+def _about(run: Run, now: datetime) -> tuple[str, str, str]:
+    return one_line(run.workflow), one_line(run.requested_by), age(run.created_at, now)
+
+
+def _thread(run: Run) -> Text:
+    return Text(f"run {clean(run.thread_id)}", style="dim", no_wrap=True, overflow="ignore")
+
+
+def _readable(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring names and lengths of time into words."""
+    shown: dict[str, Any] = {}
+    for name, value in values.items():
+        if name.endswith("_seconds") and isinstance(value, int | float):
+            shown[name.removesuffix("_seconds").replace("_", " ")] = duration(value)
+        else:
+            shown[name.replace("_", " ")] = value
+    return {name: value for name, value in shown.items() if value not in (None, [], {}, "")}

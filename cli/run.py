@@ -1,0 +1,144 @@
+"""The commands that move a run: run, resume, retry, cancel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import InvalidDecision, InvalidInput, UnknownReview
+from .answers import Given, read_answer
+from .exits import Exit, exit_of_status
+from .inputs import mistaken_for_text, read_input, read_json
+from .session import Session
+
+if TYPE_CHECKING:
+    from ..engine import Run
+
+__all__ = ["By", "Thread", "cancel", "resume", "retry", "run"]
+
+Thread = Annotated[str, typer.Argument(metavar="THREAD", help="The run's thread id.")]
+By = Annotated[str | None, typer.Option(metavar="NAME", help="Who acts. Default: you, as the system knows you.")]
+
+
+def run(
+    session: Session,
+    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="Its name, such as review.")],
+    given: Annotated[
+        str | None,
+        typer.Option("--input", metavar="JSON", help="The input: JSON, @file for a JSON file, - for standard input."),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="One input key: key=value is text, key:=JSON is JSON, key=@file the text of a file. Repeatable.",
+        ),
+    ] = None,
+    thread: Annotated[
+        str | None, typer.Option(metavar="ID", help="Thread id of the run. The same id and input never run twice.")
+    ] = None,
+    by: By = None,
+    context: Annotated[
+        str | None, typer.Option(metavar="JSON", help="Run-time context for the graph: JSON, @file or -. No secrets.")
+    ] = None,
+) -> int:
+    """Start a run and drive it until it ends or needs a person.
+
+    Examples: `adjourn run review --set input_text=@contract.txt`, or
+    `adjourn run review --input '{"input_text": "All is well."}' --thread note-1`
+    """
+    value = read_input(given, assignments or ())
+    environment = None if context is None else read_json(context, "--context")
+    try:
+        with session.engine() as engine, session.progress() as progress:
+            found = engine.start(workflow, value, thread_id=thread, by=by, context=environment, on_event=progress)
+    except InvalidInput as error:
+        raise _hinted(error, assignments) from None
+    if not progress.drove and not session.as_json:
+        session.err.print("This run was started before; it is shown as it stands.", style="dim")
+    return _shown(session, found)
+
+
+def resume(
+    session: Session,
+    thread: Thread,
+    decision: Annotated[
+        str | None, typer.Argument(metavar="DECISION", help="approve, edit, reject or respond.", show_default=False)
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="TEXT", help="The reason of a rejection, or the response.", show_default=False),
+    ] = None,
+    message: Annotated[str | None, typer.Option(metavar="TEXT", help="The same as TEXT.")] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="For edit: a changed argument, as in run. Repeatable."),
+    ] = None,
+    edit: Annotated[
+        str | None, typer.Option(metavar="JSON", help="For edit: the changed arguments: JSON, @file or -.")
+    ] = None,
+    value: Annotated[
+        str | None,
+        typer.Option(metavar="JSON", help="The answer to a question that asks for a plain value: JSON, @file or -."),
+    ] = None,
+    review: Annotated[
+        str | None, typer.Option(metavar="ID", help="Which question; needed only while several are open.")
+    ] = None,
+    by: By = None,
+) -> int:
+    """Answer a question and drive the run on.
+
+    Examples: `adjourn resume note-1 approve`, `adjourn resume note-1 edit --set risk_level=low`,
+    `adjourn resume note-1 reject "The figures are old."`
+    """
+    answer = read_answer(Given(decision, text, message, assignments or (), edit, value))
+    try:
+        with session.engine() as engine, session.progress() as progress:
+            found = engine.resume(thread, answer, by=by, review_id=review, on_event=progress)
+    except InvalidDecision as error:
+        raise _hinted(error, assignments) from None
+    except UnknownReview as error:
+        raise UnknownReview(f"{error.message} Name one with --review ID.", thread_id=thread) from None
+    return _shown(session, found)
+
+
+def retry(session: Session, thread: Thread, by: By = None) -> int:
+    """Continue a failed or interrupted run from where it was.
+
+    Nodes that had finished do not run again.
+    """
+    with session.engine() as engine, session.progress() as progress:
+        found = engine.retry(thread, by=by, on_event=progress)
+    return _shown(session, found)
+
+
+def cancel(
+    session: Session,
+    thread: Thread,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the run.")],
+    by: By = None,
+) -> int:
+    """End a run for good: its questions are withdrawn and later answers refused."""
+    with session.engine() as engine:
+        found = engine.cancel(thread, by=by, reason=reason)
+    _shown(session, found)
+    return Exit.COMPLETED
+
+
+def _shown(session: Session, found: Run) -> int:
+    if session.as_json:
+        from .json_out import run_json
+
+        session.result(run_json(found))
+    else:
+        from .render import outcome
+
+        session.show(outcome(found, session.command))
+    return exit_of_status(found.status)
+
+
+def _hinted(error: InvalidInput | InvalidDecision, assignments: list[str] | None) -> InvalidInput | InvalidDecision:
+    hint = mistaken_for_text(assignments or (), error.message)
+    return type(error)(error.message + hint, thread_id=error.thread_id)
