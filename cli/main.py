@@ -18,6 +18,7 @@ from .exits import Exit, Interrupted
 from .look import history, list_runs, show
 from .run import cancel, resume, retry, run
 from .session import Session
+from .studio import studio
 
 __all__ = ["app", "main", "run_command"]
 
@@ -36,6 +37,7 @@ _PARTS: dict[str, dict[str, Callable[..., int]]] = {
     "Begin": {"demo": demo, "run": run},
     "Go on": {"resume": resume, "retry": retry, "cancel": cancel},
     "Look": {"show": show, "list": list_runs, "history": history},
+    "Other doors": {"studio": studio},
 }
 for _panel, _commands in _PARTS.items():
     for _name, _function in _commands.items():

@@ -19,7 +19,7 @@ import structlog
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import APIError
 
-from ..errors import StorageUnavailable, UnknownThread
+from ..errors import AdjournError, UnknownThread
 from .async_engine import AsyncEngine
 from .model import Run
 
@@ -61,7 +61,7 @@ async def keep_in_step(engine: AsyncEngine, client: LangGraphClient, every: floa
     while True:
         try:
             await put_in_step(engine, client)
-        except (httpx.HTTPError, APIError, StorageUnavailable) as error:
+        except AdjournError as error:
             _log.warning("the threads in Studio are not up to date", error=str(error))
         await asyncio.sleep(every)
 
@@ -72,10 +72,16 @@ async def put_in_step(engine: AsyncEngine, client: LangGraphClient) -> Shown:
     Doing it again changes nothing.
 
     Raises:
-        httpx.HTTPError: The server cannot be reached or refuses.
-        langgraph_sdk.errors.APIError: The server refuses.
+        AdjournError: The server cannot be reached, or refuses.
         StorageUnavailable: The database cannot be reached.
     """
+    try:
+        return await _put_in_step(engine, client)
+    except (httpx.HTTPError, APIError) as error:
+        raise AdjournError(f"LangGraph's server does not answer: {type(error).__name__}: {error}.") from error
+
+
+async def _put_in_step(engine: AsyncEngine, client: LangGraphClient) -> Shown:
     served = await _served(client)
     shown = await _shown(client)
     runs = await _recent(engine)
