@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["studio"]
 
-_EVERY: Final = 2.0  # seconds until Studio's list knows what changed elsewhere
+_EVERY: Final = 1.0  # seconds until Studio's list knows what changed elsewhere
 _PAGE: Final = "https://smith.langchain.com/studio/?baseUrl="
 
 

@@ -29,6 +29,7 @@ from ..settings import Settings, load_settings, using_settings
 from .answers import resume_value
 from .binding import Compiled, bind
 from .drive import Driver, Emit, Feed, thread_config
+from .elsewhere import finished_elsewhere
 from .events import Event
 from .ids import check_thread_id, new_thread_id
 from .inputs import Stored, check_input, serialised
@@ -192,7 +193,8 @@ class AsyncEngine:
         """
         actor = self._actor(by)
         row = await self._row(thread_id)
-        _must_be_paused(row)
+        saved = await self._storage.saver.aget_tuple(thread_config(thread_id))
+        _must_be_paused(await finished_elsewhere(self._runs, row, saved))
         graph = self._graph_of(row)
         reviews = {review.id: review for review in await self._open_reviews(row, graph)}
         chosen = _choose(reviews, decision, review_id, thread_id)
@@ -203,6 +205,7 @@ class AsyncEngine:
         if claimed is None:
             _must_be_paused(await self._row(thread_id))
             raise NotPaused(f"Somebody else answered run {thread_id} at this moment.", thread_id=thread_id)
+        await self._must_still_ask(claimed, graph, answers)
         return await self._drive(claimed, graph, feed, on_event, tokens)
 
     async def retry(
@@ -417,6 +420,7 @@ class AsyncEngine:
 
     async def _run(self, row: RunRow) -> Run:
         saved = await self._storage.saver.aget_tuple(thread_config(row["thread_id"]))
+        row = await finished_elsewhere(self._runs, row, saved)
         reviews = open_reviews(saved, row["thread_id"], row["workflow"]) if row["status"] == "paused" else ()
         return to_run(row, state=visible_state(saved), reviews=reviews)
 
@@ -424,6 +428,21 @@ class AsyncEngine:
         saver = graph.checkpointer
         saved = await saver.aget_tuple(thread_config(row["thread_id"]))  # type: ignore[union-attr]
         return open_reviews(saved, row["thread_id"], row["workflow"])
+
+    async def _must_still_ask(self, row: RunRow, graph: Compiled, answers: Mapping[str, Any]) -> None:
+        """Give a claimed run back if somebody drove it on to other questions before it was claimed.
+
+        LangGraph would hand the answer to the next question.
+        """
+        thread_id = row["thread_id"]
+        still = {review.id for review in await self._open_reviews(row, graph)}
+        if closed := answers.keys() - still:
+            await self._runs.settle(thread_id, "paused", error=None, checkpointed=True)
+            raise UnknownReview(
+                f"Review {min(closed)} of run {thread_id} was answered by somebody else at this moment; see what it "
+                "asks now.",
+                thread_id=thread_id,
+            )
 
     async def _existing(self, thread_id: str, workflow: Workflow, given: Stored) -> Run:
         row = await self._runs.get(thread_id, self.principal.tenant)

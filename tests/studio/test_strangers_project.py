@@ -1,0 +1,151 @@
+"""A project that has never heard of adjourn, opened with `adjourn studio` and driven there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph_sdk.client import LangGraphClient
+
+from adjourn import AsyncEngine, NotPaused, ThreadBusy, approve
+from support.eventually import eventually
+
+from .conftest import Studio
+
+
+async def new_thread(client: LangGraphClient) -> str:
+    return str((await client.threads.create())["thread_id"])
+
+
+async def status(engine: AsyncEngine, thread_id: str) -> str:
+    return (await engine.get(thread_id)).status
+
+
+async def begun(client: LangGraphClient, file: Path) -> tuple[str, str]:
+    """Start the workflow `slow` there and wait until its node runs; returns the ids of thread and run."""
+    thread_id = await new_thread(client)
+    run = await client.runs.create(thread_id, "slow", input={"file": str(file)})
+    await eventually(Path(f"{file}.begun").exists)
+    return thread_id, run["run_id"]
+
+
+async def test_its_files_stay_as_they_were(project: Studio) -> None:
+    original = json.loads((Path(__file__).parent / "project" / "langgraph.json").read_text())
+    assert json.loads((project.folder / "langgraph.json").read_text()) == original
+    assert "checkpointer" not in original
+
+
+async def test_a_thread_of_its_own_types_pauses_there_and_is_finished_by_the_engine(
+    project_client: LangGraphClient, project_engine: AsyncEngine
+) -> None:
+    thread_id = await new_thread(project_client)
+    await project_client.runs.wait(thread_id, "notes", input={"topic": "tea"})
+    run = await project_engine.get(thread_id)
+    assert (run.status, run.workflow, run.reviews[0].description) == ("paused", "notes", "Good?")
+    done = await project_engine.resume(thread_id, "yes")
+    assert (done.status, done.state["result"]) == ("completed", "hello, tea by me: yes")
+
+
+async def test_a_thread_of_the_engine_is_finished_there_with_its_own_types(
+    project_client: LangGraphClient, project_engine: AsyncEngine
+) -> None:
+    run = await project_engine.start("notes", {"topic": "tea"})
+
+    async def shown() -> bool:
+        found = await project_client.threads.search(metadata={"adjourn_status": "paused"}, limit=100)
+        return run.thread_id in {thread["thread_id"] for thread in found}
+
+    await eventually(shown)
+    await project_client.runs.wait(run.thread_id, "notes", command={"resume": "fine"})
+    found = await project_engine.get(run.thread_id)
+    assert (found.status, found.state["result"]) == ("completed", "hello, tea by me: fine")
+
+
+async def test_while_it_runs_there_the_engine_keeps_its_hands_off(
+    project_client: LangGraphClient, project_engine: AsyncEngine, tmp_path: Path
+) -> None:
+    file = tmp_path / "go"
+    thread_id, run_id = await begun(project_client, file)
+    assert await status(project_engine, thread_id) == "running"
+    with pytest.raises(NotPaused, match="being driven"):
+        await project_engine.resume(thread_id, "now")
+    with pytest.raises(ThreadBusy):
+        await project_engine.retry(thread_id)
+    with pytest.raises(ThreadBusy):
+        await project_engine.cancel(thread_id, reason="no")
+    file.touch()
+    await project_client.runs.join(thread_id, run_id)
+    assert await status(project_engine, thread_id) == "paused"
+
+
+async def test_while_the_engine_drives_it_the_server_is_refused(
+    project_client: LangGraphClient, project_engine: AsyncEngine, tmp_path: Path
+) -> None:
+    import asyncio
+
+    file, thread_id = tmp_path / "go", await new_thread(project_client)
+    driving = asyncio.create_task(project_engine.start("slow", {"file": str(file)}, thread_id=thread_id))
+    await eventually(Path(f"{file}.begun").exists)
+    for given in ({"input": {"file": str(file)}}, {"command": {"resume": "now"}}):
+        with pytest.raises(Exception, match="ThreadBusy"):
+            await project_client.runs.wait(thread_id, "slow", **given)
+    assert await status(project_engine, thread_id) == "running"
+    file.touch()
+    assert (await driving).status == "paused"
+
+
+async def test_a_run_that_is_cancelled_there_can_be_retried_by_the_engine(
+    project_client: LangGraphClient, project_engine: AsyncEngine, tmp_path: Path
+) -> None:
+    file = tmp_path / "go"
+    thread_id, run_id = await begun(project_client, file)
+    await project_client.runs.cancel(thread_id, run_id, wait=True)
+    run = await project_engine.get(thread_id)
+    assert (run.status, (run.error or {})["type"]) == ("failed", "Interrupted")
+    file.touch()
+    again = await project_engine.retry(thread_id)
+    assert (again.status, again.state["trail"]) == ("paused", ["waited"])
+
+
+async def test_a_failure_there_is_recorded_and_gone_on_with_there_routing_included(
+    project_client: LangGraphClient, project_engine: AsyncEngine, tmp_path: Path
+) -> None:
+    file, thread_id = tmp_path / "built", await new_thread(project_client)
+    with pytest.raises(Exception, match="ValueError"):
+        await project_client.runs.wait(thread_id, "flaky", input={"file": str(file)})
+    run = await project_engine.get(thread_id)
+    assert (run.status, run.error) == (
+        "failed",
+        {"type": "ValueError", "message": "the route is not built yet", "node": None},
+    )
+    file.touch()
+    await project_client.runs.wait(thread_id, "flaky", input=None)
+    run = await project_engine.get(thread_id)
+    assert (run.status, run.error, run.state["trail"]) == ("completed", None, ["first", "second"])
+
+
+async def test_a_static_breakpoint_set_there_is_a_pause(
+    project_client: LangGraphClient, project_engine: AsyncEngine, tmp_path: Path
+) -> None:
+    file, thread_id = tmp_path / "built", await new_thread(project_client)
+    file.touch()
+    await project_client.runs.wait(thread_id, "flaky", input={"file": str(file)}, interrupt_before=["second"])
+    assert await status(project_engine, thread_id) == "paused"
+    done = await project_engine.resume(thread_id, approve())
+    assert (done.status, done.state["trail"]) == ("completed", ["first", "second"])
+
+
+async def test_a_finished_thread_takes_a_second_input_there(
+    project_client: LangGraphClient, project_engine: AsyncEngine, tmp_path: Path
+) -> None:
+    file, thread_id = tmp_path / "built", await new_thread(project_client)
+    file.touch()
+    for _ in range(2):
+        await project_client.runs.wait(thread_id, "flaky", input={"file": str(file)})
+        assert await status(project_engine, thread_id) == "completed"
+    found: Any = (await project_engine.get(thread_id)).state
+    assert found["trail"] == ["first", "second", "first", "second"]
+
+
+async def test_nothing_has_left_the_machine(project: Studio) -> None:
+    assert project.foreign_hosts == []
