@@ -72,7 +72,8 @@ def with_options(text: str) -> str:
         command = commands[found[1]]
         rows = [row for parameter in command.params if (row := option_row(parameter, command))]
         rows = rows or ["| none of its own | |"]
-        return "\n".join([found[0].split("\n")[0], "", "| Argument or option | Meaning |", "| --- | --- |", *rows, "", ""])
+        head = [found[0].split("\n")[0], "", "| Argument or option | Meaning |", "| --- | --- |"]
+        return "\n".join([*head, *rows, "", ""])
 
     return OPTIONS.sub(table, text)
 
