@@ -108,6 +108,17 @@ def running_studio(folder: Path, database: str, *options: str) -> Iterator[Studi
         process.wait()
 
 
+def copied_project(folder: Path) -> Path:
+    shutil.copytree(HERE / "project", folder, dirs_exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Callable[[], Path]:
+    """Make the folder of a stranger's project."""
+    return lambda: copied_project(tmp_path / "stranger")
+
+
 @pytest.fixture(scope="session")
 def studio(server_of: Callable[[int | None], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """Studio on adjourn's own langgraph.json."""
@@ -121,8 +132,7 @@ def studio(server_of: Callable[[int | None], str], tmp_path_factory: pytest.Temp
 @pytest.fixture(scope="session")
 def project(server_of: Callable[[int | None], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """Studio on the project of a stranger."""
-    folder = tmp_path_factory.mktemp("stranger")
-    shutil.copytree(HERE / "project", folder, dirs_exist_ok=True)
+    folder = copied_project(tmp_path_factory.mktemp("stranger"))
     with fresh_database(server_of(None)) as database, running_studio(folder, database) as running:
         yield running
 

@@ -7,6 +7,7 @@ import pytest
 from langgraph_sdk.client import LangGraphClient
 
 from adjourn import AsyncEngine, NotPaused, Run, approve
+from adjourn.engine.studio_sync import put_in_step
 from support.eventually import eventually
 
 from .conftest import Studio
@@ -187,6 +188,26 @@ async def test_a_thread_whose_id_is_no_uuid_is_not_shown(engine: AsyncEngine, cl
     await engine.start("review", DOUBTFUL, thread_id="offer-7")
     await listed(client, (await paused(engine)).thread_id, adjourn_status="paused")  # a turn has passed
     assert "offer-7" not in {thread["thread_id"] for thread in await client.threads.search(limit=500)}
+
+
+async def test_a_second_turn_changes_nothing(
+    engine: AsyncEngine, client: LangGraphClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await paused(engine)
+    first = await put_in_step(engine, client)
+
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a thread was written again")
+
+    monkeypatch.setattr(client.threads, "create", refuse)
+    monkeypatch.setattr(client.threads, "update", refuse)
+    assert await put_in_step(engine, client) == first
+
+
+async def test_a_thread_of_another_database_is_marked_as_unknown(engine: AsyncEngine, client: LangGraphClient) -> None:
+    foreign = str(uuid4())
+    await client.threads.create(thread_id=foreign, graph_id="review", metadata={"adjourn_status": "paused"})
+    await listed(client, foreign, adjourn_status="unknown")
 
 
 async def test_nothing_has_left_the_machine(studio: Studio, client: LangGraphClient) -> None:
