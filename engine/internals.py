@@ -10,8 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from langgraph._internal._constants import INPUT as WRITTEN_INPUT
-from langgraph._internal._constants import INTERRUPT, NULL_TASK_ID, SNAPSHOT_BUMPS, TASKS
+from langgraph._internal._constants import NULL_TASK_ID, TASKS
 from langgraph._internal._serde import build_serde_allowlist
 from langgraph.constants import START
 from langgraph.graph import StateGraph
@@ -23,7 +22,6 @@ __all__ = [
     "BRANCH",
     "INPUT",
     "JOIN",
-    "NOT_NODES",
     "SENDS",
     "goes_on",
     "open_interrupts",
@@ -36,8 +34,6 @@ INPUT: Final = START
 BRANCH: Final = "branch:to:"
 JOIN: Final = "join:"
 SENDS: Final = TASKS
-# Entries of a checkpoint's `versions_seen` that belong to no node.
-NOT_NODES: Final = frozenset((WRITTEN_INPUT, INTERRUPT, SNAPSHOT_BUMPS))
 
 
 def open_interrupts(pending_writes: Iterable[tuple[str, str, Any]]) -> list[Interrupt]:

@@ -114,8 +114,12 @@ def _project(file: Path | None, environment: Mapping[str, str]) -> tuple[Path, d
 
 def _environment(options: ServerOptions, database_url: str | None) -> dict[str, str]:
     forced = {"ADJOURN_DATABASE_URL": database_url} if database_url else {}
-    # Nobody who starts adjourn has agreed to be counted by another program.
-    defaults = {"LANGGRAPH_CLI_NO_ANALYTICS": "1", "LOG_LEVEL": "INFO" if options.verbose else "WARNING"}
+    # Nobody who starts adjourn has agreed that another program tells of it.
+    defaults = {
+        "LANGGRAPH_CLI_NO_ANALYTICS": "1",
+        "LANGGRAPH_NO_VERSION_CHECK": "1",
+        "LOG_LEVEL": "INFO" if options.verbose else "WARNING",
+    }
     return child_environment(forced, defaults)
 
 

@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PROGRAM = Path(sys.executable).with_name("adjourn")
 # What another machine could be told about this one is switched off, and the guard notices what is left.
-QUIET = {"LANGSMITH_TRACING": "false", "LANGGRAPH_NO_VERSION_CHECK": "true", "PYTHONPATH": str(HERE / "guard")}
+QUIET = {"LANGSMITH_TRACING": "false", "PYTHONPATH": str(HERE / "guard")}
 
 
 @dataclass

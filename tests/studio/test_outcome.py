@@ -205,6 +205,20 @@ async def test_a_thread_that_was_edited_goes_on_where_the_edit_says(saver: Any) 
     assert status_after(await saver.aget_tuple(config)) == "paused"
 
 
+@pytest.mark.parametrize("as_node", ["b", "c2"])
+@pytest.mark.parametrize("shape", ["join", "deferred node", "deferred join"])
+async def test_an_edit_that_fills_a_part_of_a_join_is_read_as_langgraph_reads_it(
+    shape: str, as_node: str, saver: Any
+) -> None:
+    graph, config = on(SHAPES[shape][0], saver), {"configurable": {"thread_id": "part"}}
+    as_node = "a+b" if shape == "deferred join" else as_node
+    await graph.ainvoke({}, config)
+    while (snapshot := await graph.aget_state(config)).tasks:
+        await graph.ainvoke(Command(resume={one.id: "yes" for one in snapshot.interrupts}), config)
+    await graph.aupdate_state(config, {"trail": ["edited"]}, as_node=as_node)
+    await agrees(graph, saver, config)
+
+
 async def test_a_finished_thread_that_was_sent_elsewhere_and_asks_is_paused(saver: Any) -> None:
     graph, config = on(dead_end(), saver), {"configurable": {"thread_id": "sent"}}
     await graph.ainvoke({}, config)
