@@ -1,4 +1,4 @@
-"""Every setting of adjourn, in one place; nothing else reads the environment.
+"""Every setting of adjourn, in one place; nothing else reads or writes the environment.
 
 Settings come from arguments, from variables that start with `ADJOURN_`, and from nothing else.
 Secrets are masked wherever settings are shown.
@@ -19,7 +19,18 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .errors import ConfigurationError
 
-__all__ = ["Settings", "child_environment", "current_settings", "default_home", "load_settings", "using_settings"]
+__all__ = [
+    "PREFIX",
+    "Settings",
+    "child_environment",
+    "current_settings",
+    "default_home",
+    "export_environment",
+    "load_settings",
+    "using_settings",
+]
+
+PREFIX = "ADJOURN_"
 
 # As root the embedded PostgreSQL runs under another user, which must be able to walk to its data; nobody's
 # private folder is opened for that, so root's data lives in a folder that is meant to be walked through.
@@ -36,13 +47,20 @@ def default_home() -> Path:
 class Settings(BaseSettings):
     """What can be set, its default and its unit. Each field is the variable `ADJOURN_<FIELD>`."""
 
-    model_config = SettingsConfigDict(env_prefix="ADJOURN_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     database_url: Annotated[
         SecretStr | None,
         Field(description="PostgreSQL 14 or newer to use. Unset: an embedded PostgreSQL is started."),
     ] = None
+    listen_url: Annotated[
+        SecretStr | None,
+        Field(description="Direct connection for LISTEN, when `ADJOURN_DATABASE_URL` is a transaction pooler."),
+    ] = None
     home: Annotated[Path, Field(default_factory=default_home, description="Folder of the embedded PostgreSQL's data.")]
+    project: Annotated[
+        Path, Field(description="Folder whose `langgraph.json` names workflows; by default the working folder.")
+    ] = Path()
     model: Annotated[
         str | None,
         Field(description="Chat model as LangChain names it, such as `openai:gpt-5-mini`. Unset: rules are used."),
@@ -53,7 +71,23 @@ class Settings(BaseSettings):
         int | None,
         Field(ge=0, description="Executions before a statement is prepared. `null` for transaction poolers."),
     ] = 5
+    lease_seconds: Annotated[
+        float,
+        Field(gt=0, description="Seconds after which a run whose driver is silent may be taken over."),
+    ] = 30.0
+    cancel_grace_seconds: Annotated[
+        float,
+        Field(ge=0, description="Seconds that a cancelled run has to reach its next step before it is stopped."),
+    ] = 10.0
+    storage_patience: Annotated[
+        float, Field(ge=0, description="Seconds to wait for a database that restarts or fails over.")
+    ] = 30.0
+    encryption_key: Annotated[
+        SecretStr | None,
+        Field(description="Keys (32 bytes, base64; newest first, commas between) that encrypt stored values."),
+    ] = None
     max_input_bytes: Annotated[int, Field(gt=0, description="Largest input of a run, in bytes of JSON.")] = 10_000_000
+    event_days: Annotated[int, Field(ge=0, description="Days that the events of an ended run are kept.")] = 7
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least severe log line that is kept.")
     ] = "warning"
@@ -91,6 +125,24 @@ def child_environment(forced: Mapping[str, str], defaults: Mapping[str, str] | N
         defaults: Variables that are set in it unless they are set here.
     """
     return {**(defaults or {}), **os.environ, **forced}
+
+
+def export_environment(values: Mapping[str, str]) -> list[str]:
+    """Set environment variables for this process, as the `env` of a `langgraph.json` asks for.
+
+    A variable that is set stays as it is. Variables of adjourn itself are left out: settings are read before any
+    project is, so they would have no effect here.
+
+    Args:
+        values: The variables.
+
+    Returns:
+        The names of adjourn's variables that were left out.
+    """
+    for name, value in values.items():
+        if not name.startswith(PREFIX):
+            os.environ.setdefault(name, value)
+    return sorted(name for name in values if name.startswith(PREFIX) and os.environ.get(name) != values[name])
 
 
 _current: ContextVar[Settings | None] = ContextVar("adjourn_settings", default=None)

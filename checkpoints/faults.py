@@ -12,7 +12,7 @@ from psycopg import errors
 
 from ..errors import AdjournError, InvalidInput, StorageUnavailable
 
-__all__ = ["connection_lost", "first_line", "mapped_faults", "to_adjourn"]
+__all__ = ["connection_lost", "first_line", "mapped_faults", "to_adjourn", "worth_repeating"]
 
 _AGAIN: Final = "Try again; what had been acknowledged is stored."
 # Read from top to bottom: the first class that fits an error says what its reader can do.
@@ -96,6 +96,25 @@ def connection_lost(error: psycopg.Error) -> bool:
         # Errors that the server sent carry a code; without one the connection broke on the way.
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     return error.sqlstate in _LOST_STATES or error.sqlstate.startswith("08")
+
+
+def worth_repeating(error: psycopg.Error) -> bool:
+    """Say whether the same statement, if it may be done twice, has a chance a moment later on a fresh connection.
+
+    So it is with a lost connection, a server that starts, stops, or is no longer the primary, a pool whose connections
+    are all dead, and transactions that got into each other's way.
+
+    Args:
+        error: What psycopg raised.
+    """
+    passing = (
+        psycopg_pool.PoolTimeout,
+        errors.CannotConnectNow,
+        errors.ReadOnlySqlTransaction,
+        errors.DeadlockDetected,
+        errors.SerializationFailure,
+    )
+    return isinstance(error, passing) or connection_lost(error)
 
 
 def first_line(error: BaseException) -> str:

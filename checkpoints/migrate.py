@@ -22,7 +22,8 @@ from typing import Any, Final, LiteralString
 
 import structlog
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from psycopg import errors, sql
+from psycopg import AsyncConnection, errors, sql
+from psycopg.rows import dict_row
 from pydantic import SecretStr
 
 from ..errors import ConfigurationError, StorageUnavailable
@@ -31,7 +32,7 @@ from .faults import mapped_faults
 from .pool import Connection, connect
 from .queries import load_queries
 
-__all__ = ["Migration", "migrate", "migrations", "refusal"]
+__all__ = ["Migration", "migrate", "migrations", "refusal", "set_up_langgraph"]
 
 LOCK_KEY: Final = int.from_bytes(b"adjourn\0", "big", signed=True)
 LANGGRAPH_VERSION: Final = len(AsyncPostgresSaver.MIGRATIONS) - 1
@@ -112,6 +113,29 @@ async def migrate(url: SecretStr, settings: Settings) -> None:
                 await _unlock(connection)
 
 
+async def set_up_langgraph(connection: AsyncConnection[Any]) -> None:
+    """Make LangGraph's own tables and nothing else, for a saver on a pool that somebody else made.
+
+    Any number of processes may do so at once; they share the lock of `migrate`.
+
+    Args:
+        connection: In autocommit mode, as LangGraph demands.
+
+    Raises:
+        StorageUnavailable: The lock was not free for half an hour.
+        psycopg.Error: PostgreSQL refused.
+    """
+    rows, connection.row_factory = connection.row_factory, dict_row
+    try:
+        await _lock(connection)
+        try:
+            await AsyncPostgresSaver(connection).setup()
+        finally:
+            await _unlock(connection)
+    finally:
+        connection.row_factory = rows
+
+
 async def _up_to_date(connection: Connection, known: list[Migration]) -> bool:
     try:
         state = await (await connection.execute(_QUERIES["state"])).fetchone()
@@ -139,7 +163,7 @@ def _missing(applied: dict[int, str], known: list[Migration]) -> list[Migration]
     return [migration for migration in known if migration.number not in applied]
 
 
-async def _lock(connection: Connection) -> None:
+async def _lock(connection: AsyncConnection[Any]) -> None:
     deadline = time.monotonic() + _LOCK_SECONDS
     while True:
         row = await (await connection.execute(_QUERIES["try_lock"], {"key": LOCK_KEY})).fetchone()
@@ -153,7 +177,7 @@ async def _lock(connection: Connection) -> None:
         await asyncio.sleep(random.uniform(*_POLL_SECONDS))  # noqa: S311 - spreads the waiters, guards nothing
 
 
-async def _unlock(connection: Connection) -> None:
+async def _unlock(connection: AsyncConnection[Any]) -> None:
     if connection.closed or connection.broken:
         return
     row = await (await connection.execute(_QUERIES["unlock"], {"key": LOCK_KEY})).fetchone()

@@ -1,25 +1,103 @@
-"""How values are written to checkpoints, and which types may come back from them.
+"""How values are written to checkpoints, and which types may go there and come back.
 
-Reading a checkpoint builds objects. Only types on a list are built: the harmless ones that LangGraph names, and those
-that the schemas of a graph mention. Anything else comes back as plain data (a dictionary, usually).
+Reading a checkpoint builds objects, so a type that is read must be on a list: the harmless ones that LangGraph names,
+those that the schemas of a graph mention, and those that the caller allows. The same list holds for writing, so that
+nobody learns weeks later that an object comes back as plain data.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, TypeAlias
 
+import ormsgpack
 from langgraph._internal import _serde
+from langgraph.checkpoint.serde import _msgpack, jsonplus
+from langgraph.checkpoint.serde.base import CipherProtocol, SerializerProtocol
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import StateGraph
 
-__all__ = ["graph_types", "serializer"]
+from ..errors import InvalidInput
 
-ALLOWED: Final = None  # LangGraph's own list of harmless types and nothing else; `True` would be every importable type
+__all__ = ["Allowed", "StrictSerializer", "graph_types", "serializer"]
+
+Allowed: TypeAlias = type | tuple[str, str]
+"""A class, or its module and name."""
+
+_METHOD: Final = jsonplus.EXT_METHOD_SINGLE_ARG
+_SNAPSHOT: Final = jsonplus.EXT_DELTA_SNAPSHOT
+_ARRAY: Final = jsonplus.EXT_NUMPY_ARRAY
 
 
-def serializer() -> JsonPlusSerializer:
-    """Return LangGraph's serializer in its strict mode, whatever the environment says."""
-    return JsonPlusSerializer(allowed_msgpack_modules=ALLOWED)
+class StrictSerializer(JsonPlusSerializer):
+    """LangGraph's serializer with its list of types in force in both directions.
+
+    Read back, a type that is not listed stays plain data and nothing is called, whatever the bytes name.
+    """
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        """Serialise a value.
+
+        Raises:
+            InvalidInput: It holds a type that is not listed; the message names it and the line to add.
+            TypeError: It has no serial form at all.
+        """
+        if obj is None or isinstance(obj, bytes | bytearray):
+            return super().dumps_typed(obj)
+        try:
+            # Texts, numbers, lists and dictionaries, which is nearly everything, need no second look.
+            return "msgpack", ormsgpack.packb(obj, option=jsonplus._option)
+        except TypeError:
+            kind, data = super().dumps_typed(obj)
+        if unlisted := self._unlisted(data):
+            module, name = unlisted
+            raise InvalidInput(
+                f"A value of type {module}.{name} is not on the list of types that may be stored. Add "
+                f'("{module}", "{name}") to open_saver(allow=[…]), or store plain data instead.'
+            )
+        return kind, data
+
+    def _unlisted(self, data: bytes) -> tuple[str, str] | None:
+        """Return the first type in a message that its reader would not build."""
+        listed = self._allowed_msgpack_modules
+        found: list[tuple[str, str]] = []
+
+        def look(code: int, inner: bytes) -> None:
+            if code == _ARRAY:
+                return
+            content = ormsgpack.unpackb(inner, ext_hook=look, option=ormsgpack.OPT_NON_STR_KEYS)
+            if code == _SNAPSHOT:
+                return
+            key = (content[0], content[1])
+            if code == _METHOD:
+                known = (*key, content[3]) in _msgpack.SAFE_MSGPACK_METHODS
+            else:
+                known = key in _msgpack.SAFE_MSGPACK_TYPES or listed is True or (listed is not None and key in listed)
+            if not known:
+                found.append(key)
+
+        ormsgpack.unpackb(data, ext_hook=look, option=ormsgpack.OPT_NON_STR_KEYS)
+        return found[0] if found else None
+
+
+def serializer(
+    allow: Iterable[Allowed] = (), *, strict: bool = True, cipher: CipherProtocol | None = None
+) -> SerializerProtocol:
+    """Make a serializer, whatever the environment says about LangGraph's own.
+
+    Args:
+        allow: Types that may be stored and read beside the harmless ones.
+        strict: Without it any importable type is built when it is read, as LangGraph does by default. Only for
+            databases that nobody else can write to.
+        cipher: Encrypts what is written; see `encryption.py`.
+    """
+    plain = (
+        StrictSerializer(allowed_msgpack_modules=list(allow))
+        if strict
+        else JsonPlusSerializer(allowed_msgpack_modules=True)
+    )
+    return EncryptedSerializer(cipher, plain) if cipher else plain
 
 
 def graph_types(builder: StateGraph[Any, Any, Any, Any]) -> set[tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,11 @@ from pydantic import SecretStr
 
 from ..settings import Settings, load_settings
 from .embedded import EmbeddedServer, acquire
+from .encryption import cipher
 from .migrate import migrate
 from .pool import Pool, open_pool
 from .saver import Saver
-from .serde import serializer
+from .serde import Allowed, serializer
 
 __all__ = ["Storage", "open_saver", "open_storage"]
 
@@ -69,17 +70,22 @@ async def open_storage(settings: Settings, url: str | None = None) -> AsyncItera
 
 
 @asynccontextmanager
-async def open_saver(url: str | None = None) -> AsyncIterator[Saver]:
+async def open_saver(
+    url: str | None = None, *, allow: Iterable[Allowed] = (), strict: bool = True
+) -> AsyncIterator[Saver]:
     """Open the storage and give LangGraph's door to it, for graphs that are run without the engine.
 
         async with open_saver() as saver:
             graph = builder.compile(checkpointer=saver)
 
-    Types of your own in the state come back as plain data unless the saver is told of them:
+    Types of your own in the state are refused unless the saver is told of them: with `allow`, or with
     `saver.with_allowlist(graph_types(builder))`.
 
     Args:
         url: A PostgreSQL to use; without it, what the settings say.
+        allow: Types that may be stored and read beside the harmless ones: classes, or pairs of module and name.
+        strict: Without it any type is stored, and any importable one is built when it is read, as LangGraph does by
+            default; only for databases that nobody else can write to.
 
     Yields:
         The saver.
@@ -88,7 +94,9 @@ async def open_saver(url: str | None = None) -> AsyncIterator[Saver]:
         StorageUnavailable: As `open_storage`.
         ConfigurationError: As `open_storage`, or a setting does not fit.
     """
-    async with open_storage(load_settings(), url) as storage:
+    settings = load_settings()
+    async with open_storage(settings, url) as storage:
+        storage.saver.serde = serializer(allow, strict=strict, cipher=cipher(settings.encryption_key))
         yield storage.saver
 
 
@@ -96,7 +104,8 @@ async def open_saver(url: str | None = None) -> AsyncIterator[Saver]:
 async def _opened(url: SecretStr, settings: Settings) -> AsyncIterator[Storage]:
     await migrate(url, settings)
     async with open_pool(url, settings) as pool:
-        yield Storage(pool, Saver(pool, serde=serializer()), url)
+        serde = serializer(cipher=cipher(settings.encryption_key))
+        yield Storage(pool, Saver(pool, serde=serde, patience=settings.storage_patience), url)
 
 
 async def _acquired(home: Path) -> EmbeddedServer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import termios
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -88,6 +89,7 @@ def _ask(session: Session, thread: str) -> Iterator[list[str]]:
     """Ask whoever sits at the terminal, again and again."""
     try:
         while True:
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before the question is no answer to it
             _note(session, "Now you. (a)pprove, (e)dit the risk level, (r)eject, or re(s)pond?")
             decision = _DECISIONS.get(input("  a, e, r or s [a]: ").strip().lower()[:1] or "a")
             if decision is None:

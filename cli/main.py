@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import time
@@ -20,7 +21,7 @@ from .run import cancel, resume, retry, run
 from .session import Session
 from .studio import studio
 
-__all__ = ["app", "main", "run_command"]
+__all__ = ["InterruptOnce", "app", "main", "run_command"]
 
 SETTLE_SECONDS: Final = 3.0
 
@@ -61,7 +62,7 @@ def start(
 
 def main() -> None:
     """Run the command with the arguments of this process, and end the process."""
-    interrupt = _Interrupt()
+    interrupt = InterruptOnce()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asks for that
             signal.signal(number, interrupt)
@@ -90,18 +91,23 @@ def run_command(arguments: Sequence[str]) -> int:
         return report(error, session)
 
 
-class _Interrupt:
+class InterruptOnce:
     """A signal handler that interrupts once.
 
     Recording what became of a run takes a moment; a second signal in it (an impatient Ctrl-C, a supervisor that tells
-    the process and then its group) must not end that.
+    the process and then its group) must not end that. Much later ones interrupt again.
+
+    Args:
+        clock: Seconds that only grow.
     """
 
-    def __init__(self) -> None:
-        self._last = -SETTLE_SECONDS
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last = -math.inf
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        now = time.monotonic()
+        """Raise KeyboardInterrupt with the exit code, 128 + the signal's number."""
+        now = self._clock()
         if now - self._last >= SETTLE_SECONDS:
             self._last = now
             raise KeyboardInterrupt(128 + number)

@@ -5,44 +5,108 @@ Pure functions. An answer that does not fit raises InvalidDecision, and the ques
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, UnknownType
+from langgraph.types import Interrupt
+from referencing.exceptions import Unresolvable
 
 from ..errors import InvalidDecision
 from ..state.decisions import ALIASES, KINDS, Decision, DecisionKind, approve, edit, reject, respond
 from ..state.questions import Stamp
-from ..state.values import json_problem
+from ..state.values import digest, json_problem
 from .model import Review
-from .questions import is_action_request
+from .questions import is_action_request, is_tool_approval, review_of
 
-__all__ = ["normalise", "resume_value"]
+__all__ = ["Answer", "check_answer", "delivered", "normalise", "same_answer"]
 
 
-def resume_value(review: Review, given: Any, *, by: str, at: datetime) -> Any:
-    """Check an answer and return what LangGraph is resumed with.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that fits its question, in the form that LangGraph is resumed with.
+
+    Args:
+        value: JSON-safe; for a `HITLRequest` LangChain's `HITLResponse`.
+        digest: SHA-256 of its canonical JSON: tells the same answer from another.
+    """
+
+    value: Any
+    digest: str
+
+
+def check_answer(review: Review, given: Any) -> Answer:
+    """Bring an answer to one form and hold it against the question.
 
     Args:
         review: The question.
         given: A Decision, one of the shapes that chat UIs send for it, or a plain JSON value where one is asked for.
-        by: Who answers.
-        at: When.
 
     Raises:
         InvalidDecision: The answer does not fit; the message says what would.
     """
+    value = _checked(review, given)
+    return Answer(value, digest(value))
+
+
+def delivered(question: Any, value: Any, *, by: str, at: datetime) -> Any:
+    """Return what LangGraph is resumed with: the recorded answer and, for a question of ours, who gave it and when.
+
+    Args:
+        question: The question as the workflow raised it.
+        value: The recorded answer.
+        by: Who answered.
+        at: When.
+    """
+    if isinstance(question, dict) and "adjourn" in question and isinstance(value, dict):
+        stamp: Stamp = {"by": by, "at": at.isoformat()}
+        return {**value, "adjourn": stamp}
+    return value
+
+
+def same_answer(recorded: Any, given: Any) -> bool:
+    """Say whether somebody sends again what was recorded, where the question is closed and cannot be asked any more.
+
+    Args:
+        recorded: The recorded answer.
+        given: What is sent now, in any accepted shape.
+    """
+    first = _one_decision(recorded)
+    if first is None:
+        return bool(recorded == given)
+    action: dict[str, Any] = first.get("edited_action") or {}
+    args: dict[str, Any] = action.get("args") or {}
+    again = Review(
+        id="", thread_id="", workflow="", action=action.get("name") or "", args=args, description="", allowed=KINDS
+    )
+    try:
+        return bool(_wire(again, normalise(again, given)) == first)
+    except InvalidDecision:
+        return False
+
+
+def _one_decision(recorded: Any) -> dict[str, Any] | None:
+    if not isinstance(recorded, dict):
+        return None
+    if recorded.get("type") in KINDS:  # to a tool approval, which takes the decision alone
+        return recorded
+    decisions = recorded.get("decisions")
+    alone = isinstance(decisions, list) and len(decisions) == 1 and isinstance(decisions[0], dict)
+    return decisions[0] if alone and isinstance(decisions, list) else None
+
+
+def _checked(review: Review, given: Any) -> Any:
     if is_action_request(review.value) and review.action is None:
         return _many_decisions(review, given)
     if review.action is None:
         return _plain_value(review, given)
     decision = normalise(review, given)
     _check_allowed(review, decision.kind)
-    response: dict[str, Any] = {"decisions": [_wire(review, decision)]}
-    if isinstance(review.value, dict) and "adjourn" in review.value:
-        stamp: Stamp = {"by": by, "at": at.isoformat()}
-        response["adjourn"] = stamp
-    return response
+    wire = _wire(review, decision)
+    return _fitting(review, wire) if is_tool_approval(review.value) else {"decisions": [wire]}
 
 
 def normalise(review: Review, given: Any) -> Decision:
@@ -113,9 +177,8 @@ def _check_edit(review: Review, args: dict[str, Any]) -> None:
         if unknown:
             raise _invalid(review, f"the action has no argument {unknown[0]!r}; it has {', '.join(review.args)}")
         return
-    for error in Draft202012Validator(review.edit_schema).iter_errors(args):
-        place = ".".join(str(part) for part in error.absolute_path)
-        raise _invalid(review, f"the edit does not fit: {place + ': ' if place else ''}{error.message}")
+    if problem := _misfit(review.edit_schema, args):
+        raise _invalid(review, f"the edit does not fit: {problem}")
 
 
 def _many_decisions(review: Review, given: Any) -> Any:
@@ -140,10 +203,6 @@ def _configs(value: dict[str, Any], count: int) -> list[dict[str, Any]]:
 
 
 def _part(review: Review, request: dict[str, Any], config: dict[str, Any]) -> Review:
-    from langgraph.types import Interrupt
-
-    from .questions import review_of
-
     one = {"action_requests": [request], "review_configs": [config or {"action_name": request.get("name")}]}
     return review_of(Interrupt(value=one, id=review.id), review.thread_id, review.workflow)
 
@@ -153,11 +212,25 @@ def _plain_value(review: Review, given: Any) -> Any:
         raise _invalid(review, f"{given.kind} is a decision, but this question asks for a plain value")
     if problem := json_problem(given, "the answer"):
         raise _invalid(review, problem)
-    if review.response_schema is not None:
-        for error in Draft202012Validator(review.response_schema).iter_errors(given):
+    return _fitting(review, given)
+
+
+def _fitting(review: Review, answer: Any) -> Any:
+    if review.response_schema is not None and (problem := _misfit(review.response_schema, answer)):
+        raise _invalid(review, f"the answer does not fit: {problem}")
+    return answer
+
+
+def _misfit(schema: dict[str, Any], value: Any) -> str | None:
+    """Say where a value does not fit a schema; None when it fits, or when the workflow's schema is none."""
+    try:
+        for error in Draft202012Validator(schema).iter_errors(value):
             place = ".".join(str(part) for part in error.absolute_path)
-            raise _invalid(review, f"the answer does not fit: {place + ': ' if place else ''}{error.message}")
-    return given
+            return f"{place + ': ' if place else ''}{error.message}"
+    except (SchemaError, UnknownType, Unresolvable, re.error):
+        # The question can be answered all the same: LangGraph does not enforce such a schema, it only shows it.
+        return None
+    return None
 
 
 def _invalid(review: Review, problem: str) -> InvalidDecision:

@@ -2,30 +2,92 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 
-from .internals import storable_types
-from .registry import Workflow
+from ..errors import ConfigurationError
+from .factories import made
+from .guard import guarded
+from .registry import Graph, Workflow, check_target
+from .storable import storable_types
 
-__all__ = ["Compiled", "bind"]
+__all__ = ["Binder", "Compiled", "opened"]
 
-Compiled = Pregel[Any, Any, Any, Any]
+Compiled: TypeAlias = Pregel[Any, Any, Any, Any]
 
 
-def bind(workflow: Workflow, saver: BaseCheckpointSaver[str]) -> Compiled:
-    """Return the workflow's graph on our saver.
+class Binder:
+    """Joins workflows with one saver. A workflow's code is imported in a thread, when it is first bound.
 
-    The saver that the graph gets may store the types that the graph's schemas name, and no others; the graph that was
-    registered is not changed.
+    Args:
+        saver: The checkpoints.
+    """
+
+    def __init__(self, saver: BaseCheckpointSaver[str]) -> None:
+        self._saver = saver
+        # Finding the types reads the code of the graph, some milliseconds; a graph in a notebook may grow, though.
+        self._types: WeakKeyDictionary[Any, tuple[tuple[int, int], set[tuple[str, ...]]]] = WeakKeyDictionary()
+
+    @asynccontextmanager
+    async def bound(self, workflow: Workflow, thread_id: str, context: Any = None) -> AsyncIterator[Compiled]:
+        """Give a workflow's graph on our saver, for one drive of a thread.
+
+        The saver that the graph gets may build the types that the graph's schemas and code name, and no others; the
+        graph that was registered is not changed.
+
+        Args:
+            workflow: The workflow.
+            thread_id: The thread.
+            context: The run's context, for workflows whose graph a function makes.
+
+        Raises:
+            ConfigurationError: The workflow's code cannot be loaded, or its graph has a saver of its own.
+        """
+        async with opened(workflow, thread_id=thread_id, context=context) as graph:
+            allowed = self._saver.with_allowlist(self._types_of(graph))
+            yield guarded(graph).copy({"checkpointer": allowed, "name": workflow.name})
+
+    def _types_of(self, graph: Compiled) -> set[tuple[str, ...]]:
+        key = getattr(graph, "builder", graph)
+        size = (len(graph.nodes), len(graph.channels))
+        known = self._types.get(key)
+        if known is None or known[0] != size:
+            known = self._types[key] = (size, storable_types(graph))
+        return known[1]
+
+
+@asynccontextmanager
+async def opened(workflow: Workflow, *, thread_id: str | None = None, context: Any = None) -> AsyncIterator[Compiled]:
+    """Give the compiled graph of a workflow, without a saver; to draw or check it, nothing else is needed.
 
     Raises:
-        ConfigurationError: The workflow's code cannot be loaded.
+        ConfigurationError: The workflow's code cannot be loaded, or its graph has a saver of its own.
     """
-    graph = workflow.load()
+    target = workflow.at_hand
+    if target is None:
+        target = await asyncio.to_thread(workflow.load)
+    if isinstance(target, StateGraph | Pregel):
+        yield _compiled(target, workflow)
+        return
+    async with made(target, workflow.source, thread_id=thread_id, context=context) as graph:
+        check_target(graph, f"what {workflow.source} makes", factory=False)
+        yield _compiled(graph, workflow)
+
+
+def _compiled(graph: Graph, workflow: Workflow) -> Compiled:
     compiled = graph.compile() if isinstance(graph, StateGraph) else graph
-    allowed = saver.with_allowlist(storable_types(compiled))
-    return compiled.copy({"checkpointer": allowed, "name": workflow.name})
+    for path, inner in compiled.get_subgraphs(recurse=True):
+        if getattr(inner, "checkpointer", None) not in (None, True, False):
+            raise ConfigurationError(
+                f"The subgraph {path.replace('|', ' → ')!r} of the workflow {workflow.name!r} was compiled with a "
+                "checkpointer of its own, so its pauses would not be stored with the run. Compile it without one, "
+                "or with checkpointer=True to keep its state between calls."
+            )
+    return compiled

@@ -1,35 +1,44 @@
-"""Driving a thread: the one function that runs LangGraph, wherever a run is started, resumed or retried.
+"""Driving a thread: the one function that runs LangGraph, wherever a run is started, resumed, retried or recovered.
 
-claim the run  (here by its status; a lease later)
-→ give LangGraph what it needs: the input, an answer by question id, or nothing
+under the lease:  what is to be given to LangGraph?  the input, answers by question id, or nothing
 → run with `durability="sync"`
-→ read what the checkpoints say, and record the outcome
+→ record how it ended and give the lease back, unless an answer came meanwhile: then once more
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import structlog
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.errors import is_invalid_resume
+from langchain_core.runnables.config import merge_configs
+from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from langgraph.errors import GraphDrained, is_invalid_resume
 from langgraph.types import Command, StreamMode
 from pydantic import ValidationError
 from structlog.contextvars import bound_contextvars
 
-from ..errors import InvalidDecision, StorageUnavailable
+from ..checkpoints.fence import holding
+from ..errors import InvalidDecision, LeaseLost, StorageUnavailable
+from .answers import delivered
 from .binding import Compiled
 from .events import Completed, Event, Failed, Paused, Started
-from .questions import breakpoint_review, review_of
-from .runs import RunRow, RunStore
+from .factories import runnable_config
+from .hook import stored_question
+from .internals import has_failed_tasks, open_interrupts
+from .leases import Drive
+from .questions import BREAKPOINT
+from .reader import Reader, thread_config
+from .reading import next_nodes
+from .reviews import ReviewStore
+from .runs import Outcome, RunRow, RunStore
 from .translate import Translator
 
-__all__ = ["Driver", "Emit", "Feed", "describe", "thread_config"]
+__all__ = ["Driver", "Emit", "Work", "describe"]
 
 Emit = Callable[[Event], None]
 
@@ -38,144 +47,212 @@ _log = structlog.get_logger("adjourn")
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What LangGraph is given: a value to start with, a map of answers by interrupt id, or nothing to go on."""
+    """What LangGraph is given, and the reviews whose answers are in it.
+
+    Answers go by question id, never by position.
+    """
 
     value: Any = None
-    answers: dict[str, Any] | None = None
+    fed: list[str] = field(default_factory=list)
 
-    def as_input(self) -> Any:
-        """Return what the graph is called with. Answers always go by id, never by position."""
-        return Command(resume=self.answers) if self.answers else self.value
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One thread to drive.
+
+    Args:
+        row: The run's row with the lease's token.
+        graph: Its graph on our saver.
+        input: What it starts with, while no checkpoint holds that.
+        context: The run's context, the same in every drive.
+        fresh: Whether the run was accepted just now, so that nothing is stored of it yet.
+        emit: Gets the events.
+        tokens: Whether models stream their tokens into the events.
+    """
+
+    row: RunRow
+    graph: Compiled
+    input: Any
+    context: Any
+    fresh: bool
+    emit: Emit
+    tokens: bool = False
+
+    @property
+    def thread_id(self) -> str:
+        """The thread."""
+        return str(self.row["thread_id"])
 
 
 class Driver:
-    """Drives claimed runs and records how it went.
+    """Drives runs whose lease this process holds, and records how it went.
 
     Args:
-        store: The run rows.
-        saver: The checkpoints.
+        runs: The run rows.
+        reviews: Questions and answers.
+        reader: The checkpoints.
+        serde: Serialises the questions of static breakpoints.
     """
 
-    def __init__(self, store: RunStore, saver: BaseCheckpointSaver[str]) -> None:
-        self._store = store
-        self._saver = saver
+    def __init__(self, runs: RunStore, reviews: ReviewStore, reader: Reader, serde: SerializerProtocol) -> None:
+        self._runs = runs
+        self._reviews = reviews
+        self._reader = reader
+        self._serde = serde
 
-    async def drive(
-        self, row: RunRow, graph: Compiled, feed: Feed, context: Any, emit: Emit, *, tokens: bool = False
-    ) -> None:
-        """Drive a run that this process has claimed until it ends or needs people.
+    async def drive(self, work: Work, drive: Drive) -> None:
+        """Drive a run until it ends or needs people.
 
         Whatever happens, the outcome is recorded while the database can be reached; a failure of the workflow's own
-        code is an outcome, not an exception.
-
-        Args:
-            row: The run's row, status running.
-            graph: Its graph on our saver.
-            feed: What LangGraph is given.
-            context: The run's context, the same in every drive.
-            emit: Gets the events.
-            tokens: Whether models should stream their tokens into the events.
+        code is an outcome, not an exception. After a crash at any moment another process may call this again:
+        nodes whose writes are committed do not run again, answers that were recorded are not asked for again.
 
         Raises:
-            InvalidDecision: The workflow's own schema refused the answer; the run is paused as before.
-            StorageUnavailable: The database went away.
-            asyncio.CancelledError: The drive was cancelled; the run is recorded as failed and can be retried.
+            LeaseLost: Somebody else drives the thread now; nothing was recorded.
+            StorageUnavailable: The database went away; recovery continues the run.
+            InvalidDecision: The workflow's own schema refused the answer; the question is open again.
+            asyncio.CancelledError: The drive was stopped; unless its run was cancelled or its lease lost, it is
+                recorded as failed and can be retried.
         """
-        thread_id = row["thread_id"]
-        translator = Translator(thread_id)
-        with bound_contextvars(thread=thread_id, workflow=row["workflow"]):
-            emit(Started(thread_id, row["workflow"]))
+        with (
+            holding(work.thread_id, drive.token),
+            bound_contextvars(thread=work.thread_id, workflow=work.row["workflow"]),
+        ):
+            work.emit(Started(work.thread_id, work.row["workflow"]))
             _log.info("run driven")
-            try:
-                await self._run(graph, thread_id, feed, context, emit, translator, tokens)
-                await self._record_end(row, graph, emit)
-            except asyncio.CancelledError as error:
-                await self._record_failure(row, error, translator.failed_node, emit)
-                raise
-            except StorageUnavailable as error:
-                with contextlib.suppress(StorageUnavailable):  # it is the reason why we are here
-                    await self._record_failure(row, error, translator.failed_node, emit)
-                raise
-            except Exception as error:  # noqa: BLE001  (whatever a node raises is an outcome of its run)
-                if is_invalid_resume(error):
-                    await self._reopen(row, error)
-                await self._record_failure(row, error, translator.failed_node, emit)
+            fresh = work.fresh
+            while not await self._once(work, drive, fresh=fresh):
+                fresh = False
 
-    async def _run(
-        self,
-        graph: Compiled,
-        thread_id: str,
-        feed: Feed,
-        context: Any,
-        emit: Emit,
-        translator: Translator,
-        tokens: bool,
-    ) -> None:
-        modes: list[StreamMode] = ["tasks", "messages"] if tokens else ["tasks"]
-        parts = graph.astream(
-            feed.as_input(),
-            thread_config(thread_id),
-            context=context,
+    async def _once(self, work: Work, drive: Drive, *, fresh: bool) -> bool:
+        """Run LangGraph once; say whether the drive is over."""
+        translator = Translator(work.thread_id)
+        feed = Feed()
+        try:
+            feed = await self._feed(work, drive, fresh=fresh)
+            await self._run(work, drive, feed, translator)
+            return await self._record_end(work, drive, feed)
+        except asyncio.CancelledError as error:
+            if not drive.lost:
+                await asyncio.shield(self._record_stop(work, drive, error, translator.failed_node))
+            raise
+        except (LeaseLost, StorageUnavailable):
+            raise
+        except GraphDrained:
+            # asked to stop before the next step; why is recorded already, or recovery goes on from here
+            await self._runs.release(work.thread_id, drive.token)
+            return True
+        except Exception as error:  # noqa: BLE001  (whatever a node raises is an outcome of its run)
+            if is_invalid_resume(error):
+                await self._reopen(work, drive, feed, error)
+            await self._record_failure(work, drive, error, translator.failed_node)
+            return True
+
+    async def _feed(self, work: Work, drive: Drive, *, fresh: bool) -> Feed:
+        """Say what LangGraph must be given, from what is stored: questions are read again under the lease."""
+        if fresh:
+            return Feed(work.input)
+        saved = await self._reader.latest(work.thread_id)
+        if saved is None:
+            return Feed(work.input)
+        if has_failed_tasks(saved.pending_writes or []):
+            await self._runs.forget_failed_writes(work.thread_id, drive.token)
+            saved = await self._reader.latest(work.thread_id) or saved
+        return await self._answers(work, saved)
+
+    async def _answers(self, work: Work, saved: CheckpointTuple) -> Feed:
+        given = {each.review_id: each for each in await self._reviews.unconsumed(work.thread_id)}
+        asked = {each.id: each.value for each in open_interrupts(saved.pending_writes or [])}
+        answers = {
+            review_id: delivered(question, given[review_id].answer, by=given[review_id].by, at=given[review_id].at)
+            for review_id, question in asked.items()
+            if review_id in given
+        }
+        passed = [review_id for review_id in given if review_id.startswith(BREAKPOINT)]
+        if passed:
+            await self._reviews.consume(work.thread_id, passed)
+        return Feed(Command(resume=answers) if answers else None, [*answers, *passed])
+
+    async def _run(self, work: Work, drive: Drive, feed: Feed, translator: Translator) -> None:
+        modes: list[StreamMode] = ["tasks", "custom", "messages"] if work.tokens else ["tasks", "custom"]
+        parts = work.graph.astream(
+            feed.value,
+            _run_config(work),
+            context=work.context,
             stream_mode=modes,
             subgraphs=True,
             durability="sync",
+            control=drive.control,
             version="v2",
         )
         async for part in parts:
             for event in translator.translate(part):
-                emit(event)
+                work.emit(event)
 
-    async def _record_end(self, row: RunRow, graph: Compiled, emit: Emit) -> None:
+    async def _record_end(self, work: Work, drive: Drive, feed: Feed) -> bool:
         """Record a drive that LangGraph ended: the end is a checkpoint without tasks, never an empty `next`."""
-        thread_id, workflow = row["thread_id"], row["workflow"]
-        snapshot = await graph.aget_state(thread_config(thread_id))
+        snapshot = await work.graph.aget_state(thread_config(work.thread_id))
         if not snapshot.tasks:
-            await self._store.settle(thread_id, "completed", error=None, checkpointed=True)
-            _log.info("run completed")
-            emit(Completed(thread_id))
-            return
-        await self._store.settle(thread_id, "paused", error=None, checkpointed=True)
-        _log.info("run paused", questions=len(snapshot.interrupts))
-        reviews = tuple(review_of(each, thread_id, workflow) for each in snapshot.interrupts)
-        if not reviews:
-            checkpoint_id = snapshot.config["configurable"]["checkpoint_id"]
-            reviews = (breakpoint_review(checkpoint_id, snapshot.next, thread_id, workflow),)
-        emit(Paused(thread_id, reviews))
+            settled = await self._runs.settle(work.thread_id, drive.token, Outcome("completed", fed=feed.fed))
+            if settled == "recorded":
+                _log.info("run completed")
+                work.emit(Completed(work.thread_id))
+            return True
+        breakpoint_ = None if snapshot.interrupts else await self._breakpoint(work.thread_id)
+        settled = await self._runs.settle(
+            work.thread_id, drive.token, Outcome("paused", fed=feed.fed, breakpoint=breakpoint_)
+        )
+        if settled == "recorded":
+            reviews = await self._reviews.pending(work.thread_id, work.row["workflow"])
+            _log.info("run paused", questions=len(reviews))
+            work.emit(Paused(work.thread_id, reviews))
+        return settled != "go on"
 
-    async def _record_failure(self, row: RunRow, error: BaseException, node: str | None, emit: Emit) -> None:
-        thread_id = row["thread_id"]
-        described = describe(error, node)
-        _log.warning("run failed", error=described["message"], error_type=described["type"], failed_node=node)
-        # A cancelled task must still write down what became of its run.
-        await asyncio.shield(self._settle_failed(thread_id, described))
-        emit(Failed(thread_id, described))
+    async def _breakpoint(self, thread_id: str) -> tuple[str, str, str, bytes] | None:
+        """Return the review of a static breakpoint: its id changes with each, so that one answer never passes two."""
+        newest = await self._reader.newest(thread_id)
+        if newest is None:
+            return None
+        checkpoint_id = newest.checkpoint["id"]
+        kind, data = stored_question(self._serde, list(next_nodes(newest.checkpoint)))
+        return f"{BREAKPOINT}{checkpoint_id}", checkpoint_id, kind, data
 
-    async def _settle_failed(self, thread_id: str, described: dict[str, Any]) -> None:
-        saved = await self._saver.aget_tuple(thread_config(thread_id))
-        await self._store.settle(thread_id, "failed", error=described, checkpointed=saved is not None)
-
-    async def _reopen(self, row: RunRow, error: Exception) -> NoReturn:
-        thread_id = row["thread_id"]
-        await self._store.settle(thread_id, "paused", error=None, checkpointed=True)
+    async def _reopen(self, work: Work, drive: Drive, feed: Feed, error: Exception) -> NoReturn:
+        """Undo answers that the workflow's own schema refused, so that the question can be answered again."""
+        await self._reviews.reopen(work.thread_id, feed.fed, drive.token)
+        await self._runs.settle(work.thread_id, drive.token, Outcome("paused"))
         raise InvalidDecision(
-            f"The workflow refused this answer: {_first_line(error)}. The question stays open.", thread_id=thread_id
+            f"The workflow refused this answer: {describe(error, None)['message']}. The question stays open.",
+            thread_id=work.thread_id,
         ) from error
 
+    async def _record_stop(self, work: Work, drive: Drive, error: BaseException, node: str | None) -> None:
+        if drive.cancelled:
+            await self._runs.release(work.thread_id, drive.token)
+        else:
+            await self._record_failure(work, drive, error, node)
 
-def thread_config(thread_id: str) -> RunnableConfig:
-    """Return LangGraph's configuration for a thread's root graph."""
-    return {"configurable": {"thread_id": thread_id, "checkpoint_ns": ""}}
+    async def _record_failure(self, work: Work, drive: Drive, error: BaseException, node: str | None) -> None:
+        described = describe(error, node)
+        _log.warning("run failed", error=described["message"], error_type=described["type"], failed_node=node)
+        saved = await self._reader.latest(work.thread_id)
+        outcome = Outcome("failed", described, checkpointed=saved is not None)
+        if await self._runs.settle(work.thread_id, drive.token, outcome) == "recorded":
+            work.emit(Failed(work.thread_id, described))
+
+
+def _run_config(work: Work) -> RunnableConfig:
+    """Return the configuration of a drive; graphs without a `context_schema` find their context in it."""
+    mirrored = runnable_config(None, work.context) if work.graph.context_schema is None else {}
+    return merge_configs(mirrored, thread_config(work.thread_id))
 
 
 def describe(error: BaseException, node: str | None) -> dict[str, Any]:
     """Return an error as a run row keeps it: type, message (its first 2,000 characters) and node."""
     if isinstance(error, asyncio.CancelledError):
         return {"type": "Interrupted", "message": "the process that drove the run was interrupted", "node": node}
-    return {"type": type(error).__name__, "message": str(error)[:2000], "node": node}
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
+    if is_invalid_resume(error) and isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]
-        return f"{'.'.join(str(part) for part in first['loc']) or 'the answer'}: {first['msg']}"
-    return str(error).partition("\n")[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the answer"
+        return {"type": "InvalidDecision", "message": f"{place}: {first['msg']}", "node": node}
+    return {"type": type(error).__name__, "message": str(error)[:2000], "node": node}

@@ -1,18 +1,21 @@
 """What happens in a run while it is driven, as typed events.
 
-started, then for each node node_started … node_finished (with model_token in between), then paused, completed or
-failed.
+started, then for each node node_started … node_finished (with model_token and custom in between), then paused,
+completed or failed. A run that was cancelled ends with cancelled.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar
 
 from .model import Review
 
 __all__ = [
+    "Cancelled",
     "Completed",
+    "Custom",
     "Event",
     "Failed",
     "ModelToken",
@@ -25,10 +28,18 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The base of all events. `kind` names the event, for JSON."""
+    """The base of all events. `kind` names the event, for JSON.
+
+    Args:
+        thread_id: The run.
+        seq: Its place among the events of the run, and `at` when it was stored (database time): known for events that
+            were followed, not for those of a run that is driven here. They do not count when events are compared.
+    """
 
     kind: ClassVar[str] = "event"
     thread_id: str
+    seq: int | None = field(default=None, kw_only=True, compare=False)
+    at: datetime | None = field(default=None, kw_only=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,15 @@ class ModelToken(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Custom(Event):
+    """What a node wrote with LangGraph's stream writer. `path` names the nodes around it, as in NodeStarted."""
+
+    kind: ClassVar[str] = "custom"
+    path: tuple[str, ...]
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Paused(Event):
     """The run waits for people."""
 
@@ -97,4 +117,12 @@ class Failed(Event):
     """The run failed; `retry` continues it from where it was."""
 
     kind: ClassVar[str] = "failed"
+    error: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled(Event):
+    """The run was ended by somebody; `error` holds `message` (why) and `by`."""
+
+    kind: ClassVar[str] = "cancelled"
     error: dict[str, Any]

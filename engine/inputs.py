@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import hashlib
 from collections.abc import Mapping
@@ -10,7 +11,8 @@ from typing import Any, get_type_hints
 
 from langgraph.channels import LastValue
 from langgraph.checkpoint.serde.base import SerializerProtocol
-from pydantic import TypeAdapter, ValidationError
+from langgraph.constants import START
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from typing_extensions import is_typeddict
 
@@ -18,7 +20,7 @@ from ..errors import InvalidInput
 from ..state.values import digest, json_problem
 from .binding import Compiled
 
-__all__ = ["Stored", "check_input", "input_keys", "serialised"]
+__all__ = ["Stored", "check_input", "input_keys", "serialised", "typed_input"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,23 @@ def check_input(graph: Compiled, value: Any, *, json_only: bool) -> None:
             raise InvalidInput(f"The input lacks the key {key!r} ({_type_name(hint)}).")
 
 
+def typed_input(graph: Compiled, value: Any) -> Any:
+    """Return the input of a run with the types that its graph asks for, where plain JSON stands for them.
+
+    From a shell or over HTTP an object can only come as JSON; a graph whose schema names a data class, a model, an
+    enumeration or a date gets one. What the schema does not name, and what does not fit it, stays as it was given.
+
+    Args:
+        graph: The graph.
+        value: The input, which `check_input` has seen.
+    """
+    keys = input_keys(graph)
+    if keys and isinstance(value, Mapping):
+        return {key: _typed(part, keys[key]) if key in keys else part for key, part in value.items()}
+    start = graph.channels.get(START)
+    return value if keys or start is None else _typed(value, getattr(start, "ValueType", Any))
+
+
 def serialised(serde: SerializerProtocol, value: Any, *, what: str, limit: int | None = None) -> Stored:
     """Serialise an input or a context for its run row.
 
@@ -111,9 +130,32 @@ def _input_schema(graph: Compiled) -> Any:
 
 def _is_required(graph: Compiled, key: str) -> bool:
     builder = getattr(graph, "builder", None)
-    if builder is None or builder.input_schema is builder.state_schema:
+    if builder is None:
         return False
-    return key in getattr(builder.input_schema, "__required_keys__", ())
+    if builder.input_schema is not builder.state_schema and is_typeddict(builder.input_schema):
+        return key in getattr(builder.input_schema, "__required_keys__", ())
+    # A model or data class is built for the first node, and cannot be without what it requires.
+    first = {end for start, end in builder.edges if start == START and end in builder.nodes}
+    return any(_requires(builder.nodes[name].input_schema, key) for name in first)
+
+
+def _requires(schema: Any, key: str) -> bool:
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        return key in schema.model_fields and schema.model_fields[key].is_required()
+    fields = dataclasses.fields(schema) if dataclasses.is_dataclass(schema) else ()
+    missing = dataclasses.MISSING
+    return any(each.name == key and each.default is missing and each.default_factory is missing for each in fields)
+
+
+def _typed(value: Any, hint: Any) -> Any:
+    if hint is Any or json_problem(value) is not None:
+        return value
+    try:
+        built = TypeAdapter(hint).validate_python(value)
+    except Exception:  # noqa: BLE001  (validators of other people raise what they like; the graph will judge the value)
+        return value
+    # Only what JSON cannot hold was meant; a number that could be read as a text stays a number.
+    return value if json_problem(built) is None else built
 
 
 def _check_type(key: str, value: Any, hint: Any) -> None:

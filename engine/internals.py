@@ -7,26 +7,40 @@ these changes.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType
 from typing import Any, Final
 
-from langgraph._internal._constants import NULL_TASK_ID, TASKS
+from langchain_core.runnables import RunnableBinding, RunnableLambda, RunnableSequence
+from langgraph._internal._constants import CONFIG_KEY_SCRATCHPAD, ERROR, NULL_TASK_ID, TASKS
+from langgraph._internal._runnable import RunnableCallable, RunnableSeq
 from langgraph._internal._serde import build_serde_allowlist
 from langgraph.constants import START
+from langgraph.func import _TaskFunction
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 from langgraph.pregel._task_status import read_task_statuses
+from langgraph.pregel._utils import get_function_nonlocals
 from langgraph.types import Interrupt
+from langgraph_sdk.runtime import ServerRuntime
 
 __all__ = [
     "BRANCH",
     "INPUT",
     "JOIN",
     "SENDS",
+    "allow_list",
+    "asked_without_answer",
     "goes_on",
+    "has_failed_tasks",
+    "inner_runnables",
+    "is_server_runtime",
     "open_interrupts",
     "served_graphs",
-    "storable_types",
+    "server_runtime",
+    "task_function",
+    "values_used_by",
 ]
 
 # The channels that trigger nodes, by name or by how the name begins (`langgraph/graph/state.py`).
@@ -59,22 +73,63 @@ def goes_on(pending_writes: Iterable[tuple[str, str, Any]]) -> bool:
     return any(channel == SENDS or channel.startswith(BRANCH) for channel in sent) or bool(open_interrupts(writes))
 
 
-def storable_types(graph: Pregel[Any, Any, Any, Any]) -> set[tuple[str, ...]]:
-    """Return the types that the schemas of a graph and its subgraphs can reach, for the saver's allow-list."""
-    graphs = [graph, *(inner for _, inner in graph.get_subgraphs(recurse=True))]
-    allowed: set[tuple[str, ...]] = set()
-    for each in graphs:
-        channels: Mapping[str, Any] = getattr(each, "channels", {})
-        allowed |= build_serde_allowlist(schemas=_schemas(each), channels=dict(channels))
-    return allowed
+def asked_without_answer(config: Mapping[str, Any]) -> bool:
+    """Say whether the task that a configuration belongs to asked more often than it was answered.
+
+    Reading LangGraph's counter advances it, so this may be called once, when the node has returned.
+    """
+    scratchpad = config.get("configurable", {}).get(CONFIG_KEY_SCRATCHPAD)
+    return scratchpad is not None and scratchpad.interrupt_counter() > len(scratchpad.resume)
 
 
-def _schemas(graph: Any) -> list[Any]:
-    builder = getattr(graph, "builder", None)
-    if builder is None:
-        return []
-    named = (builder.state_schema, builder.input_schema, builder.output_schema, builder.context_schema)
-    return [schema for schema in (*named, *builder.schemas) if schema is not None]
+def has_failed_tasks(pending_writes: Iterable[tuple[str, str, Any]]) -> bool:
+    """Say whether a task of a checkpoint failed: its error is stored, perhaps beside a part of its output."""
+    return any(channel == ERROR for _, channel, _ in pending_writes)
+
+
+def allow_list(schemas: Iterable[Any], channels: Mapping[str, Any]) -> set[tuple[str, ...]]:
+    """Return module and name of the types that schemas and channels can reach, messages included."""
+    return build_serde_allowlist(schemas=list(schemas), channels=dict(channels))
+
+
+def inner_runnables(runnable: Any) -> list[Any]:
+    """Return what a runnable is made of: its steps, or the functions that it calls."""
+    if isinstance(runnable, RunnableSeq | RunnableSequence):
+        return list(runnable.steps)
+    if isinstance(runnable, RunnableBinding):
+        return [runnable.bound]
+    if isinstance(runnable, RunnableCallable | RunnableLambda):
+        functions = (getattr(runnable, "func", None), getattr(runnable, "afunc", None))
+        return [function for function in functions if function is not None]
+    return []
+
+
+def task_function(value: Any) -> Callable[..., Any] | None:
+    """Return the function below `@task`, if the value is a task."""
+    return value.func if isinstance(value, _TaskFunction) else None
+
+
+def values_used_by(function: FunctionType) -> list[Any]:
+    """Return the values that a function's code refers to: globals, captured variables, attributes of both."""
+    return get_function_nonlocals(function)
+
+
+def is_server_runtime(annotation: Any) -> bool:
+    """Whether the annotation of a factory's parameter asks for the server's runtime, in any of its forms."""
+    if annotation is ServerRuntime or typing.get_origin(annotation) is ServerRuntime:
+        return True
+    if typing.get_origin(annotation) is typing.Annotated:
+        return is_server_runtime(typing.get_args(annotation)[0])
+    kind = typing.get_origin(annotation) or annotation
+    return isinstance(kind, type) and issubclass(kind, _runtimes())
+
+
+def server_runtime(*, running: bool, context: Any) -> Any:
+    """Return the runtime that LangGraph's server gives to a factory; adjourn has neither its users nor its store."""
+    execution, reading = _runtimes()
+    if not running:
+        return reading(access_context="assistants.read", user=None, store=None)
+    return execution(access_context="threads.create_run", user=None, store=None, context=context)
 
 
 def served_graphs() -> dict[str, Pregel[Any, Any, Any, Any]]:
@@ -85,3 +140,8 @@ def served_graphs() -> dict[str, Pregel[Any, Any, Any, Any]]:
     served = getattr(sys.modules.get("langgraph_api.graph"), "GRAPHS", {})
     compiled = {name: graph.compile() if isinstance(graph, StateGraph) else graph for name, graph in served.items()}
     return {name: graph for name, graph in compiled.items() if isinstance(graph, Pregel)}
+
+
+def _runtimes() -> tuple[type[Any], type[Any]]:
+    execution, reading = typing.get_args(ServerRuntime.__value__)
+    return typing.get_origin(execution), typing.get_origin(reading)

@@ -13,7 +13,7 @@ from ..state.decisions import DecisionKind
 
 __all__ = ["DEFAULT_TENANT", "Page", "Principal", "Review", "Run", "RunStatus", "Step", "Timeline"]
 
-RunStatus = Literal["queued", "running", "paused", "completed", "failed", "cancelled"]
+RunStatus = Literal["queued", "running", "stalled", "paused", "completed", "failed", "cancelled"]
 DEFAULT_TENANT = "default"
 
 Item = TypeVar("Item")
@@ -86,7 +86,7 @@ class Run:
         workflow: The workflow's name.
         version: The workflow's version when the run was started.
         source: Where the workflow was registered.
-        status: Where the run stands.
+        status: Where the run stands; `stalled` is a running run whose driver is gone (`recover` continues it).
         requested_by: Who started it.
         tenant: Whose it is.
         created_at: When it was accepted (database time).

@@ -1,4 +1,8 @@
-"""Reading questions: what a pause asks, as a review that people can answer."""
+"""Reading questions: what a pause asks, as a review that people can answer.
+
+Two forms are about actions and answered by decisions: LangChain's `HITLRequest`, and the `ToolApprovalRequest` that its
+middleware raises for each call in the mode `per_call`. Everything else asks for a plain value.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from ..state.decisions import KINDS, DecisionKind
 from ..state.schemas import json_schema
 from .model import Review
 
-__all__ = ["BREAKPOINT", "breakpoint_review", "is_action_request", "review_of"]
+__all__ = ["BREAKPOINT", "breakpoint_review", "is_action_request", "is_tool_approval", "review_of"]
 
 BREAKPOINT = "breakpoint:"
 
@@ -25,6 +29,16 @@ def is_action_request(value: Any) -> bool:
     )
 
 
+def is_tool_approval(value: Any) -> bool:
+    """Whether a question is a LangChain `ToolApprovalRequest`: one call of a tool, answered by one decision."""
+    return (
+        isinstance(value, dict)
+        and value.get("type") == "tool_approval"
+        and isinstance(value.get("name"), str)
+        and isinstance(value.get("args"), dict)
+    )
+
+
 def review_of(interrupt: Interrupt, thread_id: str, workflow: str) -> Review:
     """Return the review that an interrupt asks for.
 
@@ -34,11 +48,14 @@ def review_of(interrupt: Interrupt, thread_id: str, workflow: str) -> Review:
         workflow: Its workflow.
 
     Returns:
-        For a `HITLRequest` with one action that action; for everything else a question that asks for a plain value.
+        For a `HITLRequest` with one action and for a `ToolApprovalRequest` that action; for everything else a question
+        that asks for a plain value.
     """
     value = interrupt.value
     schema = interrupt.response_schema
     schema = schema if schema is None or isinstance(schema, dict) else json_schema(schema)
+    if is_tool_approval(value):
+        return _tool_approval(interrupt.id, value, schema or {}, thread_id, workflow)
     if not is_action_request(value) or len(value["action_requests"]) != 1:
         return Review(
             id=interrupt.id,
@@ -64,6 +81,49 @@ def review_of(interrupt: Interrupt, thread_id: str, workflow: str) -> Review:
         context=dict((value.get("adjourn") or {}).get("context") or {}),
         value=value,
     )
+
+
+def _tool_approval(
+    review_id: str, value: dict[str, Any], schema: dict[str, Any], thread_id: str, workflow: str
+) -> Review:
+    return Review(
+        id=review_id,
+        thread_id=thread_id,
+        workflow=workflow,
+        action=value["name"],
+        args=dict(value["args"]),
+        description=str(value.get("description") or ""),
+        allowed=_allowed(_kinds_in(schema)),
+        edit_schema=_edit_schema_in(schema),
+        response_schema=schema or None,
+        value=value,
+    )
+
+
+def _branches(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the kinds of answer that the schema of a tool approval lists; one kind stands there alone."""
+    return [_resolved(branch, schema) for branch in schema.get("oneOf", [schema])]
+
+
+def _resolved(part: Any, schema: dict[str, Any]) -> dict[str, Any]:
+    name = str(part.get("$ref", "")).removeprefix("#/$defs/") if isinstance(part, dict) else ""
+    found = schema.get("$defs", {}).get(name) if name else part
+    return found if isinstance(found, dict) else {}
+
+
+def _kinds_in(schema: dict[str, Any]) -> list[Any]:
+    return [branch.get("properties", {}).get("type", {}).get("const") for branch in _branches(schema)]
+
+
+def _edit_schema_in(schema: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the schema of a part of the tool's arguments: an edit names only those that change."""
+    for branch in _branches(schema):
+        action = _resolved(branch.get("properties", {}).get("edited_action", {}), schema)
+        args = _resolved(action.get("properties", {}).get("args", {}), schema)
+        if "properties" in args:
+            some = {key: value for key, value in args.items() if key != "required"}
+            return {"additionalProperties": False, "minProperties": 1, "$defs": schema.get("$defs", {}), **some}
+    return None
 
 
 def breakpoint_review(checkpoint_id: str, nodes: Sequence[str], thread_id: str, workflow: str) -> Review:

@@ -7,37 +7,51 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.base import Checkpoint, CheckpointTuple
 
-from .internals import open_interrupts
-from .model import Review, Run, Step, Timeline
-from .questions import breakpoint_review, review_of
+from .model import Run, Step, Timeline
 
-__all__ = ["open_reviews", "steps_of", "timeline_of", "visible_state"]
+__all__ = ["next_nodes", "steps_of", "timeline_of", "visible_state"]
+
+
+# The channels of the functional API, by LangGraph's words for what they hold: entrypoint.final(value=…, save=…).
+_FUNCTIONAL = {"__end__": "value", "__previous__": "save"}
 
 
 def visible_state(saved: CheckpointTuple | None) -> dict[str, Any]:
-    """Return the state keys of a root checkpoint, without the channels that LangGraph keeps for itself."""
-    if saved is None:
-        return {}
-    return {name: value for name, value in saved.checkpoint["channel_values"].items() if _is_state(name)}
+    """Return the state keys of a root checkpoint, without the channels that LangGraph keeps for itself.
 
-
-def open_reviews(saved: CheckpointTuple | None, thread_id: str, workflow: str) -> tuple[Review, ...]:
-    """Return the questions that a paused thread asks.
-
-    Args:
-        saved: The latest root checkpoint of a thread whose run is paused.
-        thread_id: The thread.
-        workflow: Its workflow.
+    A function under `@entrypoint` has no state; what it was given is shown as `input` while it asks, what it returned
+    as `value` and what it saved as `save`. Types of the workflow's own appear as plain data.
     """
     if saved is None:
-        return ()
-    found = open_interrupts(saved.pending_writes or [])
-    if found:
-        return tuple(review_of(interrupt, thread_id, workflow) for interrupt in found)
-    # A pause without a question is a static breakpoint.
-    return (breakpoint_review(saved.checkpoint["id"], (), thread_id, workflow),)
+        return {}
+    values = saved.checkpoint["channel_values"]
+    if any(name in values for name in _FUNCTIONAL):
+        return {shown: values[name] for name, shown in _FUNCTIONAL.items() if name in values}
+    if _asks_before_any_step(saved):
+        return {"input": values.get("__start__")}
+    return {name: value for name, value in values.items() if _is_state(name)}
+
+
+def _asks_before_any_step(saved: CheckpointTuple) -> bool:
+    """Whether a question was asked upon the input itself, as only functions do; a graph hands its input out first."""
+    asked = any(channel == "__interrupt__" for _, channel, _ in saved.pending_writes or ())
+    return asked and saved.metadata.get("step") == -1
+
+
+def next_nodes(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Return the nodes that a checkpoint says are next, as far as it names them."""
+    found: list[str] = []
+    for channel, value in checkpoint["channel_values"].items():
+        kind, _, rest = channel.partition(":")
+        if kind == "branch":
+            found.append(rest.removeprefix("to:"))
+        elif kind == "join" and value == set(rest.rpartition(":")[0].split("+")):
+            found.append(rest.rpartition(":")[2])
+        elif channel == "__pregel_tasks":
+            found += [send.node for send in value]
+    return tuple(dict.fromkeys(found))
 
 
 def steps_of(newest_first: Iterable[CheckpointTuple]) -> tuple[Step, ...]:

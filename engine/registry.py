@@ -1,8 +1,8 @@
 """Which workflows there are, and where each comes from.
 
-Names come from adjourn itself, from entry points in the group `adjourn.workflows`, and from `Engine.open(workflows=…)`;
-a later source replaces an earlier one of the same name. A workflow's code is imported when it is first started, resumed
-or drawn, never to list or show runs.
+Names come from adjourn itself, from entry points in the group `adjourn.workflows`, from the `langgraph.json` of the
+project's folder, and from `Engine.open(workflows=…)`; a later source replaces an earlier one of the same name. A
+workflow's code is imported when it is first started, resumed or drawn, never to list or show runs.
 """
 
 from __future__ import annotations
@@ -12,19 +12,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 
 from ..errors import AdjournError, ConfigurationError, UnknownWorkflow
 from ..graphs import BUILT_IN
+from .factories import Factory
+from .langgraph_json import GraphEntry, Project, read_project
+from .project_code import load_target
 
-__all__ = ["GROUP", "Graph", "Registry", "Workflow"]
+__all__ = ["GROUP", "Graph", "Registry", "Target", "Workflow", "check_target"]
 
 GROUP = "adjourn.workflows"
+_PACKAGE = __package__.rpartition(".")[0]
 
-Graph = StateGraph[Any, Any, Any, Any] | Pregel[Any, Any, Any, Any]
+Graph: TypeAlias = StateGraph[Any, Any, Any, Any] | Pregel[Any, Any, Any, Any]
+Target: TypeAlias = Graph | Factory
 
 
 @dataclass(frozen=True)
@@ -35,26 +41,37 @@ class Workflow:
         name: Its name.
         version: Which version of it.
         source: Where it was registered, in words that help to find the place again.
-        load: Returns the graph; may import code.
+        load: Returns the graph, or the function that makes it; may import code.
+        at_hand: The same, where no code need be imported.
         built_in: Whether it ships with adjourn.
+        description: What it does, where its registration says so.
     """
 
     name: str
     version: str
     source: str
-    load: Callable[[], Graph]
+    load: Callable[[], Target]
+    at_hand: Target | None = None
     built_in: bool = False
+    description: str | None = None
 
 
 class Registry:
     """The workflows that one engine knows.
 
     Args:
-        given: Name → graph, or text `module:attribute` that names one.
+        given: Name → graph, function that makes one, or text `module:attribute` that names either.
+        folder: A folder whose `langgraph.json` is read, if it has one; its code is not imported.
+
+    Raises:
+        ConfigurationError: The `langgraph.json` does not say what it should.
     """
 
-    def __init__(self, given: Mapping[str, Graph | str] | None = None) -> None:
+    def __init__(self, given: Mapping[str, Target | str] | None = None, folder: Path | None = None) -> None:
         self._workflows = {**_built_in(), **_installed()}
+        project = read_project(folder) if folder is not None else None
+        if project is not None:
+            self._workflows |= _of_project(project)
         for name, target in (given or {}).items():
             self._workflows[name] = _given(name, target)
 
@@ -83,7 +100,9 @@ class Registry:
                 "This graph has no name of its own: compile it with builder.compile(name='…'), "
                 "or register it with Engine.open(workflows={'…': graph})."
             )
-        self._workflows[name] = _given(name, workflow)
+        known = self._workflows.get(name)
+        if known is None or known.at_hand is not workflow:
+            self._workflows[name] = _given(name, workflow)
         return self._workflows[name]
 
     def find_for_run(self, name: str, source: str, thread_id: str) -> Workflow:
@@ -109,10 +128,9 @@ class Registry:
 def _built_in() -> dict[str, Workflow]:
     from .. import __version__
 
-    package = __package__.rpartition(".")[0]
     return {
         name: Workflow(
-            name, __version__, "adjourn itself", _loader(f"{package}.graphs.{target}", "adjourn itself"), built_in=True
+            name, __version__, "adjourn itself", _loader(f"{_PACKAGE}.graphs.{target}", "adjourn itself"), built_in=True
         )
         for name, target in BUILT_IN.items()
     }
@@ -127,38 +145,68 @@ def _installed() -> dict[str, Workflow]:
     return found
 
 
-def _given(name: str, target: Graph | str) -> Workflow:
+def _of_project(project: Project) -> dict[str, Workflow]:
+    return {name: _entry(project, entry) for name, entry in project.graphs.items() if not _is_built_in(entry)}
+
+
+def _entry(project: Project, entry: GraphEntry) -> Workflow:
+    source = f"{project.file}: {entry.target}"
+
+    def load() -> Target:
+        return check_target(load_target(project, entry), source)
+
+    return Workflow(entry.name, "1", source, load, description=entry.description)
+
+
+def _is_built_in(entry: GraphEntry) -> bool:
+    # adjourn's own langgraph.json names the built-in workflows for LangGraph's server; here they are known already
+    return entry.name in BUILT_IN and entry.place.startswith(f"{_PACKAGE}.graphs.")
+
+
+def _given(name: str, target: Target | str) -> Workflow:
     if isinstance(target, str):
         source = f"workflows={{{name!r}: {target!r}}}"
         return Workflow(name, "1", source, _loader(target, source))
-    _check_graph(target, name)
-    return Workflow(name, "1", "a graph handed to the engine", lambda: target)
+    check_target(target, name)
+    return Workflow(name, "1", "a graph handed to the engine", lambda: target, at_hand=target)
 
 
-def _loader(target: str, source: str) -> Callable[[], Graph]:
-    def load() -> Graph:
+def _loader(target: str, source: str) -> Callable[[], Target]:
+    def load() -> Target:
         module, _, attribute = target.partition(":")
         try:
             graph = getattr(import_module(module), attribute)
         except AdjournError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigurationError(
                 f"The workflow of {source} cannot be loaded from {target!r}: {type(error).__name__}: {error}."
             ) from error
-        return _check_graph(graph, target)
+        return check_target(graph, target)
 
     return load
 
 
-def _check_graph(graph: Any, where: str) -> Graph:
-    if not isinstance(graph, StateGraph | Pregel):
-        raise ConfigurationError(
-            f"{where} is a {type(graph).__name__}; a workflow is a StateGraph or a compiled graph."
-        )
-    if isinstance(graph, Pregel) and graph.checkpointer not in (None, True, False):
+def check_target(target: Any, where: str, *, factory: bool = True) -> Target:
+    """Return what was registered, if it can be a workflow.
+
+    Args:
+        target: What was found.
+        where: What it is called in messages.
+        factory: Whether a function that makes a graph will do.
+
+    Raises:
+        ConfigurationError: It is no graph, or a graph that was compiled with a saver.
+    """
+    if isinstance(target, Pregel) and target.checkpointer not in (None, True, False):
         raise ConfigurationError(
             f"{where} was compiled with a checkpointer of its own, but the engine brings one. "
             "Export the graph without it: builder.compile(name='…')."
         )
-    return graph
+    if isinstance(target, StateGraph | Pregel) or (factory and callable(target)):
+        found: Target = target
+        return found
+    raise ConfigurationError(
+        f"{where} is a {type(target).__name__}; a workflow is a StateGraph, a compiled graph, "
+        "or a function that returns one."
+    )

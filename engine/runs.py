@@ -1,9 +1,10 @@
-"""The rows of `adjourn.runs`."""
+"""The rows of `adjourn.runs`, and the lease that comes with the right to drive one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
@@ -15,27 +16,49 @@ from ..checkpoints.queries import load_queries
 from .inputs import Stored
 from .model import Run, RunStatus
 
-__all__ = ["RunRow", "RunStore", "to_run"]
+__all__ = ["Outcome", "RunRow", "RunStore", "Settled", "to_run"]
 
 RunRow = DictRow
+Settled = Literal["recorded", "go on", "gone"]
 Connection = AsyncConnection[DictRow]
 
-_SQL = load_queries(__package__, "runs.sql")
+_SQL: Final = load_queries(__package__, "runs.sql")
+_ENDED: Final = ("completed", "failed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a drive ended.
+
+    Args:
+        status: Where the run stands now: paused, completed or failed.
+        error: For a failed run `type`, `message` and `node`.
+        checkpointed: Whether a checkpoint holds the input, so that the run row need not.
+        breakpoint: The review of a static breakpoint: id, checkpoint id, and the serialised question.
+        fed: The reviews whose answers this drive was given.
+    """
+
+    status: RunStatus
+    error: dict[str, Any] | None = None
+    checkpointed: bool = True
+    breakpoint: tuple[str, str, str, bytes] | None = None
+    fed: list[str] = field(default_factory=list)
 
 
 class RunStore:
-    """Reads and changes run rows; each call is one statement and one transaction.
+    """Reads and changes run rows. Every method raises StorageUnavailable when PostgreSQL cannot be reached.
 
     Args:
         pool: Connections in autocommit mode that return rows as dictionaries.
-
-    Every method raises StorageUnavailable when PostgreSQL cannot be reached.
+        owner: Who takes leases: this engine.
+        seconds: How long a lease lasts.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Connection], *, owner: str, seconds: float) -> None:
         self._pool = pool
+        self._lessee: dict[str, Any] = {"owner": owner, "seconds": seconds}
 
-    async def insert(
+    async def accept(
         self,
         *,
         thread_id: str,
@@ -46,24 +69,23 @@ class RunStore:
         requested_by: str,
         given: Stored,
         context: Stored | None,
-        status: RunStatus = "running",
         forked_from: str | None = None,
         connection: Connection | None = None,
     ) -> RunRow | None:
-        """Accept a run, on a connection of the caller's if its transaction is to hold the row.
+        """Accept a run and take its lease, on a connection of the caller's if its transaction is to hold both.
 
         Returns:
-            Its row, or None when the thread id is taken.
+            Its row with the lease's `token`, or None when the thread id is taken.
         """
         return await self._one(
-            "insert_run",
+            "accept_run",
             connection,
+            **self._lessee,
             thread_id=thread_id,
             tenant=tenant,
             workflow=workflow,
             version=version,
             source=source,
-            status=status,
             requested_by=requested_by,
             input_type=given.type,
             input=given.data,
@@ -78,70 +100,112 @@ class RunStore:
         return await self._one("get_run", thread_id=thread_id, tenant=tenant)
 
     async def page(
-        self, tenant: str, *, status: str | None, workflow: str | None, limit: int, after: str | None
+        self, tenant: str, *, status: RunStatus | None, workflow: str | None, limit: int, after: str | None
     ) -> list[RunRow]:
         """Return a page of a tenant's runs, newest first."""
-        return await self._all("list_runs", tenant=tenant, status=status, workflow=workflow, limit=limit, after=after)
-
-    async def claim(self, thread_id: str, tenant: str, expected: Sequence[RunStatus]) -> RunRow | None:
-        """Set a run to running if it is in one of the expected statuses: of several callers exactly one succeeds."""
-        return await self._one(
-            "claim_run", thread_id=thread_id, tenant=tenant, status="running", expected=list(expected)
-        )
-
-    async def settle(
-        self, thread_id: str, status: RunStatus, *, error: dict[str, Any] | None, checkpointed: bool
-    ) -> RunRow | None:
-        """Record how a drive ended. Returns None when the run is not running any more (it was cancelled)."""
-        return await self._one(
-            "settle_run",
-            thread_id=thread_id,
-            status=status,
-            error=Jsonb(error) if error else None,
-            ended=status in ("completed", "failed", "cancelled"),
-            checkpointed=checkpointed,
-        )
-
-    async def cancel(
-        self, thread_id: str, tenant: str, expected: Sequence[RunStatus], error: dict[str, Any]
-    ) -> RunRow | None:
-        """End a run for good if it is in one of the expected statuses."""
-        return await self._one(
-            "cancel_run", thread_id=thread_id, tenant=tenant, expected=list(expected), error=Jsonb(error)
-        )
-
-    async def delete(self, thread_id: str, tenant: str) -> RunRow | None:
-        """Forget a run whose thread was deleted."""
-        return await self._one("delete_run", thread_id=thread_id, tenant=tenant)
-
-    async def forget_failed_writes(self, thread_id: str) -> None:
-        """Let the failed tasks of a thread run again as a whole; answers that they were given are kept."""
-        with mapped_faults("cannot clear failed writes", thread_id=thread_id):
+        stalled = status == "stalled"
+        values = {"status": "running" if stalled else status, "stalled": stalled, "workflow": workflow}
+        with mapped_faults("cannot list the runs"):
             async with self._pool.connection() as connection:
-                await connection.execute(_SQL["forget_failed_writes"], {"thread_id": thread_id})
+                cursor = await connection.execute(
+                    _SQL["list_runs"], {"tenant": tenant, "limit": limit, "after": after, **values}
+                )
+                return await cursor.fetchall()
+
+    async def lock(self, connection: Connection, thread_id: str) -> None:
+        """Lock a run for the rest of a transaction that changes its questions or its lease as well."""
+        await connection.execute(_SQL["lock_run"], {"thread_id": thread_id})
+
+    async def claim(
+        self, thread_id: str, tenant: str, expected: Sequence[RunStatus], connection: Connection | None = None
+    ) -> RunRow | None:
+        """Take the lease of a run that stands in one of the expected statuses.
+
+        Returns:
+            Its row, running now, with the lease's `token`; None when it stands elsewhere or somebody has the lease.
+        """
+        return await self._one(
+            "claim_run", connection, **self._lessee, thread_id=thread_id, tenant=tenant, expected=list(expected)
+        )
+
+    async def settle(self, thread_id: str, token: int, outcome: Outcome) -> Settled:
+        """Record how a drive ended and give the lease back, in one transaction.
+
+        Returns:
+            `recorded`; `go on` when an answer came that the drive was not given, and nothing was changed; or `gone` when
+            the lease had been lost or the run cancelled meanwhile, and no outcome was recorded.
+        """
+        values = {
+            "thread_id": thread_id,
+            "token": token,
+            "status": outcome.status,
+            "error": Jsonb(outcome.error) if outcome.error else None,
+            "ended": outcome.status in _ENDED,
+            "checkpointed": outcome.checkpointed,
+            "fed": outcome.fed,
+        }
+        with mapped_faults("cannot record how a drive ended", thread_id=thread_id):
+            async with self._pool.connection() as connection, connection.transaction():
+                await self.lock(connection, thread_id)
+                if await (await connection.execute(_SQL["lock_lease"], values)).fetchone() is None:
+                    return "gone"
+                if outcome.breakpoint is not None:
+                    await connection.execute(_SQL["open_breakpoint"], _breakpoint(thread_id, outcome.breakpoint))
+                row = await (await connection.execute(_SQL["settle_run"], values)).fetchone()
+        if row is None or not row["ends"]:
+            return "go on"
+        return "recorded" if row["settled"] else "gone"
+
+    async def cancel(self, thread_id: str, tenant: str, error: dict[str, Any]) -> bool:
+        """End a run for good and withdraw its open questions; False when it has ended already."""
+        return await self._one("cancel_run", thread_id=thread_id, tenant=tenant, error=Jsonb(error)) is not None
+
+    async def delete(self, thread_id: str, tenant: str) -> None:
+        """Forget a run whose thread was deleted."""
+        await self._do("delete_run", thread_id=thread_id, tenant=tenant)
+
+    async def forget_failed_writes(self, thread_id: str, token: int) -> None:
+        """Let the failed tasks of a thread run again as a whole; answers that they were given are kept."""
+        await self._do("forget_failed_writes", thread_id=thread_id, token=token)
+
+    async def release(self, thread_id: str, token: int) -> None:
+        """Give a lease back and change nothing else: a run that is still running is found by recovery at once."""
+        await self._do("release_lease", thread_id=thread_id, token=token)
 
     async def _one(self, query: str, connection: Connection | None = None, **values: Any) -> RunRow | None:
         if connection is not None:
             return await (await connection.execute(_SQL[query], values)).fetchone()
-        with mapped_faults(f"{query} failed", thread_id=values.get("thread_id")):
+        with mapped_faults(f"{query} failed", thread_id=values["thread_id"]):
             async with self._pool.connection() as own:
                 return await self._one(query, own, **values)
 
-    async def _all(self, query: str, **values: Any) -> list[RunRow]:
-        with mapped_faults(f"{query} failed"):
+    async def _do(self, query: str, **values: Any) -> None:
+        with mapped_faults(f"{query} failed", thread_id=values["thread_id"]):
             async with self._pool.connection() as connection:
-                return await (await connection.execute(_SQL[query], values)).fetchall()
+                await connection.execute(_SQL[query], values)
 
 
 def to_run(row: RunRow, **extra: Any) -> Run:
     """Return the public view of a row.
 
     Args:
-        row: The row.
+        row: The row; a running run whose lease has run out is shown as stalled.
         **extra: `state` and `reviews`, where they were read.
     """
     names = (
-        "thread_id", "workflow", "version", "source", "status", "requested_by", "tenant",
+        "thread_id", "workflow", "version", "source", "requested_by", "tenant",
         "created_at", "updated_at", "ended_at", "error", "forked_from",
     )  # fmt: skip
-    return Run(**{name: row[name] for name in names}, **extra)
+    status: RunStatus = "stalled" if row["status"] == "running" and row["expired"] else row["status"]
+    return Run(status=status, **{name: row[name] for name in names}, **extra)
+
+
+def _breakpoint(thread_id: str, opened: tuple[str, str, str, bytes]) -> dict[str, Any]:
+    review_id, checkpoint_id, kind, data = opened
+    return {
+        "thread_id": thread_id,
+        "review_id": review_id,
+        "checkpoint_id": checkpoint_id,
+        "question_type": kind,
+        "question": data,
+    }

@@ -1,55 +1,135 @@
--- name: insert_run
--- Accept a run; returns nothing when the thread id is taken.
-insert into adjourn.runs (
-    thread_id, tenant, workflow, version, source, status, requested_by,
-    input_type, input, input_digest, context_type, context, forked_from
-) values (
-    %(thread_id)s, %(tenant)s, %(workflow)s, %(version)s, %(source)s, %(status)s, %(requested_by)s,
-    %(input_type)s, %(input)s, %(input_digest)s, %(context_type)s, %(context)s, %(forked_from)s
+-- name: accept_run
+-- Accept a run and take its lease; returns nothing when the thread id is taken.
+with run as (
+    insert into adjourn.runs (
+        thread_id, tenant, workflow, version, source, status, requested_by,
+        input_type, input, input_digest, context_type, context, forked_from
+    ) values (
+        %(thread_id)s, %(tenant)s, %(workflow)s, %(version)s, %(source)s, 'running', %(requested_by)s,
+        %(input_type)s, %(input)s, %(input_digest)s, %(context_type)s, %(context)s, %(forked_from)s
+    )
+    on conflict (thread_id) do nothing
+    returning *
+),
+lease as (
+    insert into adjourn.leases (thread_id, token, owner, expires_at)
+    select thread_id, 1, %(owner)s, clock_timestamp() + make_interval(secs => %(seconds)s) from run
+    on conflict (thread_id) do update
+        set token = leases.token + 1, owner = excluded.owner, expires_at = excluded.expires_at
+        where leases.expires_at <= clock_timestamp()
+    returning token
 )
-on conflict (thread_id) do nothing
-returning *;
+select run.*, lease.token, false as expired from run left join lease on true;
+
+-- name: claim_run
+-- Take the lease of a run that stands in one of some statuses, and drive it; of several callers exactly one succeeds.
+-- The run is locked first, so that nothing happens to the lease of one that stands elsewhere.
+with run as (
+    select thread_id from adjourn.runs
+    where thread_id = %(thread_id)s and tenant = %(tenant)s and status = any(%(expected)s)
+    for no key update
+),
+lease as (
+    insert into adjourn.leases (thread_id, token, owner, expires_at)
+    select thread_id, 1, %(owner)s, clock_timestamp() + make_interval(secs => %(seconds)s) from run
+    on conflict (thread_id) do update
+        set token = leases.token + 1, owner = excluded.owner, expires_at = excluded.expires_at
+        where leases.expires_at <= clock_timestamp()
+    returning token
+)
+update adjourn.runs
+set status = 'running', error = null, ended_at = null, updated_at = now()
+from lease
+where runs.thread_id = %(thread_id)s
+returning runs.*, lease.token, false as expired;
 
 -- name: get_run
--- One run of one tenant.
-select * from adjourn.runs where thread_id = %(thread_id)s and tenant = %(tenant)s;
+-- One run of one tenant, and whether the lease of its driver has run out.
+select runs.*, leases.expires_at <= clock_timestamp() as expired
+from adjourn.runs left join adjourn.leases using (thread_id)
+where thread_id = %(thread_id)s and tenant = %(tenant)s;
 
 -- name: list_runs
 -- A page of a tenant's runs, newest first; `after` is the thread id that ended the page before.
-select * from adjourn.runs
+select runs.*, leases.expires_at <= clock_timestamp() as expired
+from adjourn.runs left join adjourn.leases using (thread_id)
 where tenant = %(tenant)s
   and (%(status)s::text is null or status = %(status)s)
+  and (not %(stalled)s or leases.expires_at <= clock_timestamp())
   and (%(workflow)s::text is null or workflow = %(workflow)s)
   and (%(after)s::text is null or (created_at, thread_id) < (
         select created_at, thread_id from adjourn.runs where thread_id = %(after)s and tenant = %(tenant)s))
 order by created_at desc, thread_id desc
 limit %(limit)s;
 
--- name: claim_run
--- Take a run from one of some statuses into another; returns nothing when it is in none of them.
-update adjourn.runs
-set status = %(status)s, error = null, ended_at = null, updated_at = now()
-where thread_id = %(thread_id)s and tenant = %(tenant)s and status = any(%(expected)s)
-returning *;
+-- name: lock_run
+-- What changes a run, its questions and its lease together locks the run first, so that nobody waits in a circle.
+select from adjourn.runs where thread_id = %(thread_id)s for no key update;
+
+-- name: lock_lease
+-- First half of the end of a drive: whoever wants the lease waits from here on, and sees then what was recorded.
+select token from adjourn.leases
+where thread_id = %(thread_id)s and token = %(token)s
+for update;
 
 -- name: settle_run
--- Record how a drive ended. The input goes once a checkpoint holds it. A run that was cancelled meanwhile stays so.
-update adjourn.runs
-set status = %(status)s,
-    error = %(error)s,
-    updated_at = now(),
-    ended_at = case when %(ended)s then now() end,
-    input = case when %(checkpointed)s then null else input end,
-    input_type = case when %(checkpointed)s then null else input_type end
-where thread_id = %(thread_id)s and status = 'running'
-returning *;
+-- Second half: record how the drive ended and give the lease back, unless an answer came meanwhile that this drive has
+-- not been given; then nothing changes and the drive goes on. (A statement of its own, so that it sees every answer whose
+-- sender found the lease taken.) A run that was cancelled meanwhile stays so.
+with open_answer as (
+    select from adjourn.decisions
+    where thread_id = %(thread_id)s and consumed_at is null and review_id <> all (%(fed)s)
+    limit 1
+),
+verdict as (
+    select not (%(status)s = 'paused' and exists (select from open_answer)) as ends
+),
+settled as (
+    update adjourn.runs
+    set status = %(status)s,
+        error = %(error)s,
+        updated_at = now(),
+        ended_at = case when %(ended)s then now() end,
+        input = case when %(checkpointed)s then null else input end,
+        input_type = case when %(checkpointed)s then null else input_type end,
+        attempts = '[]', attempted_checkpoint = null, next_attempt_at = null
+    from verdict
+    where thread_id = %(thread_id)s and status = 'running' and verdict.ends
+    returning 1
+),
+released as (
+    update adjourn.leases set expires_at = '-infinity'
+    from verdict
+    where thread_id = %(thread_id)s and token = %(token)s and verdict.ends
+),
+withdrawn as (
+    update adjourn.reviews set status = 'withdrawn', closed_at = now()
+    from verdict
+    where thread_id = %(thread_id)s and reviews.status = 'pending' and %(status)s = 'completed' and verdict.ends
+)
+select ends, exists (select from settled) as settled from verdict;
+
+-- name: open_breakpoint
+-- Between the halves: a static breakpoint writes no interrupt, so its review is opened by the drive.
+insert into adjourn.reviews (thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question)
+values (%(thread_id)s, %(review_id)s, '', %(checkpoint_id)s, '', %(question_type)s, %(question)s)
+on conflict do nothing;
 
 -- name: cancel_run
--- End a run for good, unless it has ended.
-update adjourn.runs
-set status = 'cancelled', error = %(error)s, updated_at = now(), ended_at = now()
-where thread_id = %(thread_id)s and tenant = %(tenant)s and status = any(%(expected)s)
-returning *;
+-- End a run for good, unless it has ended, and withdraw its open questions. Its driver, if there is one, notices.
+with cancelled as (
+    update adjourn.runs
+    set status = 'cancelled', error = %(error)s, updated_at = now(), ended_at = now()
+    where thread_id = %(thread_id)s and tenant = %(tenant)s
+      and status in ('queued', 'running', 'paused', 'failed')
+    returning thread_id
+),
+withdrawn as (
+    update adjourn.reviews set status = 'withdrawn', closed_at = now()
+    from cancelled
+    where reviews.thread_id = cancelled.thread_id and reviews.status = 'pending'
+)
+select thread_id from cancelled;
 
 -- name: delete_run
 -- Forget a run whose thread was deleted.
@@ -58,14 +138,20 @@ delete from adjourn.runs where thread_id = %(thread_id)s and tenant = %(tenant)s
 -- name: forget_failed_writes
 -- Drop what failed tasks of a thread's latest checkpoints had written, except the answers that they were given, so
 -- that they run again as a whole, routing included. (LangGraph takes a task with partial output for finished.)
-delete from checkpoint_writes w
-using (
+-- Only the holder of the lease may.
+with lease as (
+    select from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s for key share
+),
+latest as (
     select distinct on (thread_id, checkpoint_ns) thread_id, checkpoint_ns, checkpoint_id
     from checkpoints
     where thread_id = %(thread_id)s
     order by thread_id, checkpoint_ns, checkpoint_id desc
-) latest
-where w.thread_id = latest.thread_id
+)
+delete from checkpoint_writes w
+using latest
+where exists (select from lease)
+  and w.thread_id = latest.thread_id
   and w.checkpoint_ns = latest.checkpoint_ns
   and w.checkpoint_id = latest.checkpoint_id
   and w.channel <> '__resume__'
@@ -77,3 +163,8 @@ where w.thread_id = latest.thread_id
       and failed.task_id = w.task_id
       and failed.channel = '__error__'
   );
+
+-- name: release_lease
+-- Give a lease back and change nothing else: the run is found by recovery.
+update adjourn.leases set expires_at = '-infinity'
+where thread_id = %(thread_id)s and token = %(token)s and expires_at > '-infinity';

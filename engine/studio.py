@@ -19,8 +19,9 @@ from ..checkpoints.pool import Pool
 from ..checkpoints.saver import Saver
 from ..checkpoints.storage import open_storage
 from ..settings import load_settings
-from .internals import served_graphs, storable_types
+from .internals import served_graphs
 from .runs import RunStore
+from .storable import storable_types
 from .studio_drives import Drives, record_drives
 
 __all__ = ["StudioSaver", "open_saver"]

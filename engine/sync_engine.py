@@ -13,7 +13,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from ..settings import Settings
 from .async_engine import AsyncEngine
 from .model import Principal
-from .registry import Graph, Registry
+from .registry import Registry, Target
 
 __all__ = ["Engine"]
 
@@ -71,18 +71,20 @@ class Engine:
         cls,
         url: str | None = None,
         *,
-        workflows: Mapping[str, Graph | str] | None = None,
+        workflows: Mapping[str, Target | str] | None = None,
         principal: Principal | None = None,
         settings: Settings | None = None,
+        channel: str = "python",
     ) -> Iterator[Engine]:
         """Open an engine on a database; a context manager. Parameters and errors are those of `AsyncEngine.open`."""
-        opened = AsyncEngine.open(url, workflows=workflows, principal=principal, settings=settings)
+        opened = AsyncEngine.open(url, workflows=workflows, principal=principal, settings=settings, channel=channel)
         with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(opened) as engine:
             yield cls(engine, portal)
 
     start = _verb(AsyncEngine.start)
     resume = _verb(AsyncEngine.resume)
     retry = _verb(AsyncEngine.retry)
+    recover = _verb(AsyncEngine.recover)
     fork = _verb(AsyncEngine.fork)
     cancel = _verb(AsyncEngine.cancel)
     get = _verb(AsyncEngine.get)
@@ -90,6 +92,7 @@ class Engine:
     history = _verb(AsyncEngine.history)
     timeline = _verb(AsyncEngine.timeline)
     stream = _iterator(AsyncEngine.stream)
+    follow = _iterator(AsyncEngine.follow)
 
     @property
     def principal(self) -> Principal:

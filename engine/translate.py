@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from .events import Event, ModelToken, NodeFinished, NodeStarted
+from .events import Custom, Event, ModelToken, NodeFinished, NodeStarted
 
 __all__ = ["Translator"]
 
@@ -36,8 +36,11 @@ class Translator:
         """Yield the events that one part of the stream stands for."""
         if part["type"] == "messages":
             yield from self._token(*part["data"])
+            return
+        path = tuple(piece.partition(":")[0] for piece in part["ns"])
+        if part["type"] == "custom":
+            yield Custom(self._thread_id, path, part["data"])
         elif part["type"] == "tasks":
-            path = tuple(piece.partition(":")[0] for piece in part["ns"])
             task = part["data"]
             if "result" in task:
                 yield self._finished(task, path)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import cast
 
 from ..state.review import ReviewState
 from ..state.values import JsonValue
+from .effects import OnUncertain, once
 from .step import AsyncNode, Clock, logged, utcnow
 
 __all__ = ["Action", "execution", "record"]
@@ -21,13 +21,15 @@ def record(state: ReviewState) -> JsonValue:
     return {"recorded": cast("dict[str, JsonValue]", dict(state["analysis_results"]))}
 
 
-def execution(action: Action = record, *, clock: Clock = utcnow) -> AsyncNode:
+def execution(action: Action = record, *, on_uncertain: OnUncertain = "fail", clock: Clock = utcnow) -> AsyncNode:
     """Make a node that calls the action.
 
-    Until effects are guarded (`nodes/effects.py`, a later issue) an action is repeated when the process dies in it.
+    The action is an effect (`once`): one that finished is not repeated when the process dies or a later step fails. If a
+    process dies within it, the run fails with EffectUncertain, unless `on_uncertain` says otherwise.
 
     Args:
         action: What to do; plain or async. Its result is stored as `execution_result`.
+        on_uncertain: What to do when a process died in the action; see `once`.
         clock: The time, for the execution log.
 
     Returns:
@@ -36,8 +38,8 @@ def execution(action: Action = record, *, clock: Clock = utcnow) -> AsyncNode:
 
     async def execute(state: ReviewState) -> ReviewState:
         started = clock()
-        outcome = action(state)
-        result = await outcome if inspect.isawaitable(outcome) else outcome
+        # recording is part of the state and no effect; everything else is done once
+        result = record(state) if action is record else await once("execute", action, state, on_uncertain=on_uncertain)
         return {"execution_result": result, **logged("execute", started, clock())}
 
     return execute

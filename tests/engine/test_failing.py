@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from adjourn import AsyncEngine, NotPaused, RunFailed, ThreadBusy, approve
+from adjourn import AdjournError, AsyncEngine, NotPaused, RunFailed, ThreadBusy, approve
 from adjourn.engine.events import Failed, NodeFinished
+from adjourn.settings import Settings
 from support.workflows import Flaky, Trail, ask, chain, mark
 
 
@@ -110,20 +111,47 @@ class Slow:
         return {"trail": ["slow"]}
 
 
-async def test_a_running_run_is_cancelled_where_it_is_driven(database: str) -> None:
+QUICK = Settings(lease_seconds=0.6, cancel_grace_seconds=0.05)
+
+
+async def test_a_running_run_is_cancelled_from_another_process(database: str) -> None:
+    slow = Slow()
+    async with (
+        AsyncEngine.open(database, workflows={"slow": slow.graph}, settings=QUICK) as engine,
+        AsyncEngine.open(database, workflows={"slow": slow.graph}) as other,
+    ):
+        starting = asyncio.create_task(engine.start("slow", {"name": "x"}, thread_id="t"))
+        await slow.reached.wait()
+        with pytest.raises(NotPaused, match="being driven"):
+            await other.resume("t", approve())
+        with pytest.raises(ThreadBusy):
+            await other.retry("t")
+        assert (await other.cancel("t", reason="from afar")).status == "cancelled"
+        run = await starting
+        assert (run.status, run.error and run.error["message"]) == ("cancelled", "from afar")
+        assert "slow" not in run.state.get("trail", [])
+
+
+async def test_a_cancelled_run_finishes_its_step_and_begins_no_other(database: str) -> None:
     slow = Slow()
     async with AsyncEngine.open(database, workflows={"slow": slow.graph}) as engine:
         starting = asyncio.create_task(engine.start("slow", {"name": "x"}, thread_id="t"))
         await slow.reached.wait()
-        async with AsyncEngine.open(database, workflows={"slow": slow.graph}) as other:
-            with pytest.raises(ThreadBusy, match="driven by another process"):
-                await other.cancel("t", reason="from afar")
-            with pytest.raises(NotPaused, match="being driven"):
-                await other.resume("t", approve())
-            with pytest.raises(ThreadBusy):
-                await other.retry("t")
-        assert (await engine.cancel("t", reason="stop")).status == "cancelled"
-        assert (await starting).status == "cancelled"
+        await engine.cancel("t", reason="stop")
+        slow.let_go.set()
+        run = await starting
+    assert (run.status, run.state["trail"]) == ("cancelled", ["slow"])
+
+
+async def test_an_engine_that_is_closed_stops_what_it_drives(database: str) -> None:
+    slow = Slow()
+    async with AsyncEngine.open(database, workflows={"slow": slow.graph}) as engine:
+        starting = asyncio.create_task(engine.start("slow", {"name": "x"}, thread_id="t"))
+        await slow.reached.wait()
+    with pytest.raises((asyncio.CancelledError, AdjournError)):
+        await starting
+    async with AsyncEngine.open(database, workflows={"slow": slow.graph}) as engine:
+        assert (await engine.get("t")).status == "failed"
 
 
 async def test_an_interrupted_caller_leaves_a_run_that_can_be_retried(database: str) -> None:

@@ -9,6 +9,8 @@ from adjourn import (
     AsyncEngine,
     InvalidDecision,
     NotPaused,
+    ReviewClosed,
+    Run,
     UnknownReview,
     UnknownWorkflow,
     approve,
@@ -109,11 +111,36 @@ async def test_a_decision_for_a_plain_question_is_refused(engine: AsyncEngine) -
     assert (await engine.get(run.thread_id)).status == "paused"
 
 
-async def test_an_answer_to_a_run_that_waits_for_nobody_is_refused(engine: AsyncEngine) -> None:
+async def test_another_answer_to_a_run_that_waits_for_nobody_is_refused(engine: AsyncEngine) -> None:
     run = await engine.start("asking", {"name": "x"})
     await engine.resume(run.thread_id, approve())
     with pytest.raises(NotPaused, match="it has completed"):
-        await engine.resume(run.thread_id, approve())
+        await engine.resume(run.thread_id, reject("too late"))
+
+
+async def test_the_same_answer_again_changes_nothing_and_returns_the_run(engine: AsyncEngine) -> None:
+    run = await engine.start("asking", {"name": "x"})
+    review_id = run.reviews[0].id
+    done = await engine.resume(run.thread_id, edit({"amount": 7}), review_id=review_id, by="dana")
+    again = await engine.resume(
+        run.thread_id, {"type": "modify", "args": {"amount": 7}}, review_id=review_id, by="dana"
+    )
+    assert again == done
+    assert await engine.resume(run.thread_id, edit({"amount": 7}), by="dana") == done
+
+
+@pytest.mark.parametrize(("by", "decision"), [("dana", approve()), ("eve", edit({"amount": 7}))])
+async def test_another_answer_or_person_learns_who_answered_when_and_what(
+    engine: AsyncEngine, by: str, decision: Any
+) -> None:
+    run = await engine.start("asking", {"name": "x"})
+    review_id = run.reviews[0].id
+    await engine.resume(run.thread_id, edit({"amount": 7}), review_id=review_id, by="dana")
+    with pytest.raises(ReviewClosed, match="was answered by dana at 20.*: edit") as caught:
+        await engine.resume(run.thread_id, decision, review_id=review_id, by=by)
+    outcome = caught.value.outcome
+    assert outcome is not None
+    assert (outcome["by"], outcome["answer"]["decisions"][0]["type"]) == ("dana", "edit")
 
 
 async def test_an_answer_to_another_question_is_refused(engine: AsyncEngine) -> None:
@@ -130,18 +157,24 @@ async def test_several_open_questions_must_be_named(engine: AsyncEngine) -> None
         await engine.resume(run.thread_id, "yes")
 
 
+def by_name(run: Run) -> tuple[str, str]:
+    """The reviews of Ann and of Bob; which of them asks first is LangGraph's affair."""
+    ids = {review.description: review.id for review in run.reviews}
+    return ids["Well, ann?"], ids["Well, bob?"]
+
+
 async def test_several_open_questions_are_answered_one_by_one(engine: AsyncEngine) -> None:
     run = await engine.start("parallel", {})
-    first, second = run.reviews
-    run = await engine.resume(run.thread_id, "one", review_id=second.id)
-    assert (run.status, [review.id for review in run.reviews]) == ("paused", [first.id])
+    ann, bob = by_name(run)
+    run = await engine.resume(run.thread_id, "one", review_id=bob)
+    assert (run.status, [review.id for review in run.reviews]) == ("paused", [ann])
     run = await engine.resume(run.thread_id, "two")
     assert sorted(run.state["answers"]) == ["ann: two", "bob: one"]
 
 
 async def test_several_open_questions_are_answered_at_once_or_not_at_all(engine: AsyncEngine) -> None:
     run = await engine.start("parallel", {})
-    first, second = (review.id for review in run.reviews)
+    first, second = by_name(run)
     with pytest.raises(InvalidDecision):
         await engine.resume(run.thread_id, {first: "one", second: object()})
     assert len((await engine.get(run.thread_id)).reviews) == 2
@@ -151,12 +184,13 @@ async def test_several_open_questions_are_answered_at_once_or_not_at_all(engine:
 
 async def test_of_two_who_answer_at_once_exactly_one_drives(engine: AsyncEngine) -> None:
     run = await engine.start("asking", {"name": "x"})
-    answers = [engine.resume(run.thread_id, reject(str(number))) for number in range(8)]
+    asked = run.reviews[0].id
+    answers = [engine.resume(run.thread_id, reject(str(number)), review_id=asked) for number in range(8)]
     results = await asyncio.gather(*answers, return_exceptions=True)
     won = [result for result in results if not isinstance(result, BaseException)]
     lost = [result for result in results if isinstance(result, BaseException)]
     assert len(won) == 1
-    assert all(isinstance(error, NotPaused) for error in lost)
+    assert all(isinstance(error, ReviewClosed) for error in lost)
     assert (await engine.get(run.thread_id)).state["trail"] == ["before", "ask", "after"]
 
 

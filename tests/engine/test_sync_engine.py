@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from adjourn import AsyncEngine, Engine, NotPaused, UnknownThread, approve
+from adjourn import AsyncEngine, Engine, ReviewClosed, UnknownThread, approve
 from adjourn.engine.events import Event, Paused
 from support.processes import child
 from support.workflows import asking
 
-VERBS = ["start", "resume", "retry", "fork", "cancel", "get", "runs", "history", "timeline", "stream"]
+VERBS = ["start", "resume", "retry", "recover", "fork", "cancel", "get", "runs", "history", "timeline", "stream", "follow"]
 
 
 def test_every_verb_of_the_async_engine_is_there_with_the_same_parameters() -> None:
     public = [
         name
-        for name, value in vars(AsyncEngine).items()
-        if not name.startswith("_") and name != "open" and inspect.isroutine(value)
+        for name, value in inspect.getmembers(AsyncEngine, inspect.isroutine)
+        if not name.startswith("_") and name != "open"
     ]
     assert sorted(public) == sorted(VERBS)
     for name in VERBS:
@@ -53,8 +53,12 @@ def test_threads_of_a_program_share_an_engine(database: str) -> None:
 
         def answer() -> None:
             try:
-                results.append(engine.resume(run.thread_id, approve()).status)
-            except NotPaused as error:
+                results.append(
+                    engine.resume(
+                        run.thread_id, approve(str(threading.get_ident())), review_id=run.reviews[0].id
+                    ).status
+                )
+            except ReviewClosed as error:
                 results.append(error)
 
         threads = [threading.Thread(target=answer) for _ in range(6)]

@@ -1,0 +1,64 @@
+"""PostgreSQL arrays in binary, packed by hand.
+
+psycopg derives the type of a list from its elements, so that an empty list, one of nulls, or one with a large number
+makes another statement, to be prepared and planned again. These have the type that they are called by.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Any, Final
+
+from psycopg import pq
+from psycopg.adapt import Dumper
+
+__all__ = ["Packed", "PackedDumper", "bigints", "byteas", "texts", "utf8s"]
+
+_HEAD: Final = struct.Struct("!iiIii").pack  # dimensions, has nulls, type of elements, length, lower bound
+_LENGTH: Final = struct.Struct("!i").pack
+_EIGHT: Final = struct.Struct("!iq").pack
+_NULL: Final = b"\xff\xff\xff\xff"
+_BYTEA, _INT8, _TEXT = 17, 20, 25
+
+
+class Packed(bytes):
+    """A value that is in PostgreSQL's binary form already."""
+
+
+class PackedDumper(Dumper):
+    """Hands a `Packed` to PostgreSQL as it is; the cast in the statement says what it is."""
+
+    format = pq.Format.BINARY
+
+    def dump(self, obj: Any) -> bytes:
+        """Return the bytes."""
+        return bytes(obj)
+
+
+def texts(items: Iterable[str | None]) -> Packed:
+    """Pack a `text[]`; None becomes null."""
+    return _packed(_TEXT, [_NULL if item is None else _sized(item.encode()) for item in items])
+
+
+def byteas(items: Iterable[bytes]) -> Packed:
+    """Pack a `bytea[]`."""
+    return _packed(_BYTEA, [_sized(item) for item in items])
+
+
+def utf8s(items: Iterable[bytes]) -> Packed:
+    """Pack a `text[]` of texts that are encoded already."""
+    return _packed(_TEXT, [_sized(item) for item in items])
+
+
+def bigints(items: Iterable[int | None]) -> Packed:
+    """Pack a `bigint[]`; None becomes null."""
+    return _packed(_INT8, [_NULL if item is None else _EIGHT(8, item) for item in items])
+
+
+def _sized(data: bytes) -> bytes:
+    return _LENGTH(len(data)) + data
+
+
+def _packed(element: int, items: list[bytes]) -> Packed:
+    return Packed(_HEAD(1, 1, element, len(items), 1) + b"".join(items))

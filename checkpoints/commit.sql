@@ -1,0 +1,79 @@
+-- name: fenced
+-- First half of a commit: which calls may store their rows. Each names its thread, its lease token (or none) and the
+-- checkpoint that it builds on. Locking the leases makes this a fence: the newest version of each row is read, and
+-- nobody takes a thread over before this commit has ended.
+with call as (
+    select n - 1 as n, thread_id, token, base
+    from unnest(%b::text[], %b::bigint[], %b::text[]) with ordinality as c (thread_id, token, base, n)
+),
+lease as materialized (
+    select thread_id, token, expires_at, deleted_until
+    from adjourn.leases
+    where thread_id = any (%b::text[])
+    for key share
+),
+judged as materialized (
+    select call.n, call.thread_id,
+        case
+            when call.token is not null and lease.token is distinct from call.token then 'lost'
+            when call.token is null and lease.expires_at > clock_timestamp() then 'busy'
+            when call.token is null and call.base <= lease.deleted_until then 'deleted'
+        end as refused
+    from call left join lease using (thread_id)
+)
+
+-- name: unfenced
+-- The same where adjourn's tables do not exist: LangGraph's tables alone know no leases.
+with judged as materialized (
+    select n - 1 as n, thread_id, null::text as refused
+    from unnest(%b::text[], %b::bigint[], %b::text[]) with ordinality as c (thread_id, token, base, n)
+    where %b::text[] is not null
+)
+
+-- name: store
+-- Second half of a commit: the rows of the calls that may, and which may not. A write that overwrites and one that
+-- gives way are told apart; no key comes twice.
+, blobs as (
+    insert into checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
+    select judged.thread_id, row.checkpoint_ns, row.channel, row.version, row.type, row.blob
+    from unnest(%b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[])
+        as row (n, checkpoint_ns, channel, version, type, blob)
+    join judged using (n)
+    where judged.refused is null
+    on conflict do nothing
+),
+kept as (
+    insert into checkpoint_writes
+        (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+    select judged.thread_id, row.checkpoint_ns, row.checkpoint_id, row.task_id, row.task_path, row.idx, row.channel,
+        row.type, row.blob
+    from unnest(%b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[], %b::text[], %b::bytea[])
+        as row (n, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+    join judged using (n)
+    where judged.refused is null
+    on conflict do nothing
+),
+replaced as (
+    insert into checkpoint_writes
+        (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+    select judged.thread_id, row.checkpoint_ns, row.checkpoint_id, row.task_id, row.task_path, row.idx, row.channel,
+        row.type, row.blob
+    from unnest(%b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[], %b::text[], %b::bytea[])
+        as row (n, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+    join judged using (n)
+    where judged.refused is null
+    on conflict (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
+        do update set channel = excluded.channel, type = excluded.type, blob = excluded.blob
+),
+heads as (
+    insert into checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
+    select judged.thread_id, row.checkpoint_ns, row.checkpoint_id, row.parent_checkpoint_id,
+        row.checkpoint::jsonb, row.metadata::jsonb
+    from unnest(%b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
+        as row (n, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
+    join judged using (n)
+    where judged.refused is null
+    on conflict (thread_id, checkpoint_ns, checkpoint_id)
+        do update set checkpoint = excluded.checkpoint, metadata = excluded.metadata
+)
+select n, refused from judged where refused is not null;

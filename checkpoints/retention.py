@@ -1,0 +1,137 @@
+"""Retention: how long the past of a run is kept, and how long its content.
+
+While a run is alive (queued, running, paused) everything is kept. After it has ended, `prune_after` later only the
+latest checkpoint of each namespace is kept, so that the run can still be read, forked from its end, and retried; and
+`erase_after` later nothing of its content. Ids, status and times of the run stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from ..errors import ConfigurationError
+from .faults import mapped_faults
+from .pool import Connection, Pool
+from .queries import load_queries
+from .saver import Saver
+
+__all__ = ["Policy", "Pruned", "prune"]
+
+LOCK_KEY: Final = int.from_bytes(b"adj-prun", "big", signed=True)
+_SQL: Final = load_queries(__package__, "retention.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long to keep what.
+
+    Args:
+        prune_after: How long after its end a run's past is kept; None keeps it for ever.
+        erase_after: How long after its end a run's content is kept; None keeps it for ever.
+
+    Raises:
+        ConfigurationError: A time is negative.
+    """
+
+    prune_after: timedelta | None = None
+    erase_after: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("prune_after", "erase_after"):
+            value: timedelta | None = getattr(self, name)
+            if value is not None and value < timedelta(0):
+                raise ConfigurationError(f"{name} is negative ({value}); give the time to wait after a run has ended.")
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was done.
+
+    Args:
+        pruned: Runs whose past was dropped.
+        erased: Runs whose content was dropped.
+        left: Runs with a `DeltaChannel`, whose latest state is spread over their past; it was kept.
+    """
+
+    pruned: int = 0
+    erased: int = 0
+    left: int = 0
+
+
+async def prune(pool: Pool, saver: Saver, policy: Policy, *, now: datetime, batch: int = 100) -> Pruned:
+    """Apply a policy to all runs, in batches.
+
+    A run that is alive, or whose thread somebody drives, is never touched; one that is being claimed for a retry at
+    this moment is passed over. When another process prunes the same database, this returns at once. A kill leaves
+    whole runs pruned or not; what was not is found again.
+
+    Args:
+        pool: The connections.
+        saver: The saver on them.
+        policy: What to keep.
+        now: The moment from which the times are counted.
+        batch: How many runs are handled in one transaction.
+
+    Raises:
+        StorageUnavailable: PostgreSQL refused, or did not come back in time.
+    """
+    pruned = erased = left = 0
+    # Erasing first: what is to be erased need not be pruned.
+    if policy.erase_after is not None:
+        erased, _ = await _in_batches(pool, "erase", now, now - policy.erase_after, batch, _eraser(saver))
+    if policy.prune_after is not None:
+        pruned, left = await _in_batches(pool, "prune", now, now - policy.prune_after, batch, _pruner(saver))
+    return Pruned(pruned, erased, left)
+
+
+_Act = Callable[[list[str]], Awaitable[int]]
+
+
+async def _in_batches(pool: Pool, what: str, now: datetime, before: datetime, batch: int, act: _Act) -> tuple[int, int]:
+    done = left = 0
+    while True:
+        with mapped_faults(f"cannot {what} ended runs"):
+            async with pool.connection() as connection, connection.transaction():
+                thread_ids = await _due(connection, what, before, batch)
+                # Their rows are locked from here to the end of the transaction: nobody starts a retry meanwhile.
+                kept = await act(thread_ids) if thread_ids else 0
+                await connection.execute(
+                    _SQL["mark_erased" if what == "erase" else "mark_pruned"], {"thread_ids": thread_ids, "now": now}
+                )
+        left += kept
+        done += len(thread_ids) - kept
+        if len(thread_ids) < batch:
+            return done, left
+
+
+async def _due(connection: Connection, what: str, before: datetime, batch: int) -> list[str]:
+    row: dict[str, Any] | None = await (await connection.execute(_SQL["try_lock"], {"key": LOCK_KEY})).fetchone()
+    if row is None or not row["taken"]:
+        return []
+    query = _SQL["due_for_erasing"] if what == "erase" else _SQL["due_for_pruning"]
+    rows = await (await connection.execute(query, {"before": before, "batch": batch})).fetchall()
+    return [each["thread_id"] for each in rows]
+
+
+def _eraser(saver: Saver) -> _Act:
+    async def erase(thread_ids: list[str]) -> int:
+        await saver.aprune(thread_ids, strategy="delete")
+        return 0
+
+    return erase
+
+
+def _pruner(saver: Saver) -> _Act:
+    async def drop_past(thread_ids: list[str]) -> int:
+        kept = 0
+        for thread_id in thread_ids:
+            try:
+                await saver.aprune([thread_id], strategy="keep_latest")
+            except NotImplementedError:
+                kept += 1
+        return kept
+
+    return drop_past

@@ -1,0 +1,151 @@
+"""One commit, sent to PostgreSQL: the rows of a batch, the fence, and what hooks add, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from itertools import chain
+from typing import Any, Final, LiteralString, TypeAlias, cast
+
+import psycopg
+from psycopg import AsyncConnection, Capabilities
+from psycopg.rows import tuple_row
+
+from .arrays import Packed, PackedDumper, bigints, byteas, texts, utf8s
+from .queries import load_queries
+from .rows import BlobRow, Call, CheckpointRow, Put, Write, WriteRow, merge
+
+__all__ = ["Hook", "prepare", "store"]
+
+Hook: TypeAlias = Callable[[Sequence[Put], Sequence[Write]], Sequence[tuple[str, Sequence[Any]]]]
+"""What others add to the commits of this process: `(puts, writes) -> [(sql, parameters)]`.
+
+Called once for each batch, before it is sent, with the checkpoints and writes of all its calls; what it returns runs in
+the same transaction, after the rows. It must be quick, do no I/O, and work on sets (arrays as parameters), since a
+batch holds many threads. It is called again with a part of the batch when the database refused the whole, and its
+statements may be executed twice when a connection dies at the wrong moment, so they must be repeatable
+(`on conflict do nothing`). When it raises, the calls that it raises for fail, and nothing of them is stored.
+"""
+
+_SQL: Final = load_queries(__package__, "commit.sql")
+_FENCED: Final = _SQL["fenced"] + _SQL["store"]
+_UNFENCED: Final = _SQL["unfenced"] + _SQL["store"]
+_PIPELINE: Final = Capabilities().has_pipeline()
+
+
+async def store(
+    connection: AsyncConnection[Any], calls: Sequence[Call], *, fenced: bool, hooks: Sequence[Hook]
+) -> dict[int, str]:
+    """Store the rows of calls in one transaction, and commit it.
+
+    Args:
+        connection: Not in a transaction.
+        calls: In the order of their arrival.
+        fenced: Whether adjourn's tables exist, so that leases are looked at.
+        hooks: What others add.
+
+    Returns:
+        The positions of the calls that were refused, and why: `lost`, `busy` or `deleted`. Nothing of them is stored.
+
+    Raises:
+        psycopg.Error: Nothing is stored; when the connection died, perhaps everything.
+    """
+    puts = list(chain.from_iterable(call.puts for call in calls))
+    given = list(chain.from_iterable(call.given for call in calls))
+    added = [statement for hook in hooks for statement in hook(puts, given)]
+    parameters = _parameters(calls)
+    query = _FENCED if fenced else _UNFENCED
+    if connection.autocommit and not added:
+        return await _execute(connection, query, parameters)
+    refused = await _in_transaction(connection, query, parameters, added)
+    if not refused:
+        return {}
+    # What hooks added for the refused calls went back with everything else; the others are stored without them.
+    admitted = [position for position in range(len(calls)) if position not in refused]
+    if admitted:
+        rest = [calls[position] for position in admitted]
+        late = await store(connection, rest, fenced=fenced, hooks=hooks)
+        refused |= {admitted[position]: reason for position, reason in late.items()}
+    return refused
+
+
+async def _execute(
+    connection: AsyncConnection[Any], query: LiteralString, parameters: Sequence[Packed]
+) -> dict[int, str]:
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(query, parameters)
+        return dict(await cursor.fetchall())
+
+
+async def _in_transaction(
+    connection: AsyncConnection[Any],
+    query: LiteralString,
+    parameters: Sequence[Packed],
+    added: Sequence[tuple[str, Sequence[Any]]],
+) -> dict[int, str]:
+    pipeline: AbstractAsyncContextManager[Any] = connection.pipeline() if _PIPELINE else nullcontext()
+    async with pipeline, connection.transaction() as transaction:
+        cursor = connection.cursor(row_factory=tuple_row)
+        await cursor.execute(query, parameters)
+        for text, values in added:
+            await connection.execute(cast(LiteralString, text), values)
+        refused: dict[int, str] = dict(await cursor.fetchall())
+        if refused:
+            raise psycopg.Rollback(transaction)
+    return refused
+
+
+def prepare(connection: AsyncConnection[Any]) -> None:
+    """Make a connection understand the parameters of `store`; costs nothing when it does."""
+    connection.adapters.register_dumper(Packed, PackedDumper)
+
+
+def _parameters(calls: Sequence[Call]) -> list[Packed]:
+    batch = merge(calls)
+    threads = texts([call.thread_id for call in calls])
+    return [
+        threads,
+        bigints([call.token for call in calls]),
+        texts([call.base for call in calls]),
+        threads,
+        *_blobs(batch.blobs),
+        *_writes(batch.kept),
+        *_writes(batch.replaced),
+        *_checkpoints(batch.checkpoints),
+    ]
+
+
+def _checkpoints(rows: Sequence[tuple[int, CheckpointRow]]) -> list[Packed]:
+    return [
+        bigints([position for position, _ in rows]),
+        texts([row.checkpoint_ns for _, row in rows]),
+        texts([row.checkpoint_id for _, row in rows]),
+        texts([row.parent_checkpoint_id for _, row in rows]),
+        utf8s([row.checkpoint for _, row in rows]),
+        utf8s([row.metadata for _, row in rows]),
+    ]
+
+
+def _blobs(rows: Sequence[tuple[int, BlobRow]]) -> list[Packed]:
+    return [
+        bigints([position for position, _ in rows]),
+        texts([row.checkpoint_ns for _, row in rows]),
+        texts([row.channel for _, row in rows]),
+        texts([row.version for _, row in rows]),
+        texts([row.type for _, row in rows]),
+        byteas([row.blob for _, row in rows]),
+    ]
+
+
+def _writes(rows: Sequence[tuple[int, WriteRow]]) -> list[Packed]:
+    return [
+        bigints([position for position, _ in rows]),
+        texts([row.checkpoint_ns for _, row in rows]),
+        texts([row.checkpoint_id for _, row in rows]),
+        texts([row.task_id for _, row in rows]),
+        texts([row.task_path for _, row in rows]),
+        bigints([row.idx for _, row in rows]),
+        texts([row.channel for _, row in rows]),
+        texts([row.type for _, row in rows]),
+        byteas([row.blob for _, row in rows]),
+    ]

@@ -1,0 +1,192 @@
+"""What the engine's verbs share: the stores, who acts, and the way into a drive."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
+
+import anyio
+import structlog
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
+from ..checkpoints.storage import Storage
+from ..errors import LeaseLost, NotAuthorized, UnknownThread
+from ..nodes.analysts import check_model
+from ..nodes.effects import effects_in
+from ..settings import Settings, using_settings
+from .binding import Binder, Compiled
+from .drive import Driver, Emit, Work
+from .effects import EffectLedger
+from .events import Event
+from .hook import review_hook
+from .inputs import typed_input
+from .leases import Drive, LeaseKeeper
+from .listener import Listener
+from .model import Principal, Run
+from .reader import Reader
+from .reading import visible_state
+from .recorder import Recorder
+from .registry import Registry, Workflow
+from .reviews import ReviewStore
+from .runs import RunRow, RunStore, to_run
+
+__all__ = ["EngineBase", "serde_of"]
+
+_STORED: Final = object()
+_log = structlog.get_logger("adjourn")
+
+
+class EngineBase:
+    """The parts of an engine.
+
+    Args:
+        storage: The open database.
+        registry: The workflows.
+        principal: Who acts.
+        settings: The settings.
+        channel: Through which door answers come: python, cli, http, page.
+        recorder: Writes events down for those who follow.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        registry: Registry,
+        principal: Principal,
+        settings: Settings,
+        channel: str,
+        recorder: Recorder,
+    ) -> None:
+        self.principal = principal
+        self.settings = settings
+        self.registry = registry
+        self.channel = channel
+        self._storage = storage
+        self._recorder = recorder
+        self._listener = Listener(settings.listen_url or storage.url, settings)
+        self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
+        self._runs = RunStore(storage.pool, owner=self._keeper.owner, seconds=settings.lease_seconds)
+        self._reviews = ReviewStore(storage.pool, storage.saver.serde)
+        self._reader = Reader(storage.saver)
+        self._binder = Binder(storage.saver)
+        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde)
+        storage.saver.add_hook(review_hook(storage.saver.serde))
+
+    async def _close(self) -> None:
+        await self._keeper.close()
+
+    def _actor(self, by: str | None) -> str:
+        """Say who acts, where the principal may name somebody else only if it is trusted."""
+        if by is None or by == self.principal.id:
+            return self.principal.id
+        if self.principal.source != "trusted":
+            raise NotAuthorized(f"{self.principal.id} is authenticated and cannot act as {by!r}; leave `by` out.")
+        return by
+
+    def _bound(self, workflow: Workflow, thread_id: str, context: Any) -> AbstractAsyncContextManager[Compiled]:
+        if workflow.built_in and self.settings.model:
+            check_model(self.settings.model)
+        return self._binder.bound(workflow, thread_id, context)
+
+    def _graph_of(self, row: RunRow, thread_id: str | None = None) -> AbstractAsyncContextManager[Compiled]:
+        """Give the graph of a run, for a drive of its thread or of another that goes on from it."""
+        workflow = self.registry.find_for_run(row["workflow"], row["source"], row["thread_id"])
+        kind, data = row["context_type"], row["context"]
+        context = None if kind is None else self._storage.saver.serde.loads_typed((kind, data))
+        return self._bound(workflow, thread_id or row["thread_id"], context)
+
+    async def _row(self, thread_id: str) -> RunRow:
+        row = await self._runs.get(thread_id, self.principal.tenant)
+        if row is None:
+            raise UnknownThread(
+                f"There is no run {thread_id!r} here; `adjourn list` shows those there are.", thread_id=thread_id
+            )
+        return row
+
+    async def _show(self, thread_id: str) -> Run:
+        """Return a run with its state and open questions."""
+        row = await self._row(thread_id)
+        saved = await self._reader.latest(thread_id)
+        asking = row["status"] in ("running", "paused", "failed")
+        reviews = await self._reviews.pending(thread_id, row["workflow"]) if asking else ()
+        return to_run(row, state=visible_state(saved), reviews=reviews)
+
+    async def _drive(
+        self,
+        row: RunRow,
+        graph: Compiled,
+        *,
+        fresh: Any = _STORED,
+        on_event: Emit | None = None,
+        tokens: bool = False,
+    ) -> Run:
+        """Drive a run whose lease this engine has just taken, and return it as it stands then.
+
+        Args:
+            row: The run's row with the lease's token.
+            graph: Its graph.
+            fresh: The input of a run that was accepted just now; otherwise what is stored counts.
+            on_event: Gets the events.
+            tokens: Whether models stream their tokens.
+        """
+        work = Work(
+            row=row,
+            graph=graph,
+            input=typed_input(graph, _load(graph, row["input_type"], row["input"]) if fresh is _STORED else fresh),
+            context=_load(graph, row["context_type"], row["context"]),
+            fresh=fresh is not _STORED,
+            emit=_guarded(self._recorder.record, on_event),
+            tokens=tokens,
+        )
+        drive = Drive(work.thread_id, row["token"])
+        await self._run_task(work, drive)
+        return await self._show(work.thread_id)
+
+    async def _run_task(self, work: Work, drive: Drive) -> None:
+        """Run the drive in a task of its own, so that it can be stopped without stopping its caller."""
+        ledger = EffectLedger(self._storage.pool, serde_of(work.graph), drive.token)
+        with using_settings(self.settings), effects_in(ledger), self._keeper.keeping(drive):
+            task = drive.task = asyncio.create_task(self._driver.drive(work, drive))
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                task.cancel()
+                # anyio cancels again and again until its scope is left; the outcome must be recorded all the same
+                with anyio.CancelScope(shield=True):
+                    await asyncio.wait({task})
+                raise
+        if not task.cancelled():
+            task.result()
+        elif drive.lost:
+            raise LeaseLost(
+                f"Run {work.thread_id} is driven by another process now; this one stopped and stored nothing more.",
+                thread_id=work.thread_id,
+            )
+
+
+def _load(graph: Compiled, kind: str | None, data: bytes | None) -> Any:
+    """Read an input or a context with the types that its graph may use."""
+    return None if kind is None or data is None else serde_of(graph).loads_typed((kind, data))
+
+
+def serde_of(graph: Compiled) -> SerializerProtocol:
+    """Return the serializer that may store the types which a graph names."""
+    saver: Any = graph.checkpointer
+    serde: SerializerProtocol = saver.serde
+    return serde
+
+
+def _guarded(record: Emit, listener: Emit | None) -> Emit:
+    """Keep a run safe from whoever watches it: a listener that fails is told so in the log, once per event."""
+
+    def emit(event: Event) -> None:
+        record(event)
+        if listener is None:
+            return
+        try:
+            listener(event)
+        except Exception:  # noqa: BLE001  (the listener is the caller's, and so are its errors)
+            _log.exception("a listener failed", listened_to=event.kind)
+
+    return emit

@@ -1,0 +1,40 @@
+-- name: begin_effect
+-- Record that an effect is about to be done, under the lease of the drive that does it. Says whether the lease is held
+-- and, where the effect was begun before, what is known of it.
+with lease as (
+    select from adjourn.leases where thread_id = %(scope)s and token = %(token)s for key share
+),
+begun as (
+    insert into adjourn.effects (scope, checkpoint_ns, name, key, status, arguments, token)
+    select %(scope)s, %(checkpoint_ns)s, %(name)s, %(key)s, 'started', %(arguments)s, %(token)s
+    where %(token)s::bigint is null or exists (select from lease)
+    on conflict do nothing
+    returning 1
+)
+select
+    %(token)s::bigint is null or exists (select from lease) as held,
+    exists (select from begun) as fresh,
+    known.status, known.arguments, known.attempts, known.result_type, known.result, known.error
+from (select 1) one
+left join adjourn.effects known
+    on known.scope = %(scope)s and known.checkpoint_ns = %(checkpoint_ns)s
+    and known.name = %(name)s and known.key = %(key)s;
+
+-- name: begin_effect_again
+-- The same for an effect that failed, or of which nobody knows whether it happened.
+with lease as (
+    select from adjourn.leases where thread_id = %(scope)s and token = %(token)s for key share
+)
+update adjourn.effects
+set status = 'started', attempts = attempts + 1, token = %(token)s, error = null, started_at = clock_timestamp()
+where scope = %(scope)s and checkpoint_ns = %(checkpoint_ns)s and name = %(name)s and key = %(key)s
+  and status <> 'done'
+  and (%(token)s::bigint is null or exists (select from lease))
+returning attempts;
+
+-- name: end_effect
+-- Record how an effect went. It is recorded whoever has the lease now: it did happen.
+update adjourn.effects
+set status = %(status)s, result_type = %(result_type)s, result = %(result)s, error = %(error)s,
+    ended_at = clock_timestamp()
+where scope = %(scope)s and checkpoint_ns = %(checkpoint_ns)s and name = %(name)s and key = %(key)s;

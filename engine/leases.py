@@ -1,0 +1,133 @@
+"""The leases of this process: one heartbeat for all of its drives, and what happens when one is lost or cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import platform
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from langgraph.runtime import RunControl
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+from psycopg_pool import AsyncConnectionPool
+
+from ..checkpoints.faults import mapped_faults
+from ..checkpoints.queries import load_queries
+from ..errors import AdjournError
+
+__all__ = ["Drive", "LeaseKeeper"]
+
+_SQL: Final = load_queries(__package__, "leases.sql")
+_LONGEST_BEAT: Final = 2.0
+_log = structlog.get_logger("adjourn")
+
+
+@dataclass(eq=False)
+class Drive:
+    """One thread that this process drives.
+
+    Args:
+        thread_id: The thread.
+        token: The lease under which it is driven.
+        control: Asks LangGraph to stop before the next super-step.
+        task: The task that drives.
+        lost: Whether somebody else has the lease now.
+        cancelled: Whether the run was cancelled while it was driven.
+    """
+
+    thread_id: str
+    token: int
+    control: RunControl = field(default_factory=RunControl)
+    task: asyncio.Task[Any] | None = None
+    lost: bool = False
+    cancelled: bool = False
+
+    def stop(self) -> None:
+        """Stop at once: the task is cancelled."""
+        if self.task is not None:
+            self.task.cancel()
+
+
+class LeaseKeeper:
+    """Renews the leases of one engine while it drives, and stops drives that may not go on.
+
+    Args:
+        pool: Connections.
+        seconds: How long a lease lasts. It is renewed three times as often, and at least every two seconds, so that
+            a cancelled run is noticed soon.
+        grace: Seconds between asking a cancelled run to stop before its next step and stopping it at once.
+    """
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]], *, seconds: float, grace: float) -> None:
+        self.seconds = seconds
+        self.owner = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._pool = pool
+        self._grace = grace
+        self._drives: dict[str, Drive] = {}
+        self._beat: asyncio.Task[None] | None = None
+
+    def driving(self, thread_id: str) -> Drive | None:
+        """Return the drive of a thread in this process, if there is one."""
+        return self._drives.get(thread_id)
+
+    @contextlib.contextmanager
+    def keeping(self, drive: Drive) -> Iterator[None]:
+        """Keep a drive's lease alive while the block runs."""
+        self._drives[drive.thread_id] = drive
+        if self._beat is None or self._beat.done():
+            self._beat = asyncio.create_task(self._keep())
+        try:
+            yield
+        finally:
+            if self._drives.get(drive.thread_id) is drive:
+                del self._drives[drive.thread_id]
+
+    async def close(self) -> None:
+        """Stop the drives that are still under way, wait until they have recorded that, and stop the heartbeat."""
+        tasks = [drive.task for drive in self._drives.values() if drive.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._beat is not None:
+            self._beat.cancel()
+            await asyncio.gather(self._beat, return_exceptions=True)
+
+    def cancel(self, drive: Drive) -> None:
+        """Stop the drive of a cancelled run: before its next step, or at once after the grace time."""
+        if not drive.cancelled:
+            drive.cancelled = True
+            drive.control.request_drain("cancelled")
+            asyncio.get_running_loop().call_later(self._grace, drive.stop)
+
+    async def _keep(self) -> None:
+        pause = min(self.seconds / 3, _LONGEST_BEAT)
+        while self._drives:
+            await asyncio.sleep(pause)
+            try:
+                held = await self._renew()
+            except AdjournError as error:
+                # Without the database nothing can be committed either; the next beat says what became of the leases.
+                _log.warning("leases could not be renewed", error=error.message)
+                continue
+            for drive in list(self._drives.values()):
+                self._judge(drive, held.get(drive.thread_id))
+
+    async def _renew(self) -> dict[str, DictRow]:
+        with mapped_faults("cannot renew leases"):
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(_SQL["renew_leases"], {"owner": self.owner, "seconds": self.seconds})
+                return {row["thread_id"]: row for row in await cursor.fetchall()}
+
+    def _judge(self, drive: Drive, held: DictRow | None) -> None:
+        if held is not None and held["cancelled"]:
+            self.cancel(drive)
+        # A drive that ended or began while the statement ran is told apart by its token.
+        elif (held is None or held["token"] != drive.token) and self._drives.get(drive.thread_id) is drive:
+            drive.lost = True
+            drive.stop()

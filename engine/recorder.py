@@ -1,0 +1,152 @@
+"""Events of the runs that are driven here, written down for those who follow them elsewhere.
+
+Writing is off the critical path: `record` only puts an event on a list, which a task of its own writes in small
+batches. The list is bounded. Nothing here can hold a run up or make it fail: when the database is slow, model tokens
+and custom events are left out first; when it is away, so is everything, and the run's row and checkpoints still say
+what is true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import psycopg
+import structlog
+from psycopg import errors
+from psycopg.types.json import Jsonb
+
+from ..checkpoints.pool import Pool
+from ..checkpoints.queries import load_queries
+from .event_json import LARGEST, to_payload
+from .events import Custom, Event, ModelToken
+
+__all__ = ["CHANNEL", "KEPT", "Recorder", "recording"]
+
+CHANNEL: Final = "adjourn_events"
+KEPT: Final = 5_000
+_FEW: Final = 2_000
+_MANY: Final = 20_000
+_BATCH: Final = 200
+_PAUSE: Final = 0.05
+_ATTEMPTS: Final = 5
+_CLOSE_SECONDS: Final = 5.0
+_SQL: Final = load_queries(__package__, "events.sql")
+_log = structlog.get_logger("adjourn")
+
+
+@contextlib.asynccontextmanager
+async def recording(pool: Pool, days: int) -> AsyncIterator[Recorder]:
+    """Give a recorder, and write what it still holds at the end of the block, for at most five seconds.
+
+    Args:
+        pool: Where to write.
+        days: How long the events of ended runs are kept.
+    """
+    recorder = Recorder(pool, days)
+    try:
+        yield recorder
+    finally:
+        await recorder.close()
+
+
+class Recorder:
+    """Collects events and writes them; see `recording`."""
+
+    def __init__(self, pool: Pool, days: int) -> None:
+        self._pool = pool
+        self._days = days
+        self._waiting: list[Event] = []
+        self._left_out = 0
+        self._tidied = False
+        self._something = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+
+    def record(self, event: Event) -> None:
+        """Take an event to be written soon. Never blocks and never raises."""
+        if self._joined(event):
+            return
+        if len(self._waiting) >= (_FEW if isinstance(event, ModelToken | Custom) else _MANY):
+            self._left_out += 1
+            return
+        self._waiting.append(event)
+        self._something.set()
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write_on())
+
+    async def close(self) -> None:
+        """Write what is left, for at most five seconds, and stop."""
+        if self._writer is None:
+            return
+        self._writer.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._writer
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                while self._waiting and await self._write_some():
+                    pass
+
+    def _joined(self, event: Event) -> bool:
+        """Join a token with the one before it of the same node, so that a long answer is a few rows."""
+        last = self._waiting[-1] if self._waiting else None
+        if not isinstance(event, ModelToken) or not isinstance(last, ModelToken):
+            return False
+        if (last.thread_id, last.node) != (event.thread_id, event.node) or len(last.text) + len(event.text) > LARGEST:
+            return False
+        self._waiting[-1] = dataclasses.replace(last, text=last.text + event.text)
+        return True
+
+    async def _write_on(self) -> None:
+        while True:
+            await self._something.wait()
+            self._something.clear()
+            await asyncio.sleep(_PAUSE)  # so that what happens together is written together
+            while self._waiting:
+                await self._write_some()
+            if self._left_out:
+                _log.warning("events were left out for followers; the database was slow", count=self._left_out)
+                self._left_out = 0
+
+    async def _write_some(self) -> bool:
+        """Write one batch; False when it could not be written and was dropped."""
+        batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+        try:
+            await self._insert(batch)
+        except asyncio.CancelledError:
+            self._waiting[:0] = batch
+            raise
+        except psycopg.Error as error:
+            self._left_out += len(batch)
+            _log.debug("events could not be written", error=str(error))
+            return False
+        return True
+
+    async def _insert(self, batch: list[Event]) -> None:
+        values: dict[str, Any] = {
+            "threads": [event.thread_id for event in batch],
+            "kinds": [event.kind for event in batch],
+            "payloads": [Jsonb(to_payload(event)) for event in batch],
+            "channel": CHANNEL,
+        }
+        for attempt in range(_ATTEMPTS):
+            try:
+                async with self._pool.connection() as connection:
+                    written = await (await connection.execute(_SQL["add_events"], values)).fetchall()
+                    for row in written:
+                        await self._tidy(connection, row["thread_id"], row["seq"], len(batch))
+                return
+            except errors.UniqueViolation:
+                # somebody else wrote events of the same thread at this moment, a cancel for example
+                if attempt == _ATTEMPTS - 1:
+                    raise
+
+    async def _tidy(self, connection: Any, thread_id: str, seq: int, added: int) -> None:
+        # Looked at once in a thousand events: a thread keeps between KEPT and KEPT + 1,000.
+        if seq > KEPT and seq % 1_000 < added:
+            await connection.execute(_SQL["keep_last"], {"thread_id": thread_id, "until": seq - KEPT})
+        if not self._tidied:
+            self._tidied = True
+            await connection.execute(_SQL["drop_old"], {"days": self._days})

@@ -1,0 +1,24 @@
+-- name: list_stalled
+-- Runs whose driver is gone and whose time to be tried has come, with the newest checkpoint of any of their graphs.
+select runs.thread_id, runs.tenant, runs.attempts, runs.attempted_checkpoint,
+    (select max(checkpoint_id) from checkpoints where checkpoints.thread_id = runs.thread_id) as newest_checkpoint
+from adjourn.runs join adjourn.leases using (thread_id)
+where runs.status = 'running'
+  and leases.expires_at <= clock_timestamp()
+  and (runs.next_attempt_at is null or runs.next_attempt_at <= clock_timestamp())
+  and tenant = %(tenant)s
+order by leases.expires_at
+limit %(limit)s;
+
+-- name: note_attempt
+-- Remember, under the lease, that a run is tried again.
+update adjourn.runs
+set attempts = %(attempts)s, attempted_checkpoint = %(checkpoint)s,
+    next_attempt_at = clock_timestamp() + make_interval(secs => %(pause)s)
+where thread_id = %(thread_id)s and status = 'running';
+
+-- name: forgive_attempts
+-- The storage was the cause: the attempt does not count.
+update adjourn.runs
+set attempts = '[]', attempted_checkpoint = null, next_attempt_at = null
+where thread_id = %(thread_id)s and status = 'running';

@@ -1,0 +1,166 @@
+"""Verbs that make runs: start and fork."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..checkpoints.copying import copy_until
+from ..checkpoints.faults import mapped_faults
+from ..checkpoints.fence import holding
+from ..errors import AdjournError, InvalidInput, ThreadExists
+from .base import EngineBase, serde_of
+from .binding import Compiled
+from .drive import Emit, describe
+from .ids import check_thread_id, new_thread_id
+from .inputs import Stored, check_input, serialised
+from .model import Run, Step
+from .reader import thread_config
+from .reading import steps_of
+from .registry import Graph, Workflow
+from .runs import Outcome, RunRow
+
+__all__ = ["Starting"]
+
+
+class Starting(EngineBase):
+    """Starts and forks runs."""
+
+    async def start(
+        self,
+        workflow: str | Graph,
+        input: Any,  # noqa: A002  (what LangGraph calls it, too)
+        *,
+        thread_id: str | None = None,
+        by: str | None = None,
+        context: Any = None,
+        on_event: Emit | None = None,
+        tokens: bool = False,
+    ) -> Run:
+        """Start a run and drive it until it ends or needs people.
+
+        Idempotent by thread id: the same id with the same input returns the existing run as it is and drives nothing.
+        A run that was accepted is never forgotten: if this process dies, `recover` continues it in another. A failure
+        of the workflow's own code is no exception here: the run's status is `failed` (`run.raise_for_failure()` raises
+        it).
+
+        Args:
+            workflow: A registered name, or a graph that has a name of its own.
+            input: What the graph starts with.
+            thread_id: 1-200 printable characters; made by the engine (UUIDv7) when left out.
+            by: Who asks for the run, where the principal is trusted to name somebody else.
+            context: The graph's run-time context; stored, and given again to every later drive. Keep secrets out.
+            on_event: Called with each event while the run is driven here; it must not block.
+            tokens: Whether models stream their tokens into the events.
+
+        Returns:
+            The run, paused, completed or failed.
+
+        Raises:
+            UnknownWorkflow: No such workflow is registered.
+            InvalidInput: The input, context or thread id does not fit; nothing was stored.
+            ThreadExists: The thread id is taken by a run with another workflow or other input.
+            NotAuthorized: The principal may not act for somebody else.
+            ConfigurationError: The workflow or its model cannot be used as configured; nothing was stored.
+            LeaseLost: Another process drives the run now.
+        """
+        actor = self._actor(by)
+        chosen = self.registry.find(workflow)
+        run_id = check_thread_id(thread_id) if thread_id is not None else new_thread_id()
+        async with self._bound(chosen, run_id, context) as graph:
+            check_input(graph, input, json_only=chosen.built_in)
+            serde = serde_of(graph)
+            given = serialised(serde, input, what="input", limit=self.settings.max_input_bytes)
+            row = await self._runs.accept(
+                thread_id=run_id,
+                tenant=self.principal.tenant,
+                workflow=chosen.name,
+                version=chosen.version,
+                source=chosen.source,
+                requested_by=actor,
+                given=given,
+                context=None if context is None else serialised(serde, context, what="context"),
+            )
+            if row is None:
+                return await self._existing(run_id, chosen, given)
+            return await self._drive(row, graph, fresh=input, on_event=on_event, tokens=tokens)
+
+    async def fork(
+        self,
+        thread_id: str,
+        *,
+        at: int | str,
+        update: dict[str, Any] | None = None,
+        by: str | None = None,
+        on_event: Emit | None = None,
+    ) -> Run:
+        """Start a new thread from an old step of a run and drive it; the original is never touched.
+
+        What ran after that step runs again in the fork, effects included.
+
+        Args:
+            thread_id: The run to fork.
+            at: A step's number or its checkpoint id, from `history()`.
+            update: State keys to change first.
+            by: Who asks for the fork.
+            on_event: Called with each event while the fork is driven here.
+
+        Raises:
+            UnknownThread: There is no such run.
+            InvalidInput: There is no such step, or the update does not fit the state.
+        """
+        actor = self._actor(by)
+        row = await self._row(thread_id)
+        step = _find_step(list(steps_of(await self._reader.history(thread_id))), at, thread_id)
+        fork_id = new_thread_id()
+        async with self._graph_of(row, fork_id) as graph:
+            with mapped_faults("cannot fork the run", thread_id=thread_id):
+                forked = await self._copy_run(row, fork_id, step.checkpoint_id, actor)
+            if update:
+                await self._update_fork(graph, forked, update)
+            return await self._drive(forked, graph, on_event=on_event)
+
+    async def _existing(self, thread_id: str, workflow: Workflow, given: Stored) -> Run:
+        row = await self._runs.get(thread_id, self.principal.tenant)
+        if row is None or row["workflow"] != workflow.name or row["input_digest"] != given.digest:
+            raise ThreadExists(
+                f"The thread id {thread_id!r} is taken by a run with another workflow or other input; choose another.",
+                thread_id=thread_id,
+            )
+        return await self._show(thread_id)
+
+    async def _copy_run(self, row: RunRow, fork_id: str, checkpoint_id: str, actor: str) -> RunRow:
+        async with self._storage.pool.connection() as connection, connection.transaction():
+            await copy_until(connection, row["thread_id"], fork_id, checkpoint_id)
+            forked = await self._runs.accept(
+                thread_id=fork_id,
+                tenant=row["tenant"],
+                workflow=row["workflow"],
+                version=row["version"],
+                source=row["source"],
+                requested_by=actor,
+                given=Stored(None, None, row["input_digest"]),
+                context=Stored(row["context_type"], row["context"], ""),
+                forked_from=row["thread_id"],
+                connection=connection,
+            )
+        assert forked is not None, "a fresh UUID was taken"  # noqa: S101
+        return forked
+
+    async def _update_fork(self, graph: Compiled, row: RunRow, update: dict[str, Any]) -> None:
+        thread_id, token = row["thread_id"], row["token"]
+        try:
+            with holding(thread_id, token):
+                await graph.aupdate_state(thread_config(thread_id), update)
+        except AdjournError:
+            raise
+        except Exception as error:
+            await self._runs.settle(thread_id, token, Outcome("failed", describe(error, None)))
+            raise InvalidInput(f"The update does not fit the state: {error}.", thread_id=thread_id) from error
+
+
+def _find_step(steps: list[Step], at: int | str, thread_id: str) -> Step:
+    for step in steps:
+        if at in (step.number, step.checkpoint_id):
+            return step
+    numbers = f"{steps[0].number} to {steps[-1].number}" if steps else "none"
+    raise InvalidInput(f"Run {thread_id} has no step {at!r}; it has {numbers} (see its history).", thread_id=thread_id)
