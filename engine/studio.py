@@ -19,10 +19,12 @@ from ..checkpoints.pool import Pool
 from ..checkpoints.saver import Saver
 from ..checkpoints.storage import open_storage
 from ..settings import load_settings
+from .hook import review_hook
 from .internals import served_graphs
-from .runs import RunStore
+from .leases import LeaseKeeper
 from .storable import storable_types
-from .studio_drives import Drives, record_drives
+from .studio_drives import Drives, control_drive, token_of_drive
+from .studio_watch import record_drives
 
 __all__ = ["StudioSaver", "open_saver"]
 
@@ -35,17 +37,20 @@ class StudioSaver(Saver):
 
     Args:
         pool: The connections.
+        keeper: Keeps the leases of the server's drives alive.
         **options: As the base class.
     """
 
-    def __init__(self, pool: Pool, **options: Any) -> None:
+    def __init__(self, pool: Pool, keeper: LeaseKeeper, **options: Any) -> None:
         super().__init__(pool, **options)
-        self.drives = Drives(RunStore(pool), self, f"the langgraph.json of an Agent Server in {Path.cwd()}")
+        self.add_hook(review_hook(self.serde))
+        self.drives = Drives(pool, self, keeper, f"the langgraph.json of an Agent Server in {Path.cwd()}")
         self._learned: set[str] = set()
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Read one checkpoint; see the base class."""
         self._learn_types()
+        control_drive(config)
         return await super().aget_tuple(config)
 
     async def alist(
@@ -79,6 +84,9 @@ class StudioSaver(Saver):
         await super().adelete_thread(thread_id)
         await self.drives.deleted(thread_id)
 
+    def _token(self, config: RunnableConfig) -> int | None:
+        return token_of_drive(config)
+
     def _learn_types(self) -> None:
         """Let the types that the server's graphs name come back from checkpoints; graphs may be added while it runs."""
         graphs = served_graphs()
@@ -101,10 +109,13 @@ async def open_saver() -> AsyncIterator[StudioSaver]:
         StorageUnavailable: As `open_storage`.
         ConfigurationError: As `open_storage`, or a setting does not fit.
     """
-    async with open_storage(load_settings()) as storage:
-        saver = StudioSaver(storage.pool, serde=storage.saver.serde)
+    settings = load_settings()
+    async with open_storage(settings) as storage:
+        keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
+        saver = StudioSaver(storage.pool, keeper, serde=storage.saver.serde, patience=settings.storage_patience)
         record_drives(saver.drives)
         try:
             yield saver
         finally:
             record_drives(None)
+            await keeper.close()
