@@ -8,8 +8,8 @@ under the lease:  what is to be given to LangGraph?  the input, answers by quest
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Set
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import structlog
@@ -35,10 +35,10 @@ from .questions import BREAKPOINT
 from .reader import Reader, thread_config
 from .reading import next_nodes
 from .reviews import ReviewStore
-from .runs import Outcome, RunRow, RunStore
+from .runs import Outcome, RunRow, RunStore, Settled
 from .translate import Translator
 
-__all__ = ["Driver", "Emit", "Work", "describe"]
+__all__ = ["Driver", "Emit", "Work", "describe", "settled_unless_asked"]
 
 Emit = Callable[[Event], None]
 
@@ -199,9 +199,11 @@ class Driver:
                 work.emit(Completed(work.thread_id))
             return True
         breakpoint_ = None if snapshot.interrupts else await self._breakpoint(work.thread_id)
-        settled = await self._runs.settle(
-            work.thread_id, drive.token, Outcome("paused", fed=feed.fed, breakpoint=breakpoint_)
-        )
+        outcome = Outcome("paused", fed=feed.fed, breakpoint=breakpoint_)
+        settled = await self._runs.settle(work.thread_id, drive.token, outcome)
+        if settled == "go on":
+            asked = {each.id for each in snapshot.interrupts}
+            settled = await settled_unless_asked(self._runs, self._reviews, work.thread_id, drive.token, outcome, asked)
         if settled == "recorded":
             reviews = await self._reviews.pending(work.thread_id, work.row["workflow"])
             _log.info("run paused", questions=len(reviews))
@@ -239,6 +241,27 @@ class Driver:
         outcome = Outcome("failed", described, checkpointed=saved is not None)
         if await self._runs.settle(work.thread_id, drive.token, outcome) == "recorded":
             work.emit(Failed(work.thread_id, described))
+
+
+async def settled_unless_asked(
+    runs: RunStore, reviews: ReviewStore, thread_id: str, token: int, outcome: Outcome, asked: Set[str]
+) -> Settled:
+    """Settle a pause that answers came for, unless one of them is to a question that the thread asks.
+
+    An answer to any other can never be given: somebody drove the thread past that question without the engine.
+
+    Args:
+        runs: The run rows.
+        reviews: Questions and answers.
+        thread_id: The thread.
+        token: The lease's token.
+        outcome: The pause.
+        asked: The questions that the thread asks.
+    """
+    waiting = [each.review_id for each in await reviews.unconsumed(thread_id)]
+    if any(each in asked or each.startswith(BREAKPOINT) for each in waiting):
+        return "go on"
+    return await runs.settle(thread_id, token, replace(outcome, fed=waiting))
 
 
 def _run_config(work: Work) -> RunnableConfig:

@@ -67,7 +67,11 @@ async def take_answers(
 
 def _choose(asked: Mapping[str, Review], answer: Any, thread_id: str) -> dict[str, Any]:
     """Say which question gets which answer; LangGraph takes a dictionary for such a map by its keys alone."""
-    if isinstance(answer, dict) and answer and all(isinstance(key, str) and _INTERRUPT_ID.fullmatch(key) for key in answer):
+    if (
+        isinstance(answer, dict)
+        and answer
+        and all(isinstance(key, str) and _INTERRUPT_ID.fullmatch(key) for key in answer)
+    ):
         return answer
     if not asked:
         raise NotPaused(f"Run {thread_id} asks nothing. Reload the thread.", thread_id=thread_id)

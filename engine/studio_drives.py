@@ -26,7 +26,7 @@ from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Pool
 from ..errors import AdjournError, LeaseLost, NotPaused, StorageUnavailable, ThreadBusy, UnknownThread
 from ..nodes.effects import EffectPort, install_effects
-from .drive import describe
+from .drive import describe, settled_unless_asked
 from .effects import EffectLedger
 from .hook import stored_question
 from .inputs import Stored
@@ -236,6 +236,8 @@ class Drives:
             asked += [stopped[0]] if stopped else []
         await self._reviews.withdraw_others(thread_id, asked, token)
         settled = await self._store.settle(thread_id, token, outcome)
+        if settled == "go on":
+            settled = await settled_unless_asked(self._store, self._reviews, thread_id, token, outcome, set(asked))
         if settled == "go on":
             # The engine recorded an answer meanwhile. Nobody can make the server go on; recovery does.
             await self._give_up(drive)

@@ -27,7 +27,18 @@ from langgraph.types import interrupt
 
 from ..state.questions import question, read_answer
 
-__all__ = ["Begun", "Effect", "EffectPort", "OnUncertain", "Place", "effects_in", "install_effects", "once", "once_for", "once_sync"]
+__all__ = [
+    "Begun",
+    "Effect",
+    "EffectPort",
+    "OnUncertain",
+    "Place",
+    "effects_in",
+    "install_effects",
+    "once",
+    "once_for",
+    "once_sync",
+]
 
 Result = TypeVar("Result")
 OnUncertain = Literal["fail", "retry", "ask"]

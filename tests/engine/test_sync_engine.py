@@ -12,7 +12,20 @@ from adjourn.engine.events import Event, Paused
 from support.processes import child
 from support.workflows import asking
 
-VERBS = ["start", "resume", "retry", "recover", "fork", "cancel", "get", "runs", "history", "timeline", "stream", "follow"]
+VERBS = [
+    "start",
+    "resume",
+    "retry",
+    "recover",
+    "fork",
+    "cancel",
+    "get",
+    "runs",
+    "history",
+    "timeline",
+    "stream",
+    "follow",
+]
 
 
 def test_every_verb_of_the_async_engine_is_there_with_the_same_parameters() -> None:

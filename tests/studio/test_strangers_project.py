@@ -1,5 +1,6 @@
 """A project that has never heard of adjourn, opened with `adjourn studio` and driven there."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,7 @@ async def test_while_it_runs_there_the_engine_keeps_its_hands_off(
         await project_engine.resume(thread_id, "now")
     with pytest.raises(ThreadBusy):
         await project_engine.retry(thread_id)
-    with pytest.raises(ThreadBusy):
-        await project_engine.cancel(thread_id, reason="no")
+    assert await project_engine.recover() == []
     file.touch()
     await project_client.runs.join(thread_id, run_id)
     assert await status(project_engine, thread_id) == "paused"
@@ -81,8 +81,6 @@ async def test_while_it_runs_there_the_engine_keeps_its_hands_off(
 async def test_while_the_engine_drives_it_the_server_is_refused(
     project_client: LangGraphClient, project_engine: AsyncEngine, tmp_path: Path
 ) -> None:
-    import asyncio
-
     file, thread_id = tmp_path / "go", await new_thread(project_client)
     driving = asyncio.create_task(project_engine.start("slow", {"file": str(file)}, thread_id=thread_id))
     await eventually(Path(f"{file}.begun").exists)
@@ -92,6 +90,22 @@ async def test_while_the_engine_drives_it_the_server_is_refused(
     assert await status(project_engine, thread_id) == "running"
     file.touch()
     assert (await driving).status == "paused"
+
+
+async def test_a_run_that_the_engine_cancels_stops_there_before_its_next_step(
+    project_client: LangGraphClient, project_engine: AsyncEngine, tmp_path: Path
+) -> None:
+    file = tmp_path / "go"
+    thread_id, run_id = await begun(project_client, file)
+    assert (await project_engine.cancel(thread_id, reason="no")).status == "cancelled"
+    await asyncio.sleep(2.5)  # more than a heartbeat, which is how the server hears of it
+    file.touch()
+    await project_client.runs.join(thread_id, run_id)
+    run = await project_engine.get(thread_id)
+    assert (run.status, run.reviews) == ("cancelled", ())
+    assert (await project_client.threads.get_state(thread_id))["next"] == ["say"]
+    with pytest.raises(Exception, match="NotPaused"):
+        await project_client.runs.wait(thread_id, "slow", input=None)
 
 
 async def test_a_run_that_is_cancelled_there_can_be_retried_by_the_engine(
