@@ -31,8 +31,8 @@ async def take_answers(
 ) -> list[str]:
     """Record what a drive is given as the answers that it is, in the transaction that took the thread's lease.
 
-    A plain answer is replaced, in the command itself, by `{question id: answer}`: LangGraph would keep a plain one for
-    whichever question comes first, after a crash as well. Whatever is no answer passes the breakpoint at which the run
+    A plain answer is replaced, in the command itself, by `{question id: answer}`: LangGraph would keep a plain one and
+    give it to whichever question comes next, after a crash as well. Whatever is no answer passes the breakpoint at which the run
     stands, if it stands at one.
 
     Args:
@@ -56,16 +56,18 @@ async def take_answers(
             await store.consume(row["thread_id"], list(passed), connection)
         return []
     asked = {review_id: review for review_id, review in reviews.items() if not review_id.startswith(BREAKPOINT)}
-    chosen = _choose(asked, given.resume, row["thread_id"])
+    chosen = _choose(asked, given.resume, row)
     if gone := chosen.keys() - asked.keys():
         raise await _gone(store, row["thread_id"], min(gone))
+    if row["status"] not in ("paused", "running"):
+        raise _asks_nothing(row)
     values = await _decide(store, connection, row, asked, chosen, by)
     # The command is the server's own for this one drive, and LangGraph has not looked at it yet.
     object.__setattr__(given, "resume", values)
     return list(values)
 
 
-def _choose(asked: Mapping[str, Review], answer: Any, thread_id: str) -> dict[str, Any]:
+def _choose(asked: Mapping[str, Review], answer: Any, row: RunRow) -> dict[str, Any]:
     """Say which question gets which answer; LangGraph takes a dictionary for such a map by its keys alone."""
     if (
         isinstance(answer, dict)
@@ -74,8 +76,9 @@ def _choose(asked: Mapping[str, Review], answer: Any, thread_id: str) -> dict[st
     ):
         return answer
     if not asked:
-        raise NotPaused(f"Run {thread_id} asks nothing. Reload the thread.", thread_id=thread_id)
+        raise _asks_nothing(row)
     if len(asked) > 1:
+        thread_id = row["thread_id"]
         raise UnknownReview(
             f"Run {thread_id} asks {len(asked)} questions; answer with {{question id: answer}}. Open: {', '.join(asked)}.",
             thread_id=thread_id,
@@ -99,6 +102,13 @@ async def _decide(
         raise await _gone(store, row["thread_id"], closed)
     now = datetime.now(UTC)
     return {each: delivered(reviews[each].value, answer.value, by=who, at=now) for each, answer in answers.items()}
+
+
+def _asks_nothing(row: RunRow) -> NotPaused:
+    return NotPaused(
+        f"Run {row['thread_id']} waits for no answer: it is {row['status']}. Reload the thread.",
+        thread_id=row["thread_id"],
+    )
 
 
 async def _gone(store: ReviewStore, thread_id: str, review_id: str) -> AdjournError:

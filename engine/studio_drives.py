@@ -20,7 +20,6 @@ import structlog
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.config import get_config
 from langgraph.errors import GraphBubbleUp, GraphDrained, is_invalid_resume
-from langgraph.types import Command
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Pool
@@ -209,17 +208,11 @@ class Drives:
         thread_id = call.thread_id
         if row["status"] == "cancelled":
             raise NotPaused(f"Run {thread_id} was cancelled; start a new thread.", thread_id=thread_id)
-        resumes = isinstance(call.given, Command) and call.given.resume is not None
         with mapped_faults("cannot take the thread", thread_id=thread_id):
             async with self._pool.connection() as connection, connection.transaction():
                 claimed = await self._store.claim(thread_id, DEFAULT_TENANT, _OPEN, connection)
                 if claimed is None:
                     raise _busy(thread_id)
-                if resumes and row["status"] not in ("paused", "running"):
-                    raise NotPaused(
-                        f"Run {thread_id} waits for no answer: it is {row['status']}. Reload the thread.",
-                        thread_id=thread_id,
-                    )
                 return claimed, await take_answers(self._reviews, connection, row, call.given, call.by)
 
     async def _settle(self, drive: ServerDrive, error: BaseException | None) -> None:

@@ -27,6 +27,8 @@ ROOT = HERE.parents[1]
 PROGRAM = Path(sys.executable).with_name("adjourn")
 # What another machine could be told about this one is switched off, and the guard notices what is left.
 QUIET = {"LANGSMITH_TRACING": "false", "PYTHONPATH": str(HERE / "guard")}
+# Leases of the server: renewed every second, so that tests of kills and cancelling need not wait for long.
+LEASE_SECONDS = 3.0
 
 
 @dataclass
@@ -56,7 +58,8 @@ class Studio:
 
 def environment(folder: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LANG", "ADJOURN_"))}
-    return {**inherited, **QUIET, "FOREIGN_HOSTS": str(folder / "foreign-hosts")}
+    lease = {"ADJOURN_LEASE_SECONDS": str(LEASE_SECONDS)}
+    return {**inherited, **QUIET, **lease, "FOREIGN_HOSTS": str(folder / "foreign-hosts")}
 
 
 def free_port() -> int:
@@ -155,18 +158,27 @@ async def project_client(project: Studio) -> AsyncIterator[LangGraphClient]:
         yield opened
 
 
+def graphs_of(folder: Path) -> dict[str, Any]:
+    """Import the graphs that the langgraph.json in a folder names."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    os.environ["GREETING"] = "hello"
+    graphs = {}
+    for name, target in json.loads((folder / "langgraph.json").read_text())["graphs"].items():
+        file, attribute = target.split(":")
+        module_name = f"__{Path(file).stem}"
+        if getattr(sys.modules.get(module_name), "__file__", None) != str(folder / Path(file).name):
+            spec = spec_from_file_location(module_name, folder / Path(file).name)
+            assert spec is not None
+            assert spec.loader is not None
+            sys.modules[module_name] = module_from_spec(spec)
+            spec.loader.exec_module(sys.modules[module_name])
+        graphs[name] = getattr(sys.modules[module_name], attribute)
+    return graphs
+
+
 @pytest.fixture
 async def project_engine(project: Studio) -> AsyncIterator[AsyncEngine]:
     """An engine that knows the stranger's graphs, as one that is opened in that folder does."""
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    spec = spec_from_file_location("__agent", project.folder / "agent.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules["__agent"] = module
-    spec.loader.exec_module(module)
-    os.environ["GREETING"] = "hello"
-    graphs = {name: getattr(module, name) for name in ("notes", "slow", "flaky")}
-    async with AsyncEngine.open(project.database, workflows=graphs) as opened:
+    async with AsyncEngine.open(project.database, workflows=graphs_of(project.folder)) as opened:
         yield opened

@@ -149,6 +149,30 @@ async def test_a_cancelled_run_cannot_be_gone_on_with_there(engine: AsyncEngine,
             await client.runs.wait(run.thread_id, "review", **given)
 
 
+async def test_an_answer_there_that_does_not_fit_is_refused_and_the_question_stays_open(
+    engine: AsyncEngine, client: LangGraphClient
+) -> None:
+    run = await paused(engine)
+    await known(client, run)
+    steps = await engine.history(run.thread_id)
+    with pytest.raises(Exception, match="InvalidDecision"):
+        await client.runs.wait(run.thread_id, "review", command={"resume": "perhaps"})
+    found = await engine.get(run.thread_id)
+    assert (found.status, found.reviews) == ("paused", run.reviews)
+    assert await engine.history(run.thread_id) == steps
+
+
+async def test_another_input_there_withdraws_the_questions_of_the_first(
+    engine: AsyncEngine, client: LangGraphClient
+) -> None:
+    run = await paused(engine)
+    await known(client, run)
+    await client.runs.wait(run.thread_id, "review", input=DOUBTFUL)
+    (asked,) = (await engine.get(run.thread_id)).reviews
+    assert asked.id != run.reviews[0].id
+    assert (await engine.resume(run.thread_id, approve())).status == "completed"
+
+
 async def test_a_run_of_another_tenant_is_neither_shown_nor_driven_there(
     studio: Studio, client: LangGraphClient, engine: AsyncEngine
 ) -> None:

@@ -2,16 +2,21 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+import psycopg
 import pytest
+from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
 from adjourn import AsyncEngine, NotPaused, ThreadBusy, approve
 from support.eventually import eventually
+from support.postgres import fresh_database
 
-from .conftest import Studio
+from .conftest import Studio, graphs_of, running_studio
 
 
 async def new_thread(client: LangGraphClient) -> str:
@@ -28,6 +33,21 @@ async def begun(client: LangGraphClient, file: Path) -> tuple[str, str]:
     run = await client.runs.create(thread_id, "slow", input={"file": str(file)})
     await eventually(Path(f"{file}.begun").exists)
     return thread_id, run["run_id"]
+
+
+async def two_heartbeats(project: Studio, thread_id: str) -> None:
+    """Wait until the lease of a thread was renewed twice."""
+    seen: set[object] = set()
+
+    async def renewed() -> bool:
+        async with await psycopg.AsyncConnection.connect(project.database) as connection:
+            cursor = await connection.execute(
+                "select expires_at from adjourn.leases where thread_id = %s", (thread_id,)
+            )
+            seen.add(await cursor.fetchone())
+        return len(seen) > 2
+
+    await eventually(renewed)
 
 
 async def test_its_files_stay_as_they_were(project: Studio) -> None:
@@ -93,12 +113,12 @@ async def test_while_the_engine_drives_it_the_server_is_refused(
 
 
 async def test_a_run_that_the_engine_cancels_stops_there_before_its_next_step(
-    project_client: LangGraphClient, project_engine: AsyncEngine, tmp_path: Path
+    project: Studio, project_client: LangGraphClient, project_engine: AsyncEngine, tmp_path: Path
 ) -> None:
     file = tmp_path / "go"
     thread_id, run_id = await begun(project_client, file)
     assert (await project_engine.cancel(thread_id, reason="no")).status == "cancelled"
-    await asyncio.sleep(2.5)  # more than a heartbeat, which is how the server hears of it
+    await two_heartbeats(project, thread_id)  # the server hears of it by the first
     file.touch()
     await project_client.runs.join(thread_id, run_id)
     run = await project_engine.get(thread_id)
@@ -119,6 +139,49 @@ async def test_a_run_that_is_cancelled_there_can_be_retried_by_the_engine(
     file.touch()
     again = await project_engine.retry(thread_id)
     assert (again.status, again.state["trail"]) == ("paused", ["waited"])
+
+
+async def test_an_answer_that_the_engine_takes_while_the_server_drives_is_given_by_recovery(
+    project_client: LangGraphClient, project_engine: AsyncEngine, tmp_path: Path
+) -> None:
+    file, thread_id = tmp_path / "go", await new_thread(project_client)
+    run = await project_client.runs.create(thread_id, "both", input={"file": str(file)})
+
+    async def asked() -> bool:
+        return bool((await project_engine.get(thread_id)).reviews)
+
+    await eventually(Path(f"{file}.begun").exists)
+    await eventually(asked)
+    assert (await project_engine.resume(thread_id, "early")).status == "running"
+    file.touch()
+    await project_client.runs.join(thread_id, run["run_id"])
+    assert await status(project_engine, thread_id) == "stalled"
+    await project_engine.recover()
+    done = await project_engine.get(thread_id)
+    assert (done.status, sorted(done.state["trail"])) == ("completed", ["early", "waited"])
+
+
+async def test_a_killed_server_leaves_a_stalled_run_that_the_engine_continues(
+    server_of: Callable[[int | None], str], stranger: Callable[[], Path], tmp_path: Path
+) -> None:
+    file, folder = tmp_path / "go", stranger()
+    with fresh_database(server_of(None)) as database:
+        with running_studio(folder, database) as running:
+            async with get_client(url=running.url) as client:
+                thread_id, _ = await begun(client, file)
+            for process in psutil.Process(running.process.pid).children(recursive=True):
+                process.kill()
+            running.process.kill()
+        async with AsyncEngine.open(database, workflows=graphs_of(folder)) as engine:
+
+            async def stalled() -> bool:
+                return await status(engine, thread_id) == "stalled"
+
+            await eventually(stalled)
+            file.touch()
+            (run,) = await engine.recover()
+            assert (run.thread_id, run.status, run.state["trail"]) == (thread_id, "paused", ["waited"])
+            assert (await engine.resume(thread_id, "well")).state["trail"] == ["waited", "well"]
 
 
 async def test_a_failure_there_is_recorded_and_gone_on_with_there_routing_included(

@@ -71,3 +71,7 @@ def route(state: Waiting) -> str:
 
 flaky = StateGraph(Waiting).add_node(first).add_node(second) \
     .add_edge(START, "first").add_conditional_edges("first", route, ["second"]).compile()  # fmt: skip
+
+
+both = StateGraph(Waiting).add_node(wait).add_node(say) \
+    .add_edge(START, "wait").add_edge(START, "say").compile()  # fmt: skip
