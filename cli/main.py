@@ -22,6 +22,7 @@ from .look import history, list_runs, show
 from .run import cancel, fork, recover, resume, retry, run
 from .session import Session
 from .workflows import workflows
+from .studio import studio
 
 __all__ = ["InterruptOnce", "app", "main", "run_command"]
 
@@ -41,6 +42,7 @@ _PARTS: dict[str, dict[str, Callable[..., int]]] = {
     "Go on": {"resume": resume, "retry": retry, "recover": recover, "fork": fork, "cancel": cancel},
     "Look": {"show": show, "list": list_runs, "history": history},
     "Know the ground": {"workflows": workflows, "graph": graph, "doctor": doctor},
+    "Other doors": {"studio": studio},
 }
 for _panel, _commands in _PARTS.items():
     for _name, _function in _commands.items():

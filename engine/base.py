@@ -18,6 +18,7 @@ from ..settings import Settings, using_settings
 from .binding import Binder, Compiled
 from .drive import Driver, Emit, Work
 from .effects import EffectLedger
+from .elsewhere import finished_elsewhere
 from .events import Event
 from .hook import review_hook
 from .inputs import typed_input
@@ -108,6 +109,7 @@ class EngineBase:
         """Return a run with its state and open questions."""
         row = await self._row(thread_id)
         saved = await self._reader.latest(thread_id)
+        row = await finished_elsewhere(self._runs, row, saved)
         asking = row["status"] in ("running", "paused", "failed")
         reviews = await self._reviews.pending(thread_id, row["workflow"]) if asking else ()
         return to_run(row, state=visible_state(saved), reviews=reviews)

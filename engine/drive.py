@@ -8,8 +8,8 @@ under the lease:  what is to be given to LangGraph?  the input, answers by quest
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Set
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn
 
 import structlog
@@ -37,10 +37,10 @@ from .questions import BREAKPOINT
 from .reader import Reader, thread_config
 from .reading import next_nodes, visible_state
 from .reviews import ReviewStore
-from .runs import Outcome, RunRow, RunStore, to_run
+from .runs import Outcome, RunRow, RunStore, Settled, to_run
 from .translate import Translator
 
-__all__ = ["Driver", "Emit", "Work", "describe"]
+__all__ = ["Driver", "Emit", "Work", "describe", "settled_unless_asked"]
 
 Emit = Callable[[Event], None]
 End = Run | Literal["go on", "over"]
@@ -156,17 +156,15 @@ class Driver:
     async def _feed(self, work: Work, drive: Drive, was: str) -> Feed:
         """Say what LangGraph must be given, from what is stored and under the lease.
 
-        An answer that is not consumed belongs to a question that is open in the checkpoint: the commit that stores the
-        end of the asking node consumes it. So a run that was paused needs no look at its checkpoints.
+        The open questions are read again: somebody without the engine may have driven the thread past one that was
+        answered here, and LangGraph would give an answer with a stale id to the next question.
         """
-        if was == "new":
+        saved = None if was == "new" else await self._reader.latest(work.thread_id)
+        if saved is None:
             return Feed(work.input)
-        if was != "paused":
-            saved = await self._reader.latest(work.thread_id)
-            if saved is None:
-                return Feed(work.input)
-            if has_failed_tasks(saved.pending_writes or []):
-                await self._runs.forget_failed_writes(work.thread_id, drive.token)
+        if has_failed_tasks(saved.pending_writes or []):
+            await self._runs.forget_failed_writes(work.thread_id, drive.token)
+        asked = {each.id for each in open_interrupts(saved.pending_writes or [])}
         given = await self._reviews.unconsumed(work.thread_id)
         passed = [each.review_id for each in given if each.review_id.startswith(BREAKPOINT)]
         if passed:
@@ -174,7 +172,7 @@ class Driver:
         answers = {
             each.review_id: delivered(each.question, each.answer, by=each.by, at=each.at)
             for each in given
-            if each.review_id not in passed
+            if each.review_id in asked
         }
         return Feed(Command(resume=answers) if answers else None, [*answers, *passed])
 
@@ -204,6 +202,11 @@ class Driver:
         else:
             outcome = Outcome("paused", fed=feed.fed, breakpoint=await self._breakpoint(work.thread_id))
         settled, row = await self._runs.settle_run(work.thread_id, drive.token, outcome)
+        if settled == "go on":
+            asked = {each.id for each in open_interrupts(saved.pending_writes or [])} if saved else set()
+            settled, row = await settled_unless_asked(
+                self._runs, self._reviews, work.thread_id, drive.token, outcome, asked
+            )
         if row is None:
             return "go on" if settled == "go on" else "over"
         reviews: tuple[Review, ...] = ()
@@ -250,6 +253,27 @@ class Driver:
         outcome = Outcome("failed", described, checkpointed=saved is not None)
         if await self._runs.settle(work.thread_id, drive.token, outcome) == "recorded":
             work.emit(Failed(work.thread_id, described))
+
+
+async def settled_unless_asked(
+    runs: RunStore, reviews: ReviewStore, thread_id: str, token: int, outcome: Outcome, asked: Set[str]
+) -> tuple[Settled, RunRow | None]:
+    """Settle a pause that answers came for, unless one of them is to a question that the thread asks.
+
+    An answer to any other can never be given: somebody drove the thread past that question without the engine.
+
+    Args:
+        runs: The run rows.
+        reviews: Questions and answers.
+        thread_id: The thread.
+        token: The lease's token.
+        outcome: The pause.
+        asked: The questions that the thread asks.
+    """
+    waiting = [each.review_id for each in await reviews.unconsumed(thread_id)]
+    if any(each in asked or each.startswith(BREAKPOINT) for each in waiting):
+        return "go on", None
+    return await runs.settle_run(thread_id, token, replace(outcome, fed=waiting))
 
 
 def _run_config(work: Work) -> RunnableConfig:

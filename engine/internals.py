@@ -6,6 +6,7 @@ these changes.
 
 from __future__ import annotations
 
+import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
@@ -17,6 +18,8 @@ from langgraph._internal._runnable import RunnableCallable, RunnableSeq
 from langgraph._internal._serde import build_serde_allowlist
 from langgraph.constants import START
 from langgraph.func import _TaskFunction
+from langgraph.graph import StateGraph
+from langgraph.pregel import Pregel
 from langgraph.pregel._task_status import read_task_statuses
 from langgraph.pregel._utils import get_function_nonlocals
 from langgraph.types import Interrupt
@@ -34,10 +37,17 @@ __all__ = [
     "inner_runnables",
     "is_server_runtime",
     "open_interrupts",
+    "served_graphs",
     "server_runtime",
     "task_function",
     "values_used_by",
 ]
+
+# The channels that trigger nodes, by name or by how the name begins (`langgraph/graph/state.py`).
+INPUT: Final = START
+BRANCH: Final = "branch:to:"
+JOIN: Final = "join:"
+SENDS: Final = TASKS
 
 
 # The channels that trigger nodes, by name or by how the name begins (`langgraph/graph/state.py`).
@@ -58,6 +68,16 @@ def open_interrupts(pending_writes: Iterable[tuple[str, str, Any]]) -> list[Inte
         for interrupt in status.pending_interrupts:
             found.setdefault(interrupt.id, interrupt)
     return list(found.values())
+
+
+def goes_on(pending_writes: Iterable[tuple[str, str, Any]]) -> bool:
+    """Whether a checkpoint that triggers nothing is continued all the same by what was written after it.
+
+    A `Command(goto=…)` is such a write: LangGraph stores it with the checkpoint at hand, however finished that is.
+    """
+    writes = list(pending_writes)
+    sent = (channel for task_id, channel, _ in writes if task_id == NULL_TASK_ID)
+    return any(channel == SENDS or channel.startswith(BRANCH) for channel in sent) or bool(open_interrupts(writes))
 
 
 def asked_without_answer(config: Mapping[str, Any]) -> bool:
@@ -127,6 +147,16 @@ def server_runtime(*, running: bool, context: Any) -> Any:
     if not running:
         return reading(access_context="assistants.read", user=None, store=None)
     return execution(access_context="threads.create_run", user=None, store=None, context=context)
+
+
+def served_graphs() -> dict[str, Pregel[Any, Any, Any, Any]]:
+    """Return the graphs that an Agent Server in this process serves, by name; none elsewhere.
+
+    Graphs that a function makes are not among them: the server makes them anew for each run.
+    """
+    served = getattr(sys.modules.get("langgraph_api.graph"), "GRAPHS", {})
+    compiled = {name: graph.compile() if isinstance(graph, StateGraph) else graph for name, graph in served.items()}
+    return {name: graph for name, graph in compiled.items() if isinstance(graph, Pregel)}
 
 
 def _runtimes() -> tuple[type[Any], type[Any]]:

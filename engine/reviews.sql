@@ -106,3 +106,13 @@ taken_back as (
 update adjourn.reviews set status = 'pending', closed_at = null
 from taken_back
 where reviews.thread_id = taken_back.thread_id and reviews.review_id = taken_back.review_id;
+
+-- name: withdraw_others
+-- After a drive or an edit past the engine: questions that the thread does not ask any more, because it was given another
+-- input or another state; only the holder of the lease may.
+with lease as (
+    select from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s for key share
+)
+update adjourn.reviews set status = 'withdrawn', closed_at = now()
+where exists (select from lease)
+  and thread_id = %(thread_id)s and status = 'pending' and review_id <> all (%(asked)s);

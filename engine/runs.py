@@ -174,6 +174,10 @@ class RunStore:
         """End a run for good and withdraw its open questions; False when it has ended already."""
         return await self._one("cancel_run", thread_id=thread_id, tenant=tenant, error=Jsonb(error)) is not None
 
+    async def delete(self, thread_id: str, tenant: str) -> None:
+        """Forget a run whose thread was deleted."""
+        await self._do("delete_run", thread_id=thread_id, tenant=tenant)
+
     async def forget_failed_writes(self, thread_id: str, token: int) -> None:
         """Let the failed tasks of a thread run again as a whole; answers that they were given are kept."""
         await self._do("forget_failed_writes", thread_id=thread_id, token=token)

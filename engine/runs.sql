@@ -131,6 +131,10 @@ withdrawn as (
 )
 select thread_id from cancelled;
 
+-- name: delete_run
+-- Forget a run whose thread was deleted.
+delete from adjourn.runs where thread_id = %(thread_id)s and tenant = %(tenant)s returning *;
+
 -- name: forget_failed_writes
 -- Drop what failed tasks of a thread's latest checkpoints had written, except the answers that they were given, so
 -- that they run again as a whole, routing included. (LangGraph takes a task with partial output for finished.)
