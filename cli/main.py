@@ -21,8 +21,8 @@ from .graph import graph
 from .look import history, list_runs, show
 from .run import cancel, fork, recover, resume, retry, run
 from .session import Session
-from .workflows import workflows
 from .studio import studio
+from .workflows import workflows
 
 __all__ = ["InterruptOnce", "app", "main", "run_command"]
 

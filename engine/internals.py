@@ -50,13 +50,6 @@ JOIN: Final = "join:"
 SENDS: Final = TASKS
 
 
-# The channels that trigger nodes, by name or by how the name begins (`langgraph/graph/state.py`).
-INPUT: Final = START
-BRANCH: Final = "branch:to:"
-JOIN: Final = "join:"
-SENDS: Final = TASKS
-
-
 def open_interrupts(pending_writes: Iterable[tuple[str, str, Any]]) -> list[Interrupt]:
     """Return the questions that wait for an answer, once each, from the writes of a root checkpoint.
 
@@ -68,16 +61,6 @@ def open_interrupts(pending_writes: Iterable[tuple[str, str, Any]]) -> list[Inte
         for interrupt in status.pending_interrupts:
             found.setdefault(interrupt.id, interrupt)
     return list(found.values())
-
-
-def goes_on(pending_writes: Iterable[tuple[str, str, Any]]) -> bool:
-    """Whether a checkpoint that triggers nothing is continued all the same by what was written after it.
-
-    A `Command(goto=…)` is such a write: LangGraph stores it with the checkpoint at hand, however finished that is.
-    """
-    writes = list(pending_writes)
-    sent = (channel for task_id, channel, _ in writes if task_id == NULL_TASK_ID)
-    return any(channel == SENDS or channel.startswith(BRANCH) for channel in sent) or bool(open_interrupts(writes))
 
 
 def asked_without_answer(config: Mapping[str, Any]) -> bool:

@@ -230,9 +230,7 @@ class Drives:
         await self._reviews.withdraw_others(thread_id, asked, token)
         settled = await self._store.settle(thread_id, token, outcome)
         if settled == "go on":
-            settled, _ = await settled_unless_asked(
-                self._store, self._reviews, thread_id, token, outcome, set(asked)
-            )
+            settled, _ = await settled_unless_asked(self._store, self._reviews, thread_id, token, outcome, set(asked))
         if settled == "go on":
             # The engine recorded an answer meanwhile. Nobody can make the server go on; recovery does.
             await self._give_up(drive)
