@@ -37,6 +37,17 @@ test: $(READY) ## all tests (the long versions: make soak)
 soak: $(READY) ## the long versions of the crash, race and load tests
 	@$(BIN)/python -m pytest -n $(JOBS) -m soak --timeout=3600
 
+bench: .venv/.bench ## the checkpoint store against LangGraph's own savers and DBOS, about ten minutes
+	@$(BIN)/python -m benchmarks.store
+
+.venv/.bench: $(READY)
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[bench]'; \
+	else \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'; \
+	fi
+	@touch $@
+
 check: $(READY) ## style, types, import arrows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -53,4 +64,4 @@ format: $(READY) ## let ruff write the style
 clean: ## remove what the targets above made
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo test soak check docs format clean
+.PHONY: help setup demo test soak bench check docs format clean

@@ -1,7 +1,7 @@
 """One contender in a process of its own: reads cells from standard input, runs them, writes what it measured.
 
-    python -m benchmarks.contender ours postgresql://…
-    {"durability": "sync", "at_once": 32, "seconds": 1.5}
+python -m benchmarks.contender ours postgresql://…
+{"durability": "sync", "at_once": 32, "seconds": 1.5}
 """
 
 from __future__ import annotations

@@ -114,16 +114,24 @@ def _machine(machine: dict[str, Any]) -> list[str]:
     return [f"{name:>30}  {value}" for name, value in machine.items()]
 
 
+_COLUMNS = {
+    "runs_per_second": "runs/s",
+    "step_p50_ms": "step p50",
+    "step_p99_ms": "p99",
+    "client_cpu_ms": "cpu/step",
+    "server_cpu_ms": "server",
+}
+
+
 def _table(found: Figures) -> list[str]:
-    head = f"{'':20}{'durability':>11}{'at once':>9}{'runs/s':>9}{'spread':>16}{'step p50':>10}{'p99':>9}{'cpu/step':>10}{'server':>8}"
-    rows = [head]
-    for (name, durability, at_once), row in sorted(found.items(), key=lambda each: (each[0][2], each[0][1] != "sync", each[0][1])):
+    rows = [f"{'':20}{'durability':>11}{'at once':>9}{'spread':>14}" + "".join(f"{c:>10}" for c in _COLUMNS.values())]
+    for key in sorted(found, key=lambda key: (key[2], key[1] != "sync", key[1])):
+        name, durability, at_once = key
+        row = found[key]
         spread = f"{row['lowest']:.0f} … {row['highest']:.0f}"
-        rows.append(
-            f"{NAMES[name]:20}{durability:>11}{at_once:>9}{row['runs_per_second']:>9.1f}{spread:>16}"
-            f"{row['step_p50_ms']:>10.2f}{row['step_p99_ms']:>9.2f}{row['client_cpu_ms']:>10.2f}{row['server_cpu_ms']:>8.2f}"
-        )
-    return [*rows, "times in milliseconds; the median of all rounds; spread is the slowest and the fastest round"]
+        values = "".join(f"{row[column]:>10.2f}" for column in _COLUMNS)
+        rows.append(f"{NAMES[name]:20}{durability:>11}{at_once:>9}{spread:>14}{values}")
+    return [*rows, "times in milliseconds; medians of all rounds; spread: runs/s of the slowest and the fastest round"]
 
 
 def _sizes(on_disk: dict[str, float]) -> list[str]:
@@ -134,7 +142,9 @@ def _sizes(on_disk: dict[str, float]) -> list[str]:
 
 def _targets(aims: Sequence[tuple[str, float, str, bool]]) -> list[str]:
     rows = [f"{'':8}{'reached':>9}{'target':>9}"]
-    return rows + [f"{'met' if met else 'MISSED':8}{reached:>9.2f}{target:>9}   {what}" for what, reached, target, met in aims]
+    return rows + [
+        f"{'met' if met else 'MISSED':8}{reached:>9.2f}{target:>9}   {what}" for what, reached, target, met in aims
+    ]
 
 
 def _chart(found: Figures, file: Path) -> None:

@@ -124,9 +124,13 @@ async def sizes(url: str, names: list[str], runs: int) -> dict[str, float]:
 def main() -> None:
     """Parse the arguments, measure, report."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--quick", action="store_true", help="one short round: shows that it works, measures nothing")
+    arguments.add_argument(
+        "--quick", action="store_true", help="one short round: shows that it works, measures nothing"
+    )
     arguments.add_argument("--url", help="a PostgreSQL server; default: an embedded one, thrown away afterwards")
-    arguments.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder for JSON and chart")
+    arguments.add_argument(
+        "--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder for JSON and chart"
+    )
     arguments.add_argument("--rounds", type=int, default=5)
     given = arguments.parse_args()
     names = ["ours", "stock", "memory", *(["dbos"] if find_spec("dbos") else [])]

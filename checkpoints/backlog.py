@@ -1,7 +1,7 @@
 """What waits to be stored: a line for each thread, all lines together bounded in bytes. No I/O here.
 
-The order within a thread is the order of arrival, whoever stores it: a thread whose calls were taken is left alone until
-they are settled. Between threads it is first come, first served, so that none starves.
+The order within a thread is the order of arrival, whoever stores it: a thread whose calls were taken is left alone
+until they are settled. Between threads it is first come, first served, so that none starves.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import Context
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, Final, TypeAlias
 
 import psycopg
@@ -156,11 +156,11 @@ class Committer:
         try:
             if self._fenced is None:
                 cursor = await connection.execute(_SQL["has_leases"])
-                self._fenced = bool((await cursor.fetchall()))
+                self._fenced = bool(await cursor.fetchall())
             return await store(connection, calls, fenced=self._fenced, hooks=self.hooks)
         except psycopg.Error as error:
             if worth_repeating(error):
-                await held.give_back(close=True)
+                await held.give_back(error)
             raise
 
 
@@ -180,13 +180,10 @@ class _Held:
             prepare(self._connection)
         return self._connection
 
-    async def give_back(self, *, close: bool = False) -> None:
-        connection, lent, self._connection, self._lent = self._connection, self._lent, None, None
-        if connection is None or lent is None:
-            return
-        if close:
-            await connection.close()
-        await lent.__aexit__(None, None, None)
+    async def give_back(self, error: Exception | None = None) -> None:
+        lent, self._connection, self._lent = self._lent, None, None
+        if lent is not None:
+            await lent.__aexit__(type(error) if error else None, error, None)
 
 
 def _may_be_one_call(error: Exception) -> bool:
@@ -202,7 +199,7 @@ def _halves(taken: Sequence[Waiting]) -> list[list[Waiting]]:
     threads = [list(group) for _, group in groupby(taken, key=lambda waiting: waiting.call.thread_id)]
     units = threads if len(threads) > 1 else [[waiting] for waiting in taken]
     middle = len(units) // 2
-    return [sum(units[:middle], []), sum(units[middle:], [])]
+    return [list(chain.from_iterable(half)) for half in (units[:middle], units[middle:])]
 
 
 def _as_ours(error: Exception, call: Call) -> Exception:

@@ -1,9 +1,9 @@
 -- name: take
 -- The lease of a thread with the next token, if nobody holds it.
-insert into adjourn.leases (thread_id, token, owner, expires_at)
-values (%(thread_id)s, 1, %(owner)s, clock_timestamp() + make_interval(secs => %(seconds)s))
+insert into adjourn.leases (thread_id, owner, expires_at)
+values (%(thread_id)s, %(owner)s, clock_timestamp() + make_interval(secs => %(seconds)s))
 on conflict (thread_id) do update set
-    token = leases.token + 1,
+    token = nextval('adjourn.lease_tokens'),
     owner = excluded.owner,
     expires_at = excluded.expires_at
 where leases.expires_at <= clock_timestamp()

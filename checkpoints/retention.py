@@ -22,6 +22,8 @@ __all__ = ["Policy", "Pruned", "prune"]
 
 LOCK_KEY: Final = int.from_bytes(b"adj-prun", "big", signed=True)
 _SQL: Final = load_queries(__package__, "retention.sql")
+# How long a deleted thread is remembered, for runs without a lease that were under way when it was deleted.
+_REMEMBERED: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ async def prune(pool: Pool, saver: Saver, policy: Policy, *, now: datetime, batc
 
     A run that is alive, or whose thread somebody drives, is never touched; one that is being claimed for a retry at
     this moment is passed over. When another process prunes the same database, this returns at once. A kill leaves
-    whole runs pruned or not; what was not is found again.
+    whole runs pruned or not; what was not is found again. Needs a second connection of the pool.
 
     Args:
         pool: The connections.
@@ -84,6 +86,9 @@ async def prune(pool: Pool, saver: Saver, policy: Policy, *, now: datetime, batc
         erased, _ = await _in_batches(pool, "erase", now, now - policy.erase_after, batch, _eraser(saver))
     if policy.prune_after is not None:
         pruned, left = await _in_batches(pool, "prune", now, now - policy.prune_after, batch, _pruner(saver))
+    with mapped_faults("cannot forget deleted threads"):
+        async with pool.connection() as connection:
+            await connection.execute(_SQL["forget_deleted"], {"before": now - _REMEMBERED})
     return Pruned(pruned, erased, left)
 
 

@@ -41,3 +41,10 @@ update adjourn.runs
 set erased_at = %(now)s, pruned_at = %(now)s,
     input_type = null, input = null, context_type = null, context = null, error = error - 'message'
 where thread_id = any (%(thread_ids)s);
+
+-- name: forget_deleted
+-- The traces of threads that were deleted so long ago that no run from before can be under way. Tokens come from one
+-- sequence, so a thread whose row is gone still gets a higher one next time.
+delete from adjourn.leases
+where deleted_at < %(before)s and expires_at = '-infinity'
+    and not exists (select from adjourn.runs where runs.thread_id = leases.thread_id);

@@ -68,7 +68,7 @@ class WriteRow(NamedTuple):
 
 
 class Put(NamedTuple):
-    """A checkpoint that is being stored, as hooks see it. The objects are LangGraph's own: read, never change them."""
+    """A checkpoint that is being stored, as hooks see it. Read the objects, never change them."""
 
     thread_id: str
     checkpoint_ns: str
@@ -79,7 +79,7 @@ class Put(NamedTuple):
 
 
 class Write(NamedTuple):
-    """One write of a task that is being stored, as hooks see it. The value is LangGraph's own: read, never change it."""
+    """One write of a task that is being stored, as hooks see it. Read the value, never change it."""
 
     thread_id: str
     checkpoint_ns: str

@@ -25,10 +25,11 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from psycopg import AsyncConnection, AsyncCursor
+from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from ..errors import InvalidInput
+from ..errors import ConfigurationError, InvalidInput
 from .commits import Committer
 from .faults import mapped_faults
 from .fence import token_of
@@ -58,8 +59,12 @@ class Saver(SyncCalls, AsyncPostgresSaver):
 
     Args:
         conn: A pool of connections, or a single one (which cannot be replaced when it dies).
+        pipe: The stock saver's pipeline; there is no use for one here.
         serde: Serialises values. The default stores and reads the types that LangGraph itself calls harmless.
         patience: Seconds to wait for a database that is away.
+
+    Raises:
+        ConfigurationError: A pipeline was given.
 
     Belongs to the event loop that it is made in; the methods without `a` are for other threads.
     """
@@ -67,10 +72,13 @@ class Saver(SyncCalls, AsyncPostgresSaver):
     def __init__(
         self,
         conn: AsyncConnectionPool[Any] | AsyncConnection[Any],
-        *,
+        pipe: None = None,
         serde: SerializerProtocol | None = None,
+        *,
         patience: float = _PATIENCE_SECONDS,
     ) -> None:
+        if pipe is not None:
+            raise ConfigurationError("This saver sends one statement for many calls; make it without a pipeline.")
         super().__init__(conn, serde=serde or serializer())
         self._committer = Committer(
             self._lend, lanes=2 if isinstance(conn, AsyncConnectionPool) else 1, patience=patience
@@ -298,7 +306,12 @@ class Saver(SyncCalls, AsyncPostgresSaver):
     async def _lend(self) -> AsyncIterator[AsyncConnection[Any]]:
         if isinstance(self.conn, AsyncConnectionPool):
             async with self.conn.connection() as connection:
-                yield connection
+                try:
+                    yield connection
+                except ReadOnlySqlTransaction:
+                    # It leads to a server that is no longer the primary; the next one may lead elsewhere.
+                    await connection.close()
+                    raise
         else:
             async with self.lock:
                 yield self.conn

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from itertools import chain
-from typing import Any, Final, LiteralString, TypeAlias, cast
+from typing import Any, Final, LiteralString, TypeAlias
 
 import psycopg
 from psycopg import AsyncConnection, Capabilities
@@ -88,7 +88,7 @@ async def _in_transaction(
         cursor = connection.cursor(row_factory=tuple_row)
         await cursor.execute(query, parameters)
         for text, values in added:
-            await connection.execute(cast(LiteralString, text), values)
+            await connection.execute(text, values)
         refused: dict[int, str] = dict(await cursor.fetchall())
         if refused:
             raise psycopg.Rollback(transaction)

@@ -1,7 +1,7 @@
 """The saver's methods for other threads: each runs its asynchronous twin on the saver's event loop and waits.
 
-The base class has most of them; here are those that it lacks, and the two that would wait for ever when they were called
-on the event loop itself.
+The base class has most of them; here are those that it lacks, and the two that would wait for ever when they were
+called on the event loop itself.
 """
 
 from __future__ import annotations

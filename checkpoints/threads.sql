@@ -5,8 +5,8 @@ select 1 where to_regclass('adjourn.leases') is not null;
 -- name: fence_off
 -- Before a thread is deleted: take it from whoever drives it (this waits for a commit under way), and note how far it
 -- is deleted, for runs that hold no lease. A thread that stores nothing and was never leased leaves no trace.
-insert into adjourn.leases (thread_id, token, owner, expires_at, deleted_until)
-select given.thread_id, 1, 'deleted', '-infinity', newest.checkpoint_id
+insert into adjourn.leases (thread_id, owner, expires_at, deleted_until, deleted_at)
+select given.thread_id, 'deleted', '-infinity', newest.checkpoint_id, now()
 from unnest(%(thread_ids)s::text[]) as given (thread_id)
 cross join lateral (
     select max(checkpoint_id collate "C") as checkpoint_id from checkpoints where thread_id = given.thread_id
@@ -15,10 +15,11 @@ where newest.checkpoint_id is not null
     or exists (select from adjourn.leases where leases.thread_id = given.thread_id)
 order by given.thread_id
 on conflict (thread_id) do update set
-    token = leases.token + 1,
+    token = nextval('adjourn.lease_tokens'),
     owner = excluded.owner,
     expires_at = excluded.expires_at,
-    deleted_until = greatest(leases.deleted_until, excluded.deleted_until);
+    deleted_until = greatest(leases.deleted_until, excluded.deleted_until),
+    deleted_at = excluded.deleted_at;
 
 -- name: delete_threads
 -- Everything that LangGraph stores for some threads.

@@ -23,6 +23,7 @@ _STATUS: Final = {
     "running": "bold cyan",
     "queued": "bold cyan",
     "cancelled": "bold magenta",
+    "stalled": "bold red",
 }
 
 

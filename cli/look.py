@@ -23,6 +23,7 @@ class Status(StrEnum):
 
     queued = "queued"
     running = "running"
+    stalled = "stalled"
     paused = "paused"
     completed = "completed"
     failed = "failed"

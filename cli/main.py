@@ -17,7 +17,7 @@ from .command import Database, command, report, silence
 from .demo import demo
 from .exits import Exit, Interrupted
 from .look import history, list_runs, show
-from .run import cancel, resume, retry, run
+from .run import cancel, recover, resume, retry, run
 from .session import Session
 from .studio import studio
 
@@ -36,7 +36,7 @@ app = typer.Typer(
 
 _PARTS: dict[str, dict[str, Callable[..., int]]] = {
     "Begin": {"demo": demo, "run": run},
-    "Go on": {"resume": resume, "retry": retry, "cancel": cancel},
+    "Go on": {"resume": resume, "retry": retry, "recover": recover, "cancel": cancel},
     "Look": {"show": show, "list": list_runs, "history": history},
     "Other doors": {"studio": studio},
 }

@@ -33,7 +33,13 @@ def outcome(run: Run, command: Command, *, full: bool = False) -> RenderableType
         command: Makes a command line of words.
         full: Whether long values are shown whole.
     """
-    parts = {"paused": _paused, "failed": _failed, "completed": _completed, "cancelled": _cancelled}
+    parts = {
+        "paused": _paused,
+        "failed": _failed,
+        "completed": _completed,
+        "cancelled": _cancelled,
+        "stalled": _stalled,
+    }
     view = parts.get(run.status)
     return view(run, command, full) if view else _elsewhere(run, command)
 
@@ -79,6 +85,16 @@ def _completed(run: Run, command: Command, full: bool) -> RenderableType:
 def _cancelled(run: Run, _: Command, __: bool) -> RenderableType:
     error = run.error or {}
     return Group(title("cancelled", f"by {error.get('by')}: {error.get('message')}"), _thread(run))
+
+
+def _stalled(run: Run, command: Command, _: bool) -> RenderableType:
+    return Group(
+        title("stalled", "the process that drove it is gone"),
+        _thread(run),
+        blank(),
+        Text("Go on with", style="bold"),
+        command_line(command("retry", run.thread_id)),
+    )
 
 
 def _elsewhere(run: Run, command: Command) -> RenderableType:

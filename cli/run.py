@@ -1,7 +1,8 @@
-"""The commands that move a run: run, resume, retry, cancel."""
+"""The commands that move a run: run, resume, retry, recover, cancel."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +16,7 @@ from .session import Session
 if TYPE_CHECKING:
     from ..engine import Run
 
-__all__ = ["By", "Thread", "cancel", "resume", "retry", "run"]
+__all__ = ["By", "Thread", "cancel", "recover", "resume", "retry", "run"]
 
 Thread = Annotated[str, typer.Argument(metavar="THREAD", help="The run's thread id.")]
 By = Annotated[str | None, typer.Option(metavar="NAME", help="Who acts. Default: you, as the system knows you.")]
@@ -112,6 +113,31 @@ def retry(session: Session, thread: Thread, by: By = None) -> int:
     with session.engine() as engine, session.progress() as progress:
         found = engine.retry(thread, by=by, on_event=progress)
     return _shown(session, found)
+
+
+def recover(session: Session) -> int:
+    """Continue the runs whose process died: those that are shown as stalled.
+
+    A run that keeps killing its process at the same place is failed after five attempts.
+    """
+    from ..engine import Page
+
+    with session.engine() as engine:
+        found = engine.recover()
+    page = Page(tuple(found), after=None)
+    if session.as_json:
+        from .json_out import runs_json
+
+        session.result(runs_json(page))
+    elif found:
+        from .render import run_page
+
+        session.show(run_page(page, datetime.now(UTC), session.out.width, more=""))
+    else:
+        from .layout import paragraph
+
+        session.show(paragraph("No run is stalled."))
+    return Exit.COMPLETED
 
 
 def cancel(

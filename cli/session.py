@@ -86,7 +86,7 @@ class Session:
                 with self._spinner("opening the database"):
                     from ..engine import Engine
 
-                    engine = stack.enter_context(Engine.open(self.database, settings=self._settings()))
+                    engine = stack.enter_context(Engine.open(self.database, settings=self._settings(), channel="cli"))
                 yield engine
         except KeyboardInterrupt as interrupt:
             raise self.interrupted(interrupt) from None

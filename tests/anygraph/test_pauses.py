@@ -8,7 +8,8 @@ from anygraph.graphs import KINDS, State, ask, begin, graph_of, left
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 
-from adjourn import AsyncEngine, ConfigurationError, InvalidDecision, NotPaused, approve, edit
+from adjourn import AsyncEngine, ConfigurationError, InvalidDecision, approve, edit
+from support.eventually import eventually
 
 
 async def test_a_subgraph_with_a_saver_of_its_own_is_refused_and_one_that_shares_the_runs_is_not(database: str) -> None:
@@ -76,9 +77,7 @@ async def test_of_several_tool_calls_each_gets_the_decision_that_was_meant_for_i
     assert (tools["pay"], tools["send"]) == ("paid by hand", "sent to kim")
 
 
-async def test_an_answer_is_refused_while_a_sibling_runs_and_taken_once_the_run_is_paused(
-    database: str,
-) -> None:
+async def test_an_answer_is_taken_while_a_sibling_still_runs_and_the_drive_goes_on_with_it(database: str) -> None:
     reached, let_go = asyncio.Event(), asyncio.Event()
 
     async def slow(state: State) -> State:
@@ -90,12 +89,20 @@ async def test_an_answer_is_refused_while_a_sibling_runs_and_taken_once_the_run_
     for node in (left, slow):
         builder.add_node(node.__name__, node)
         builder.add_edge(START, node.__name__)
-    async with AsyncEngine.open(database, workflows={"siblings": builder}) as engine:
+    workflows = {"siblings": builder}
+    async with (
+        AsyncEngine.open(database, workflows=workflows) as engine,
+        AsyncEngine.open(database, workflows=workflows) as other,
+    ):
         starting = asyncio.create_task(engine.start("siblings", {"text": "t"}, thread_id="t"))
         await reached.wait()
-        with pytest.raises(NotPaused, match="being driven"):
-            await engine.resume("t", "yes")
+
+        async def asked() -> bool:
+            return len((await other.get("t")).reviews) == 1
+
+        await eventually(asked)
+        run = await other.resume("t", "yes", by="dana")
+        assert run.status == "running"
         let_go.set()
-        await starting
-        run = await engine.resume("t", "yes")
+        run = await starting
     assert (run.status, sorted(run.state["log"])) == ("completed", ["left yes", "slow"])

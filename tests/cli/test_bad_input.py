@@ -65,7 +65,7 @@ def test_input_over_the_limit_is_refused(
         (["edit", "--set", "risk=low"], 2, "'risk' was unexpected"),
         (["edit", "--set", 'topics=["law"]'], 2, "write topics:=… to give JSON"),
         (["--value", "3"], 2, "is not a decision. Possible: approve, edit, reject, respond"),
-        (["approve", "--review", "nope"], 4, "Review nope of run r is not open"),
+        (["approve", "--review", "nope"], 4, "Run r has no review nope"),
     ],
 )
 def test_an_answer_that_does_not_fit_leaves_the_question_open(

@@ -34,7 +34,7 @@ def test_an_error_that_is_not_ours_is_a_failure() -> None:
 
 def test_a_run_ends_with_the_code_of_its_status() -> None:
     codes = {status: int(exit_of_status(status)) for status in get_args(RunStatus)}
-    assert codes == {"completed": 0, "paused": 10, "failed": 1, "running": 4, "queued": 4, "cancelled": 4}
+    assert codes == {"completed": 0, "paused": 10, "failed": 1, "running": 4, "stalled": 4, "queued": 4, "cancelled": 4}
 
 
 def test_list_offers_the_statuses_that_there_are() -> None:

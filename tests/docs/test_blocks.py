@@ -3,6 +3,9 @@
 A block may stand below `<!-- not run: why -->`; everything else runs against a fresh database.
 """
 
+import ast
+import asyncio
+import inspect
 import os
 import subprocess
 import sys
@@ -28,9 +31,17 @@ def test_the_blocks_of_a_page_run(page: Path, database: str, tmp_path: Path, mon
         if block.not_run is not None:
             continue
         if block.kind == "python":
-            exec(compile("\n" * block.line + block.code, where, "exec"), namespace)
+            run_python("\n" * block.line + block.code, where, namespace)
         else:
             run_shell(block.code, where)
+
+
+def run_python(code: str, where: str, namespace: dict[str, Any]) -> None:
+    """Run a block; one that awaits at its top level, as in a notebook, gets an event loop."""
+    compiled = compile(code, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    waiting = eval(compiled, namespace)
+    if inspect.iscoroutine(waiting):
+        asyncio.run(waiting)
 
 
 def run_shell(code: str, where: str) -> None:

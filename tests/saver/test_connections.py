@@ -152,7 +152,7 @@ async def test_it_works_behind_pgbouncer_in_transaction_mode(database: str) -> N
             assert len(await asyncio.gather(*runs)) == 32
             async with pool.connection() as connection:
                 token = await take(connection, "leased", "one", 60)
-            assert token == 1
+            assert token
             with holding("leased", token):
                 await put(saver, "leased", text="x")
             await saver.aprune(["t1"])

@@ -117,7 +117,7 @@ async def test_a_value_whose_key_is_gone_says_which_one_it_needs(
         await put(saver, "t", text="x")
     monkeypatch.setenv("ADJOURN_ENCRYPTION_KEY", NEW)
     async with open_saver(database) as saver:
-        with pytest.raises(ConfigurationError, match="aes256gcm-[0-9a-f]{8}; ADJOURN_ENCRYPTION_KEY holds"):
+        with pytest.raises(ConfigurationError, match=r"aes256gcm-[0-9a-f]{8}; ADJOURN_ENCRYPTION_KEY holds"):
             await saver.aget_tuple(config("t"))
 
 
@@ -135,7 +135,7 @@ async def test_a_value_that_was_changed_in_the_database_is_not_read(
 
 @pytest.mark.parametrize("keys", ["", "short", base64.b64encode(b"x" * 16).decode(), f"{NEW},oops"])
 def test_a_key_that_will_not_do_is_named_with_the_way_to_make_one(keys: str) -> None:
-    with pytest.raises(ConfigurationError, match="32 bytes in base64.*urandom"):
+    with pytest.raises(ConfigurationError, match=r"32 bytes in base64.*urandom"):
         cipher(SecretStr(keys))
 
 

@@ -35,7 +35,7 @@ async def test_the_holder_of_the_lease_stores_and_each_lease_has_a_higher_token(
     async with storage.pool.connection() as connection:
         assert await take(connection, "t", "two", 60) is None
         assert await release(connection, "t", token)
-        assert await take(connection, "t", "two", 60) == token + 1
+        assert (await take(connection, "t", "two", 60) or 0) > token
         assert not await release(connection, "t", token)
 
 
@@ -173,7 +173,9 @@ async def test_a_statement_begun_before_a_take_over_and_late_at_the_lease_stores
         await run_out(storage, "t")
         # the take-over is under way when the zombie's statement takes its snapshot, and commits while it waits
         with psycopg.connect(any_database) as successor:
-            successor.execute("update adjourn.leases set token = token + 1, owner = 'two' where thread_id = 't'")
+            successor.execute(
+                "update adjourn.leases set token = nextval('adjourn.lease_tokens'), owner = 'two' where thread_id = 't'"
+            )
             with holding("t", old):
                 zombie = asyncio.create_task(put(storage.saver, "t", list=["x"]))
             await eventually(lambda: _waits_for_a_lease(any_database))
@@ -194,7 +196,7 @@ async def test_two_processes_that_take_a_lease_at_once_get_one(storage: Storage)
             return await take(connection, "t", f"p{n}", 60)
 
     tokens = await asyncio.gather(*(attempt(n) for n in range(8)))
-    assert sorted(token for token in tokens if token) == [1]
+    assert len([token for token in tokens if token]) == 1
 
 
 async def test_deleting_a_thread_while_its_run_is_in_a_node_leaves_no_row_of_it(storage: Storage) -> None:

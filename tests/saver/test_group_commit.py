@@ -12,8 +12,8 @@ from adjourn.checkpoints.backlog import Backlog
 from adjourn.checkpoints.rows import Call
 from adjourn.errors import InvalidInput, StorageUnavailable
 from support.eventually import eventually
-from support.saving import config, count_of, four_steps, id_of, put, rows_of
 from support.postgres import execute
+from support.saving import config, count_of, four_steps, id_of, put, rows_of
 
 
 class Gate:

@@ -190,6 +190,17 @@ async def test_a_thread_with_a_delta_channel_is_left_whole(storage: Storage) -> 
     assert (await graph.aget_state(config("t"))).values["notes"] == ["in", "x"] * 3
 
 
+async def test_the_trace_of_a_deleted_thread_is_forgotten_after_a_week(storage: Storage) -> None:
+    url = storage.url.get_secret_value()
+    await four_steps(storage.saver).ainvoke({"log": [], "text": ""}, config("t"))
+    await storage.saver.adelete_thread("t")
+    moment: Any = execute(url, "select deleted_at from adjourn.leases")[0][0]
+    await prune(storage.pool, storage.saver, Policy(), now=moment + 6 * DAY)
+    assert execute(url, "select thread_id from adjourn.leases") == [("t",)]
+    await prune(storage.pool, storage.saver, Policy(), now=moment + 8 * DAY)
+    assert execute(url, "select thread_id from adjourn.leases") == []
+
+
 def test_a_negative_time_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="prune_after is negative"):
         Policy(prune_after=-DAY)

@@ -65,98 +65,95 @@ def running(url: str) -> Iterator[Loop]:
         loop.close()
 
 
-def machine_for(loop: Loop) -> type[RuleBasedStateMachine]:
-    class Machine(RuleBasedStateMachine):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = InMemorySaver()
-            self.states: dict[tuple[str, str], dict[str, Any]] = {}
-            self.copies = self.clock = 0
-            loop.run(self._clear())
+class Machine(RuleBasedStateMachine):
+    loop: Loop
 
-        async def _clear(self) -> None:
-            await loop.saver.aprune([*THREADS, *(f"copy{n}" for n in range(60))], strategy="delete")
-            async with loop.saver._lend() as connection:
-                await connection.execute("truncate adjourn.leases")
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = InMemorySaver()
+        self.states: dict[tuple[str, str], dict[str, Any]] = {}
+        self.copies = self.clock = 0
+        self.loop.run(self._clear())
 
-        @rule(operations=st.lists(operation, min_size=1, max_size=8))
-        def at_once(self, operations: list[Any]) -> None:
-            """All are begun in this order before any has ended; those of one thread take effect in this order."""
-            calls = [getattr(self, f"_{name}")(*rest) for name, *rest in operations]
+    async def _clear(self) -> None:
+        await self.loop.saver.aprune([*THREADS, *(f"copy{n}" for n in range(60))], strategy="delete")
+        async with self.loop.saver._lend() as connection:
+            await connection.execute("truncate adjourn.leases")
 
-            async def all_of_them() -> None:
-                await asyncio.gather(*calls)
+    @rule(operations=st.lists(operation, min_size=1, max_size=8))
+    def at_once(self, operations: list[Any]) -> None:
+        """All are begun in this order before any has ended; those of one thread take effect in this order."""
+        calls = [getattr(self, f"_{name}")(*rest) for name, *rest in operations]
 
-            loop.run(all_of_them())
+        async def all_of_them() -> None:
+            await asyncio.gather(*calls)
 
-        @precondition(lambda self: self.states)
-        @rule(source=st.sampled_from(THREADS))
-        def copy(self, source: str) -> None:
-            self.copies += 1
-            target = f"copy{self.copies}"
-            loop.run(loop.saver.acopy_thread(source, target))
-            for (thread_id, space), entries in [
-                ((s, n), e) for s, ns in self.model.storage.items() for n, e in ns.items()
-            ]:
-                if thread_id == source:
-                    self.model.storage[target][space] = dict(entries)
-            self.model.blobs |= {(target, *key[1:]): blob for key, blob in self.model.blobs.items() if key[0] == source}
-            for key, stored in list(self.model.writes.items()):
-                if key[0] == source:
-                    self.model.writes[(target, *key[1:])] = dict(stored)  # type: ignore[index]
+        self.loop.run(all_of_them())
 
-        @invariant()
-        def the_same_is_stored(self) -> None:
-            for thread_id in [*THREADS, *(f"copy{n + 1}" for n in range(self.copies))]:
-                assert loop.run(self._listed(thread_id)) == _sorted(self.model.list(_anywhere(thread_id)))
-                for space in SPACES:
-                    named = config(thread_id, checkpoint_ns=space)
-                    assert _plain(loop.run(loop.saver.aget_tuple(named))) == _plain(self.model.get_tuple(named))
+    @precondition(lambda self: self.states)
+    @rule(source=st.sampled_from(THREADS))
+    def copy(self, source: str) -> None:
+        self.copies += 1
+        target = f"copy{self.copies}"
+        self.loop.run(self.loop.saver.acopy_thread(source, target))
+        for (thread_id, space), entries in [((s, n), e) for s, ns in self.model.storage.items() for n, e in ns.items()]:
+            if thread_id == source:
+                self.model.storage[target][space] = dict(entries)
+        self.model.blobs |= {(target, *key[1:]): blob for key, blob in self.model.blobs.items() if key[0] == source}
+        for key, stored in list(self.model.writes.items()):
+            if key[0] == source:
+                self.model.writes[(target, *key[1:])] = dict(stored)  # type: ignore[index]
 
-        async def _listed(self, thread_id: str) -> list[Any]:
-            return _sorted([each async for each in loop.saver.alist(_anywhere(thread_id))])
-
-        def _put(self, thread_id: str, space: str, changed: dict[str, Any]) -> Coroutine[Any, Any, Any]:
-            state = self.states.setdefault((thread_id, space), {"values": {}, "versions": {}, "head": None})
-            self.clock += 1
-            state["values"] |= changed
-            new = {channel: f"{self.clock:08}.0" for channel in changed}
-            state["versions"] |= new
-            named, state["head"] = config(thread_id, state["head"], space), f"{self.clock:08}"
-            checkpoint: Any = {
-                "v": 4, "id": state["head"], "ts": "", "channel_values": dict(state["values"]),
-                "channel_versions": dict(state["versions"]), "versions_seen": {}, "updated_channels": None,
-            }  # fmt: skip
-            self.model.put(named, copy.deepcopy(checkpoint), {"step": self.clock}, new)
-            return loop.saver.aput(named, checkpoint, {"step": self.clock}, new)
-
-        def _writes(self, thread_id: str, space: str, task: str, writes: list[Any]) -> Coroutine[Any, Any, Any]:
-            state = self.states.get((thread_id, space))
-            if state is None or state["head"] is None:
-                return _nothing()
-            named = config(thread_id, state["head"], space)
-            self.model.put_writes(named, writes, task)
-            return loop.saver.aput_writes(named, writes, task)
-
-        def _read(self, thread_id: str, space: str) -> Coroutine[Any, Any, Any]:
-            return loop.saver.aget_tuple(config(thread_id, checkpoint_ns=space))
-
-        def _delete(self, thread_id: str) -> Coroutine[Any, Any, Any]:
-            self.model.delete_thread(thread_id)
+    @invariant()
+    def the_same_is_stored(self) -> None:
+        for thread_id in [*THREADS, *(f"copy{n + 1}" for n in range(self.copies))]:
+            assert self.loop.run(self._listed(thread_id)) == _sorted(self.model.list(_anywhere(thread_id)))
             for space in SPACES:
-                if state := self.states.get((thread_id, space)):
-                    state.update(values={}, versions={}, head=None)
-            return loop.saver.adelete_thread(thread_id)
+                named = config(thread_id, checkpoint_ns=space)
+                assert _plain(self.loop.run(self.loop.saver.aget_tuple(named))) == _plain(self.model.get_tuple(named))
 
-        def _prune(self, thread_id: str) -> Coroutine[Any, Any, Any]:
-            for space, entries in self.model.storage[thread_id].items():
-                if entries:
-                    head = max(entries)
-                    checkpoint, metadata, _ = entries[head]
-                    self.model.storage[thread_id][space] = {head: (checkpoint, metadata, None)}
-            return loop.saver.aprune([thread_id])
+    async def _listed(self, thread_id: str) -> list[Any]:
+        return _sorted([each async for each in self.loop.saver.alist(_anywhere(thread_id))])
 
-    return Machine
+    def _put(self, thread_id: str, space: str, changed: dict[str, Any]) -> Coroutine[Any, Any, Any]:
+        state = self.states.setdefault((thread_id, space), {"values": {}, "versions": {}, "head": None})
+        self.clock += 1
+        state["values"] |= changed
+        new = dict.fromkeys(changed, f"{self.clock:08}.0")
+        state["versions"] |= new
+        named, state["head"] = config(thread_id, state["head"], space), f"{self.clock:08}"
+        checkpoint: Any = {
+            "v": 4, "id": state["head"], "ts": "", "channel_values": dict(state["values"]),
+            "channel_versions": dict(state["versions"]), "versions_seen": {}, "updated_channels": None,
+        }  # fmt: skip
+        self.model.put(named, copy.deepcopy(checkpoint), {"step": self.clock}, new)
+        return self.loop.saver.aput(named, checkpoint, {"step": self.clock}, new)
+
+    def _writes(self, thread_id: str, space: str, task: str, writes: list[Any]) -> Coroutine[Any, Any, Any]:
+        state = self.states.get((thread_id, space))
+        if state is None or state["head"] is None:
+            return _nothing()
+        named = config(thread_id, state["head"], space)
+        self.model.put_writes(named, writes, task)
+        return self.loop.saver.aput_writes(named, writes, task)
+
+    def _read(self, thread_id: str, space: str) -> Coroutine[Any, Any, Any]:
+        return self.loop.saver.aget_tuple(config(thread_id, checkpoint_ns=space))
+
+    def _delete(self, thread_id: str) -> Coroutine[Any, Any, Any]:
+        self.model.delete_thread(thread_id)
+        for space in SPACES:
+            if state := self.states.get((thread_id, space)):
+                state.update(values={}, versions={}, head=None)
+        return self.loop.saver.adelete_thread(thread_id)
+
+    def _prune(self, thread_id: str) -> Coroutine[Any, Any, Any]:
+        for space, entries in self.model.storage[thread_id].items():
+            if entries:
+                head = max(entries)
+                checkpoint, metadata, _ = entries[head]
+                self.model.storage[thread_id][space] = {head: (checkpoint, metadata, None)}
+        return self.loop.saver.aprune([thread_id])
 
 
 async def _nothing() -> None:
@@ -187,7 +184,7 @@ def _plain(saved: Any) -> Any:
 def check(url: str, examples: int) -> None:
     with running(url) as loop:
         run_state_machine_as_test(
-            machine_for(loop),
+            type("MachineOnLoop", (Machine,), {"loop": loop}),
             settings=settings(
                 max_examples=examples,
                 stateful_step_count=8,

@@ -84,7 +84,7 @@ async def test_a_run_with_an_unlisted_type_fails_with_the_line_to_add(storage: S
     builder.add_node("offer", lambda state: {"price": Money(1)})
     builder.add_edge(START, "offer")
     builder.add_edge("offer", END)
-    with pytest.raises(InvalidInput, match="'price'.*Money") as caught:
+    with pytest.raises(InvalidInput, match=r"'price'.*Money") as caught:
         await builder.compile(checkpointer=storage.saver).ainvoke({"price": 0}, config("t"))
     assert caught.value.thread_id == "t"
 

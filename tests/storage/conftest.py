@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adjourn.checkpoints.embedded import acquire
-from support.postgres import postmaster, walkable_folder
+from support.postgres import no_waiting_for_the_disk, postmaster, walkable_folder
 
 
 @pytest.fixture
@@ -26,7 +26,8 @@ def fresh_home() -> Iterator[Path]:
 def made_home() -> Iterator[Path]:
     """A home whose server was made, used and stopped."""
     with walkable_folder() as folder:
-        acquire(folder / "home").release()
+        with no_waiting_for_the_disk():
+            acquire(folder / "home").release()
         yield folder / "home"
 
 

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 from uuid import uuid4
 
 import psutil
@@ -13,9 +14,9 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
+from adjourn.checkpoints import embedded
 from adjourn.checkpoints.accounts import server_account
 from adjourn.checkpoints.cluster import SUPERUSER, Cluster
-from adjourn.checkpoints.embedded import MAJOR, acquire
 from adjourn.checkpoints.migrate import migrate
 from adjourn.settings import Settings
 
@@ -42,7 +43,7 @@ def other_servers() -> dict[int, Path]:
             continue
         said = subprocess.run([programs[0], "--version"], capture_output=True, text=True, check=False).stdout
         number = said.removeprefix("postgres (PostgreSQL) ").partition(".")[0]
-        if number.isdigit() and 14 <= int(number) != MAJOR:
+        if number.isdigit() and 14 <= int(number) != embedded.MAJOR:
             found.setdefault(int(number), folder)
     return found
 
@@ -59,10 +60,21 @@ def walkable_folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Make and start embedded servers of this process without fsync: their data need not outlive the machine."""
+    with (
+        mock.patch.object(embedded, "INITDB_OPTIONS", (*embedded.INITDB_OPTIONS, "--no-sync")),
+        mock.patch.object(embedded, "SETTINGS", {**embedded.SETTINGS, "fsync": "off"}),
+    ):
+        yield
+
+
+@contextlib.contextmanager
 def embedded_postgres() -> Iterator[str]:
     """The embedded server in a home of its own; yields its URL."""
     with walkable_folder() as folder:
-        server = acquire(folder)
+        with no_waiting_for_the_disk():
+            server = embedded.acquire(folder)
         try:
             yield server.url.get_secret_value()
         finally:
@@ -77,8 +89,8 @@ def installed_postgres(installation: Path) -> Iterator[str]:
         sockets = folder / "run"
         sockets.mkdir(0o700)
         cluster.account.own(sockets)
-        cluster.initialise("secret")
-        cluster.start(sockets, {"max_connections": "100"})
+        cluster.initialise("secret", ["--no-sync"])
+        cluster.start(sockets, {"max_connections": "100", "fsync": "off"})
         try:
             yield f"postgresql://{SUPERUSER}:secret@/postgres?host={sockets}&port=5432"
         finally:
@@ -95,8 +107,7 @@ def execute(url: str, *statements: str) -> list[tuple[object, ...]]:
 
 async def make_template(url: str, settings: Settings) -> None:
     """Make the migrated database that each test gets a copy of."""
-    # Tests need no power-failure safety of a server that is thrown away; a copy takes a third of the time.
-    execute(url, "alter system set fsync = off", "select pg_reload_conf()", f"create database {TEMPLATE}")
+    execute(url, f"create database {TEMPLATE}")
     await migrate(SecretStr(database_url(url, TEMPLATE)), settings)
 
 

@@ -6,7 +6,6 @@ first, and a kill between the two loses the other. The saver here is made slow, 
 
 from pathlib import Path
 
-
 from support.postgres import execute
 from support.processes import child
 
@@ -35,7 +34,8 @@ GRAPH = """
     builder = StateGraph(State)
     for name in ("s1", "s2", "s3"):
         builder.add_node(name, node(name))
-    builder.add_edge(START, "s1"); builder.add_edge("s1", "s2"); builder.add_edge("s2", "s3"); builder.add_edge("s3", END)
+    for before, after in ((START, "s1"), ("s1", "s2"), ("s2", "s3"), ("s3", END)):
+        builder.add_edge(before, after)
 
     def is_s2(checkpoint):
         return checkpoint["channel_values"].get("done") == "s2"
@@ -108,7 +108,8 @@ def killed_and_continued(program: str, database: str, ledger: Path, kill_at: str
     with child(program, database, str(ledger), "first", moment) as first:
         first.wait_for(kill_at)
         first.kill()
-    assert execute(database, WITHOUT_WRITES) == []
+    if program is OURS:
+        assert execute(database, WITHOUT_WRITES) == []
     with child(program, database, str(ledger), "second", moment) as second:
         second.finish()
     return ledger.read_text().split()
