@@ -109,13 +109,14 @@ class LeaseKeeper:
         pause = min(self.seconds / 3, _LONGEST_BEAT)
         while self._drives:
             await asyncio.sleep(pause)
+            drives = list(self._drives.values())
             try:
                 held = await self._renew()
             except AdjournError as error:
                 # Without the database nothing can be committed either; the next beat says what became of the leases.
                 _log.warning("leases could not be renewed", error=error.message)
                 continue
-            for drive in list(self._drives.values()):
+            for drive in drives:
                 self._judge(drive, held.get(drive.thread_id))
 
     async def _renew(self) -> dict[str, DictRow]:
@@ -127,7 +128,8 @@ class LeaseKeeper:
     def _judge(self, drive: Drive, held: DictRow | None) -> None:
         if held is not None and held["cancelled"]:
             self.cancel(drive)
-        # A drive that ended or began while the statement ran is told apart by its token.
+        # Only drives that had begun before the statement ran are judged; one that ended meanwhile is no drive any more.
         elif (held is None or held["token"] != drive.token) and self._drives.get(drive.thread_id) is drive:
+            _log.warning("a lease was lost", thread=drive.thread_id, token=drive.token, held=held and held["token"])
             drive.lost = True
             drive.stop()

@@ -12,10 +12,10 @@ with run as (
     returning *
 ),
 lease as (
-    insert into adjourn.leases (thread_id, token, owner, expires_at)
-    select thread_id, 1, %(owner)s, clock_timestamp() + make_interval(secs => %(seconds)s) from run
+    insert into adjourn.leases (thread_id, owner, expires_at)
+    select thread_id, %(owner)s, clock_timestamp() + make_interval(secs => %(seconds)s) from run
     on conflict (thread_id) do update
-        set token = leases.token + 1, owner = excluded.owner, expires_at = excluded.expires_at
+        set token = nextval('adjourn.lease_tokens'), owner = excluded.owner, expires_at = excluded.expires_at
         where leases.expires_at <= clock_timestamp()
     returning token
 )
@@ -30,10 +30,10 @@ with run as (
     for no key update
 ),
 lease as (
-    insert into adjourn.leases (thread_id, token, owner, expires_at)
-    select thread_id, 1, %(owner)s, clock_timestamp() + make_interval(secs => %(seconds)s) from run
+    insert into adjourn.leases (thread_id, owner, expires_at)
+    select thread_id, %(owner)s, clock_timestamp() + make_interval(secs => %(seconds)s) from run
     on conflict (thread_id) do update
-        set token = leases.token + 1, owner = excluded.owner, expires_at = excluded.expires_at
+        set token = nextval('adjourn.lease_tokens'), owner = excluded.owner, expires_at = excluded.expires_at
         where leases.expires_at <= clock_timestamp()
     returning token
 )

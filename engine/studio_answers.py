@@ -32,8 +32,8 @@ async def take_answers(
     """Record what a drive is given as the answers that it is, in the transaction that took the thread's lease.
 
     A plain answer is replaced, in the command itself, by `{question id: answer}`: LangGraph would keep a plain one and
-    give it to whichever question comes next, after a crash as well. Whatever is no answer passes the breakpoint at
-    which the run stands, if it stands at one.
+    give it to whichever question comes next, after a crash as well. Whatever is no answer passes the breakpoint at which
+    the run stands, if it stands at one.
 
     Args:
         store: Questions and answers.

@@ -156,7 +156,6 @@ class Drives:
             StorageUnavailable: The database cannot be reached; recovery goes on from here.
         """
         try:
-            await _all_stored(error)
             if isinstance(error, GraphDrained | LeaseLost | StorageUnavailable):
                 await self._give_up(drive)
             elif error is not None and is_invalid_resume(error):
@@ -293,13 +292,6 @@ def _remember(key: tuple[str, str], drive: ServerDrive) -> None:
     _drives.move_to_end(key)
     while len(_drives) > _REMEMBERED:
         _drives.popitem(last=False)
-
-
-async def _all_stored(error: BaseException | None) -> None:
-    """Wait for what a cancelled drive still stores; LangGraph hands it over with the cancellation."""
-    rest = error.args[-1] if isinstance(error, asyncio.CancelledError) and error.args else None
-    if asyncio.isfuture(rest):
-        await asyncio.wait({rest})
 
 
 def _busy(thread_id: str) -> ThreadBusy:

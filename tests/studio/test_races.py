@@ -12,6 +12,7 @@ import pytest
 from langgraph_sdk.client import LangGraphClient
 
 from adjourn import AsyncEngine, NotPaused, ReviewClosed, Run
+from support.eventually import eventually
 
 from .conftest import Studio
 
@@ -31,8 +32,9 @@ async def answer(engine, thread_id):
 async def main():
     async with AsyncEngine.open(sys.argv[3], workflows={"paying": paying}) as engine:
         print("ready", flush=True)
-        threads = (await asyncio.to_thread(sys.stdin.readline)).split()
-        await asyncio.gather(*(answer(engine, each) for each in threads))
+        async with asyncio.TaskGroup() as answering:
+            while thread_id := (await asyncio.to_thread(sys.stdin.readline)).strip():
+                answering.create_task(answer(engine, thread_id))
 
 asyncio.run(main())
 """
@@ -43,7 +45,7 @@ async def another_engine(project: Studio) -> AsyncIterator[asyncio.subprocess.Pr
     """A process with an engine that answers the threads which it is told on its standard input."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", CHILD, str(project.folder), str(Path.cwd()), project.database,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
     assert await process.stdout.readline() == b"ready\n"
@@ -58,18 +60,32 @@ async def another_engine(project: Studio) -> AsyncIterator[asyncio.subprocess.Pr
 async def answered_from_all_sides(
     runs: list[Run], process: asyncio.subprocess.Process, engine: AsyncEngine, client: LangGraphClient
 ) -> list[Any]:
-    """Returns what the calls of the engine here and of the server came to."""
+    """Answer everything through every door at once; for every second run the engines wait until the server has begun.
+
+    Returns:
+        What the calls of the engine here and of the server came to.
+    """
 
     async def there(run: Run) -> Any:
         return await client.runs.wait(run.thread_id, "paying", command={"resume": "server"})
 
-    threads = " ".join(run.thread_id for run in runs) + "\n"
-    calls = [engine.resume(run.thread_id, "engine") for run in runs]
+    async def here(number: int, run: Run) -> Any:
+        async def begun() -> bool:
+            return (await engine.get(run.thread_id)).status != "paused"
+
+        if number % 2:
+            await eventually(begun)
+        assert process.stdin is not None
+        process.stdin.write(f"{run.thread_id}\n".encode())
+        return await engine.resume(run.thread_id, "engine")
+
     for run in runs:
         await client.threads.create(thread_id=run.thread_id, graph_id="paying", if_exists="do_nothing")
-    _, *outcomes = await asyncio.gather(
-        process.communicate(threads.encode()), *calls, *(there(run) for run in runs), return_exceptions=True
-    )
+    calls = [*(here(number, run) for number, run in enumerate(runs)), *(there(run) for run in runs)]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert process.stdin is not None
+    process.stdin.close()
+    await process.wait()
     assert process.returncode == 0
     return outcomes
 
@@ -99,16 +115,19 @@ async def test_of_all_answers_to_a_question_one_counts_and_effects_happen_once(
     async with another_engine(project) as process:
         outcomes = await answered_from_all_sides(runs, process, project_engine, project_client)
 
+    winners = []
     for number, run in enumerate(runs):
         found = await project_engine.get(run.thread_id)
         assert (found.status, found.error) == ("completed", None)
         winner = found.state["answer"]
+        winners.append(winner)
         assert (tmp_path / str(number)).read_text().splitlines() == ["reserved", f"paid by {winner}"]
         ((channel, _, consumed),) = decisions(project.database, run.thread_id)
         assert (channel, consumed) == ("studio" if winner == "server" else "python", True)
         assert forks(project.database, run.thread_id) == []
         assert len(await project_engine.history(run.thread_id)) == steps
 
+    assert set(winners[1::2]) == {"server"}
     here = [each for each in outcomes[:THREADS] if isinstance(each, BaseException)]
     assert all(isinstance(each, ReviewClosed | NotPaused) for each in here), here
     there = [str(each) for each in outcomes[THREADS:] if isinstance(each, BaseException)]
