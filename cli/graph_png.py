@@ -71,7 +71,9 @@ def _line(pen: ImageDraw, points: list[tuple[float, float]], *, dashed: bool) ->
     pen.polygon([(x, y), (x - side, y - back), (x + side, y - back)], fill=_INK)
 
 
-def _dashes(start: tuple[float, float], end: tuple[float, float]) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+def _dashes(
+    start: tuple[float, float], end: tuple[float, float]
+) -> list[tuple[tuple[float, float], tuple[float, float]]]:
     length = abs(end[0] - start[0]) + abs(end[1] - start[1])
     across, down = (end[0] - start[0]) / length, (end[1] - start[1]) / length
     dash, pieces, done = DASH * _SCALE, [], 0.0

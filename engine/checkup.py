@@ -68,13 +68,13 @@ def checkup(settings: Settings, url: str | None = None) -> Iterator[Check]:
         ("encryption", lambda: _encryption(settings)),
         ("model", lambda: _model(settings)),
         (FILE, lambda: _project(settings.project)),
-        ("workflows", lambda: _workflows(settings.project)),
     ]
     if settings.listen_url is not None:
         listen = settings.listen_url
         checks.insert(3, ("listening", lambda: _listening(listen, settings)))
     for name, check in checks:
         yield _safely(name, check)
+    yield from _workflows(settings.project)
 
 
 def _safely(name: str, check: Callable[[], Check | Awaitable[Check]]) -> Check:
@@ -192,10 +192,13 @@ def _project(folder: Path) -> Check:
     return Check(FILE, "ok", found)
 
 
-def _workflows(folder: Path) -> Check:
-    found = describe_all(Registry(folder=folder))
-    failed = [each for each in found if each.problem]
-    if not failed:
-        return Check("workflows", "ok", f"all load: {', '.join(each.workflow.name for each in found)}")
-    said = " ".join(f"{each.workflow.name}: {each.problem}" for each in failed)
-    return Check("workflows", "problem", f"{len(failed)} of {len(found)} do not load. {said}")
+def _workflows(folder: Path) -> Iterator[Check]:
+    try:
+        found = describe_all(Registry(folder=folder))
+    except AdjournError:  # what is wrong with langgraph.json was said above
+        return
+    loaded = [each.workflow.name for each in found if each.problem is None]
+    yield Check("workflows", "ok", f"{len(loaded)} of {len(found)} load: {', '.join(loaded)}")
+    for each in found:
+        if each.problem is not None:
+            yield Check(f"workflow {each.workflow.name}", "problem", each.problem)
