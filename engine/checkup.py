@@ -153,9 +153,13 @@ def _judged(name: str, kind: str, found: Found) -> Check:
     if found.refused:
         return Check(name, "problem", f"{said}: {found.refused}")
     if found.closed_tables:
-        closed = ", ".join(found.closed_tables)
-        mend = f"As the owner run: GRANT SELECT, INSERT, UPDATE, DELETE ON {closed} TO {found.role}"
-        return Check(name, "problem", f"{said}: no right to {closed}", mend)
+        closed, role = ", ".join(found.closed_tables), found.role
+        mend = (
+            f"As their owner run: GRANT USAGE ON SCHEMA adjourn TO {role}; "
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON {closed} TO {role}; "
+            f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA adjourn TO {role};"
+        )
+        return Check(name, "problem", f"{said}: no right to {len(found.closed_tables)} of the tables", mend)
     if found.missing:
         return Check(name, "ok", f"{said}; its tables are made or brought up to date by the next run")
     return Check(name, "ok", f"{said}; tables up to date")
