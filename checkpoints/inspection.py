@@ -63,9 +63,10 @@ async def inspect_database(url: SecretStr, settings: Settings) -> Found:
     async with connection:
         with mapped_faults("cannot look at the database"):
             server = await _row(connection, _QUERIES["server"])
-            missing = await _missing(connection)
-            around = await _row(connection, _MIGRATIONS["surroundings"])
             closed = await (await connection.execute(_QUERIES["closed_tables"])).fetchall()
+            # what cannot be read cannot be compared either
+            missing = 0 if closed else await _missing(connection)
+            around = await _row(connection, _MIGRATIONS["surroundings"]) if missing else {}
     return Found(
         version=server["version"],
         role=server["role"],

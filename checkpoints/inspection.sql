@@ -4,19 +4,21 @@ select
     current_setting('server_version') as version,
     current_user as role,
     current_database() as database,
-    pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean as read_only,
-    to_regclass('adjourn.migrations') is not null as has_table;
+    pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean as read_only;
 
 -- name: closed_tables
--- Tables of adjourn and LangGraph that the role cannot read and change, with the schema they are in.
-select format('%I.%I', schemaname, tablename) as name
-  from pg_tables
- where (schemaname = 'adjourn'
-        or to_regclass(format('%I', tablename)) = format('%I.%I', schemaname, tablename)::regclass
-           and tablename in ('checkpoints', 'checkpoint_blobs', 'checkpoint_writes', 'checkpoint_migrations'))
-   and not (has_schema_privilege(schemaname, 'usage')
-            and has_table_privilege(format('%I.%I', schemaname, tablename), 'select')
-            and has_table_privilege(format('%I.%I', schemaname, tablename), 'insert')
-            and has_table_privilege(format('%I.%I', schemaname, tablename), 'update')
-            and has_table_privilege(format('%I.%I', schemaname, tablename), 'delete'))
+-- Tables of adjourn, and visible ones of LangGraph, that the role cannot read and change. By number, not by name: a
+-- name in a closed schema is an error.
+select format('%I.%I', nspname, relname) as name
+  from pg_class
+  join pg_namespace on pg_namespace.oid = relnamespace
+ where relkind in ('r', 'p')
+   and (nspname = 'adjourn'
+        or pg_table_is_visible(pg_class.oid)
+           and relname in ('checkpoints', 'checkpoint_blobs', 'checkpoint_writes', 'checkpoint_migrations'))
+   and not (has_schema_privilege(relnamespace, 'usage')
+            and has_table_privilege(pg_class.oid, 'select')
+            and has_table_privilege(pg_class.oid, 'insert')
+            and has_table_privilege(pg_class.oid, 'update')
+            and has_table_privilege(pg_class.oid, 'delete'))
  order by 1;

@@ -60,20 +60,20 @@ def graph(
     picture = _picture(session, workflow)
     if session.as_json:
         if output is not None:
-            _write(output, _drawn(picture, workflow, chosen, session, limit=None))
+            _write(output, _drawn(picture, workflow, chosen))
         session.result(_json(picture, workflow, output))
         return Exit.COMPLETED
-    limit = session.out.width if output is None and session.out.is_terminal else None
-    drawn = _drawn(picture, workflow, chosen, session, limit=limit)
     if output is not None:
-        _write(output, drawn)
+        _write(output, _drawn(picture, workflow, chosen))
         session.err.print(f"Wrote {output}.", style="dim", soft_wrap=True)
-    elif chosen is Format.png:
+        return Exit.COMPLETED
+    limit = session.out.width if session.out.is_terminal else None
+    drawn = _drawn(picture, workflow, chosen, limit, unicode=session.out.encoding.startswith("utf"))
+    if chosen is Format.png:
         sys.stdout.buffer.write(drawn)
-        sys.stdout.flush()
     else:
         sys.stdout.write(drawn.decode())
-        sys.stdout.flush()
+    sys.stdout.flush()
     return Exit.COMPLETED
 
 
@@ -85,15 +85,15 @@ def _picture(session: Session, workflow: str) -> Picture:
         return picture(Registry(folder=session.settings().project).find(workflow))
 
 
-def _drawn(picture: Picture, workflow: str, chosen: Format, session: Session, limit: int | None) -> bytes:
+def _drawn(picture: Picture, workflow: str, chosen: Format, limit: int | None = None, *, unicode: bool = True) -> bytes:
     """Return what is to be written.
 
     Args:
         picture: The graph.
         workflow: Its name.
         chosen: As what.
-        session: How the command was called.
         limit: The columns of the terminal that it must fit into; None for none.
+        unicode: Whether a drawing may have other characters than those of ASCII.
     """
     if chosen is Format.mermaid:
         return picture.mermaid.encode()
@@ -106,7 +106,6 @@ def _drawn(picture: Picture, workflow: str, chosen: Format, session: Session, li
     def text() -> bytes:
         from .graph_text import as_list, as_text
 
-        unicode = limit is None or session.out.encoding.startswith("utf")
         fits = limit is None or layout.width <= limit
         drawn = as_text(layout, unicode=unicode) if fits else as_list(labels, edges, unicode=unicode)
         return f"{drawn}\n".encode()

@@ -1,15 +1,16 @@
 """Where the boxes and lines of a graph stand, in columns and rows; terminal, SVG and PNG draw the same layout.
 
 Lines run at right angles. Each has a place of its own on the boxes at its ends and a track of its own between two
-layers, so that lines cross but never join: whatever looks like a crossing is one.
+layers, so that lines cross and do not join: whatever looks like a crossing is one. (In graphs with very many loops two
+lines may have to share a piece of a column.)
 """
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from rich.cells import cell_len
@@ -21,7 +22,8 @@ __all__ = ["BOX_ROWS", "Box", "Layout", "Line", "Point", "laid_out"]
 Point = tuple[int, int]
 
 BOX_ROWS: Final = 3
-_GAP: Final = 3
+# Columns between boxes. Others than the first are tried when two lines would have to share a piece of their way.
+_GAPS: Final = (3, 4, 5, 6, 7)
 _SWEEPS: Final = 8
 # Long lines should be straight before boxes are centred.
 _WEIGHT_OF_LINES: Final = 4.0
@@ -73,6 +75,14 @@ def laid_out(labels: Mapping[str, str], edges: Mapping[tuple[str, str], bool]) -
         edges: Pairs of nodes, and whether the edge is conditional. An edge from a node to itself is not drawn.
     """
     layers = arranged(list(labels), [pair for pair in edges if pair[0] != pair[1]])
+    for gap in _GAPS:
+        layout = _with_gap(gap, labels, edges, layers)
+        if not _shared(layout.lines):
+            break
+    return layout
+
+
+def _with_gap(gap: int, labels: Mapping[str, str], edges: Mapping[tuple[str, str], bool], layers: Layers) -> Layout:
     steps = [
         _Step(number, upper, lower)
         for number, chain in enumerate(layers.chains)
@@ -84,7 +94,7 @@ def laid_out(labels: Mapping[str, str], edges: Mapping[tuple[str, str], bool]) -
         for row in layers.rows
         for name in row
     }
-    centre = _centres(layers, ports, half)
+    centre = _centres(layers, ports, half, gap)
     left = min((centre[name] - half[name] for name in centre), default=0)
     centre = {name: place - left for name, place in centre.items()}
     tops, tracks = _rows(layers, steps, ports, centre)
@@ -125,16 +135,16 @@ class _Ports:
         return max(len(self.below[name]), len(self.above[name]))
 
 
-def _centres(layers: Layers, ports: _Ports, half: Mapping[str, int]) -> dict[str, int]:
+def _centres(layers: Layers, ports: _Ports, half: Mapping[str, int], gap: int) -> dict[str, int]:
     """Return the middle column of everything: near the middle of its neighbours, and never on each other."""
     centre: dict[str, int] = {}
     for row in layers.rows:
-        centre |= _spread(row, dict.fromkeys(row, 0.0), half)
+        centre |= _spread(row, dict.fromkeys(row, 0.0), half, gap)
     for sweep in range(_SWEEPS):
         down = sweep % 2 == 0
         for row in layers.rows if down else reversed(layers.rows):
             wanted = {name: _wanted(name, ports, centre, down=down) for name in row}
-            centre |= _spread(row, wanted, half)
+            centre |= _spread(row, wanted, half, gap)
     return centre
 
 
@@ -146,14 +156,14 @@ def _wanted(name: str, ports: _Ports, centre: Mapping[str, int], *, down: bool) 
     return sum(places) / len(places) if places else centre[name]
 
 
-def _spread(row: Sequence[str], wanted: Mapping[str, float], half: Mapping[str, int]) -> dict[str, int]:
+def _spread(row: Sequence[str], wanted: Mapping[str, float], half: Mapping[str, int], gap: int) -> dict[str, int]:
     """Return the places nearest to those wanted (least squares) that keep the order and the gaps.
 
     Without the gaps this is isotonic regression, solved by pooling adjacent violators (Ayer et al. 1955).
     """
     offsets = [0]
-    for left, right in itertools.pairwise(row):
-        offsets.append(offsets[-1] + half[left] + half[right] + 1 + _GAP)
+    for left, right in pairwise(row):
+        offsets.append(offsets[-1] + half[left] + half[right] + 1 + gap)
     pools: list[tuple[float, float, int]] = []  # mean, weight, how many
     for name, offset in zip(row, offsets, strict=True):
         mean, weight, count = wanted[name] - offset, 1.0 if half[name] else _WEIGHT_OF_LINES, 1
@@ -214,6 +224,16 @@ def _tracks(spans: Mapping[_Step, tuple[int, int]]) -> dict[_Step, int]:
     ):
         place(step, frozenset({step}))
     return track
+
+
+def _shared(lines: Sequence[Line]) -> bool:
+    """Whether two lines run on one piece of a column; each has a row of its own, see `_tracks`."""
+    taken: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for line in lines:
+        for (x, y), (to_x, to_y) in pairwise(line.points):
+            if x == to_x:
+                taken[x].append((min(y, to_y), max(y, to_y)))
+    return any(before[1] > after[0] for spans in taken.values() for before, after in pairwise(sorted(spans)))
 
 
 def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:

@@ -36,7 +36,7 @@ def as_text(layout: Layout, *, unicode: bool = True) -> str:
 
 
 def as_list(labels: Mapping[str, str], edges: Mapping[tuple[str, str], bool], *, unicode: bool = True) -> str:
-    """Return each node with those that may follow it, for narrow windows.
+    """Return each node with those that may follow it, for narrow windows; edges to itself are left out.
 
     Args:
         labels: The text of each node by id.
@@ -50,7 +50,7 @@ def as_list(labels: Mapping[str, str], edges: Mapping[tuple[str, str], bool], *,
         lines += [
             f"  {arrow} {labels[target]}{' (sometimes)' if conditional else ''}"
             for (source, target), conditional in edges.items()
-            if source == name
+            if source == name != target
         ]
     return "\n".join(lines)
 

@@ -14,7 +14,7 @@ from .inputs import mistaken_for_text, read_assignments, read_input, read_json
 from .session import Session
 
 if TYPE_CHECKING:
-    from ..engine import Run
+    from ..engine import Event, Run
 
 __all__ = ["By", "Thread", "cancel", "fork", "recover", "resume", "retry", "run"]
 
@@ -156,10 +156,14 @@ def fork(
     """
     update = read_assignments(assignments or ())
     step = int(at) if at.removeprefix("-").isdecimal() else at
-    if not session.as_json:
-        session.err.print(f"What ran after step {at} runs again in the fork, effects included.", style="yellow")
     with session.engine() as engine, session.progress() as progress:
-        found = engine.fork(thread, at=step, update=update, by=by, on_event=progress)
+
+        def watch(event: Event) -> None:
+            if not progress.drove and not session.as_json:
+                session.err.print(f"What ran after step {at} runs again now, effects included.", style="yellow")
+            progress(event)
+
+        found = engine.fork(thread, at=step, update=update, by=by, on_event=watch)
     return _shown(session, found)
 
 

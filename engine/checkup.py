@@ -68,13 +68,13 @@ def checkup(settings: Settings, url: str | None = None) -> Iterator[Check]:
         ("encryption", lambda: _encryption(settings)),
         ("model", lambda: _model(settings)),
         (FILE, lambda: _project(settings.project)),
-        ("workflows", lambda: _workflows(settings.project)),
     ]
     if settings.listen_url is not None:
         listen = settings.listen_url
         checks.insert(3, ("listening", lambda: _listening(listen, settings)))
     for name, check in checks:
         yield _safely(name, check)
+    yield from _workflows(settings.project)
 
 
 def _safely(name: str, check: Callable[[], Check | Awaitable[Check]]) -> Check:
@@ -153,9 +153,13 @@ def _judged(name: str, kind: str, found: Found) -> Check:
     if found.refused:
         return Check(name, "problem", f"{said}: {found.refused}")
     if found.closed_tables:
-        closed = ", ".join(found.closed_tables)
-        mend = f"As the owner run: GRANT SELECT, INSERT, UPDATE, DELETE ON {closed} TO {found.role}"
-        return Check(name, "problem", f"{said}: no right to {closed}", mend)
+        closed, role = ", ".join(found.closed_tables), found.role
+        mend = (
+            f"As their owner run: GRANT USAGE ON SCHEMA adjourn TO {role}; "
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON {closed} TO {role}; "
+            f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA adjourn TO {role};"
+        )
+        return Check(name, "problem", f"{said}: no right to {len(found.closed_tables)} of the tables", mend)
     if found.missing:
         return Check(name, "ok", f"{said}; its tables are made or brought up to date by the next run")
     return Check(name, "ok", f"{said}; tables up to date")
@@ -192,10 +196,13 @@ def _project(folder: Path) -> Check:
     return Check(FILE, "ok", found)
 
 
-def _workflows(folder: Path) -> Check:
-    found = describe_all(Registry(folder=folder))
-    failed = [each for each in found if each.problem]
-    if not failed:
-        return Check("workflows", "ok", f"all load: {', '.join(each.workflow.name for each in found)}")
-    said = " ".join(f"{each.workflow.name}: {each.problem}" for each in failed)
-    return Check("workflows", "problem", f"{len(failed)} of {len(found)} do not load. {said}")
+def _workflows(folder: Path) -> Iterator[Check]:
+    try:
+        found = describe_all(Registry(folder=folder))
+    except AdjournError:  # what is wrong with langgraph.json was said above
+        return
+    loaded = [each.workflow.name for each in found if each.problem is None]
+    yield Check("workflows", "ok", f"{len(loaded)} of {len(found)} load: {', '.join(loaded)}")
+    for each in found:
+        if each.problem is not None:
+            yield Check(f"workflow {each.workflow.name}", "problem", each.problem)

@@ -113,6 +113,8 @@ class Starting(EngineBase):
         step = _find_step(list(steps_of(await self._reader.history(thread_id))), at, thread_id)
         fork_id = new_thread_id()
         async with self._graph_of(row, fork_id) as graph:
+            if update:
+                _check_keys(graph, update, thread_id)
             with mapped_faults("cannot fork the run", thread_id=thread_id):
                 forked = await self._copy_run(row, fork_id, step.checkpoint_id, actor)
             if update:
@@ -156,6 +158,15 @@ class Starting(EngineBase):
         except Exception as error:
             await self._runs.settle(thread_id, token, Outcome("failed", describe(error, None)))
             raise InvalidInput(f"The update does not fit the state: {error}.", thread_id=thread_id) from error
+
+
+def _check_keys(graph: Compiled, update: dict[str, Any], thread_id: str) -> None:
+    """Refuse keys that the state does not have; LangGraph would ignore them without a word."""
+    known = getattr(getattr(graph, "builder", None), "channels", {})
+    unknown = [key for key in update if key not in known]
+    if unknown and known and "__root__" not in known:
+        named = ", ".join(map(repr, unknown))
+        raise InvalidInput(f"The state has no {named}. It has: {', '.join(known)}.", thread_id=thread_id)
 
 
 def _find_step(steps: list[Step], at: int | str, thread_id: str) -> Step:
