@@ -112,7 +112,9 @@ def events_part() -> str:
         fields = [each.name for each in dataclasses.fields(kind) if kind is events.Event or each.name not in shared]
         shown = ", ".join(f"`{field}`" for field in fields)
         rows.append(f"| `{name}` | `{kind.kind}` | {cell(kind.__doc__)} | {shown} |")
-    intro = "`stream`, `follow` and `on_event=` give these, from `adjourn.engine.events`; `adjourn.Event` is their base."
+    intro = (
+        "`stream`, `follow` and `on_event=` give these, from `adjourn.engine.events`; `adjourn.Event` is their base."
+    )
     return "\n".join([intro, "", *rows, ""])
 
 
