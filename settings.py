@@ -22,6 +22,7 @@ from .errors import ConfigurationError
 __all__ = [
     "PREFIX",
     "Settings",
+    "child_environment",
     "current_settings",
     "default_home",
     "export_environment",
@@ -114,6 +115,16 @@ def load_settings(**overrides: Any) -> Settings:
         first = error.errors(include_input=False)[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
         raise ConfigurationError(f"ADJOURN_{name} is not usable: {first['msg']}. Correct or unset it.") from None
+
+
+def child_environment(forced: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for a child process: this one's, with changes.
+
+    Args:
+        forced: Variables that are set in it.
+        defaults: Variables that are set in it unless they are set here.
+    """
+    return {**(defaults or {}), **os.environ, **forced}
 
 
 def export_environment(values: Mapping[str, str]) -> list[str]:

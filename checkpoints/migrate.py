@@ -32,7 +32,7 @@ from .faults import mapped_faults
 from .pool import Connection, connect
 from .queries import load_queries
 
-__all__ = ["Migration", "migrate", "migrations", "refusal", "set_up_langgraph"]
+__all__ = ["Migration", "migrate", "migrations", "missing_migrations", "refusal", "set_up_langgraph"]
 
 LOCK_KEY: Final = int.from_bytes(b"adjourn\0", "big", signed=True)
 LANGGRAPH_VERSION: Final = len(AsyncPostgresSaver.MIGRATIONS) - 1
@@ -143,11 +143,20 @@ async def _up_to_date(connection: Connection, known: list[Migration]) -> bool:
         return False
     if state is None:
         return False
-    missing = _missing({int(number): digest for number, digest in state["applied"].items()}, known)
+    missing = missing_migrations({int(number): digest for number, digest in state["applied"].items()}, known)
     return not missing and state["langgraph"] >= LANGGRAPH_VERSION and not state["broken_indexes"]
 
 
-def _missing(applied: dict[int, str], known: list[Migration]) -> list[Migration]:
+def missing_migrations(applied: dict[int, str], known: list[Migration]) -> list[Migration]:
+    """Return the migrations that a database lacks, in order.
+
+    Args:
+        applied: Digest by number, of those that it has applied.
+        known: All of this adjourn.
+
+    Raises:
+        ConfigurationError: The database was made by a newer adjourn, or an applied file was changed since.
+    """
     newest = known[-1].number if known else 0
     if applied and max(applied) > newest:
         raise ConfigurationError(
@@ -196,7 +205,7 @@ async def _apply_all(connection: Connection, known: list[Migration]) -> None:
         await connection.execute(_QUERIES["create_table"])
     await _set_up_langgraph(connection, around["langgraph_schema"])
     state = await (await connection.execute(_QUERIES["state"])).fetchone() or {}
-    for migration in _missing({int(number): digest for number, digest in state["applied"].items()}, known):
+    for migration in missing_migrations({int(number): digest for number, digest in state["applied"].items()}, known):
         async with connection.transaction():
             await connection.execute(migration.text, prepare=False)
             await connection.execute(

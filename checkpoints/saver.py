@@ -250,7 +250,7 @@ class Saver(SyncCalls, AsyncPostgresSaver):
 
     async def _commit(self, config: RunnableConfig, make: Callable[[], Call]) -> None:
         thread_id = str(config["configurable"]["thread_id"])
-        token = token_of(thread_id)
+        token = self._token(config)
 
         def carrying() -> Call:
             try:
@@ -262,6 +262,10 @@ class Saver(SyncCalls, AsyncPostgresSaver):
             return call
 
         await self._committer.commit(carrying)
+
+    def _token(self, config: RunnableConfig) -> int | None:
+        """Return the token under which a call stores; a subclass may find it elsewhere."""
+        return token_of(str(config["configurable"]["thread_id"]))
 
     async def _read(
         self, doing: str, config: RunnableConfig | None, attempt: Callable[[], Awaitable[_Result]]

@@ -13,22 +13,23 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from ..engine import Page, Review, Run, Step, Timeline
+    from ..engine import Event, Page, Review, Run, Step, Timeline
 
-__all__ = ["dumps", "plain", "review_json", "run_json", "runs_json", "step_json", "timeline_json"]
+__all__ = ["dumps", "event_json", "plain", "review_json", "run_json", "runs_json", "step_json", "timeline_json"]
 
 # What a terminal might obey. Outside of strings JSON has none of these, so they can be escaped in the finished text.
 _UNSAFE: Final = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def dumps(value: Any, *, ascii_only: bool = False) -> str:
-    """Return JSON text: indented, letters of all scripts as they are, control characters escaped.
+def dumps(value: Any, *, ascii_only: bool = False, one_line: bool = False) -> str:
+    """Return JSON text: letters of all scripts as they are, control characters escaped.
 
     Args:
         value: Anything; see `plain`.
         ascii_only: Whether the reader takes nothing but ASCII.
+        one_line: Whether it stands on one line; otherwise it is indented.
     """
-    text = json.dumps(plain(value), ensure_ascii=ascii_only, indent=2, allow_nan=False)
+    text = json.dumps(plain(value), ensure_ascii=ascii_only, indent=None if one_line else 2, allow_nan=False)
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
@@ -55,6 +56,14 @@ def review_json(review: Review) -> dict[str, Any]:
         "id", "status", "action", "args", "description", "allowed", "edit_schema", "response_schema", "context",
     )  # fmt: skip
     return {name: getattr(review, name) for name in names} | {"value": None if review.action else review.value}
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """Return an event of a run that is followed."""
+    own = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    if "reviews" in own:
+        own["reviews"] = [review_json(review) for review in own["reviews"]]
+    return {"kind": event.kind, **own}
 
 
 def runs_json(page: Page[Run]) -> dict[str, Any]:

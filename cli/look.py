@@ -34,8 +34,15 @@ def show(
     session: Session,
     thread: Thread,
     full: Annotated[bool, typer.Option("--full", help="Show long values whole.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show what happens in it, until it ends or asks a person.")
+    ] = False,
 ) -> int:
     """Show a run: where it stands, what it asks, what it knows."""
+    if follow:
+        from .follow import follow as follow_run
+
+        return follow_run(session, thread, full=full)
     with session.engine() as engine:
         run = engine.get(thread)
     if session.as_json:

@@ -15,10 +15,14 @@ import typer
 from .. import __version__
 from .command import Database, command, report, silence
 from .demo import demo
+from .doctor import doctor
 from .exits import Exit, Interrupted
+from .graph import graph
 from .look import history, list_runs, show
-from .run import cancel, recover, resume, retry, run
+from .run import cancel, fork, recover, resume, retry, run
 from .session import Session
+from .studio import studio
+from .workflows import workflows
 
 __all__ = ["InterruptOnce", "app", "main", "run_command"]
 
@@ -35,8 +39,10 @@ app = typer.Typer(
 
 _PARTS: dict[str, dict[str, Callable[..., int]]] = {
     "Begin": {"demo": demo, "run": run},
-    "Go on": {"resume": resume, "retry": retry, "recover": recover, "cancel": cancel},
+    "Go on": {"resume": resume, "retry": retry, "recover": recover, "fork": fork, "cancel": cancel},
     "Look": {"show": show, "list": list_runs, "history": history},
+    "Know the ground": {"workflows": workflows, "graph": graph, "doctor": doctor},
+    "Other doors": {"studio": studio},
 }
 for _panel, _commands in _PARTS.items():
     for _name, _function in _commands.items():

@@ -1,4 +1,4 @@
-"""The commands that move a run: run, resume, retry, recover, cancel."""
+"""The commands that move a run: run, resume, retry, recover, fork, cancel."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import typer
 from ..errors import InvalidDecision, InvalidInput, UnknownReview
 from .answers import Given, read_answer
 from .exits import Exit, exit_of_status
-from .inputs import mistaken_for_text, read_input, read_json
+from .inputs import mistaken_for_text, read_assignments, read_input, read_json
 from .session import Session
 
 if TYPE_CHECKING:
     from ..engine import Run
 
-__all__ = ["By", "Thread", "cancel", "recover", "resume", "retry", "run"]
+__all__ = ["By", "Thread", "cancel", "fork", "recover", "resume", "retry", "run"]
 
 Thread = Annotated[str, typer.Argument(metavar="THREAD", help="The run's thread id.")]
 By = Annotated[str | None, typer.Option(metavar="NAME", help="Who acts. Default: you, as the system knows you.")]
@@ -138,6 +138,29 @@ def recover(session: Session) -> int:
 
         session.show(paragraph("No run is stalled."))
     return Exit.COMPLETED
+
+
+def fork(
+    session: Session,
+    thread: Thread,
+    at: Annotated[str, typer.Option(metavar="STEP", help="The step's number or checkpoint id, as history shows it.")],
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A state key to change first, written as in run. Repeatable."),
+    ] = None,
+    by: By = None,
+) -> int:
+    """Start a new run from an old step of a run and drive it; the original stays as it is.
+
+    What ran after that step runs again, effects such as payments and mails included.
+    """
+    update = read_assignments(assignments or ())
+    step = int(at) if at.removeprefix("-").isdecimal() else at
+    if not session.as_json:
+        session.err.print(f"What ran after step {at} runs again in the fork, effects included.", style="yellow")
+    with session.engine() as engine, session.progress() as progress:
+        found = engine.fork(thread, at=step, update=update, by=by, on_event=progress)
+    return _shown(session, found)
 
 
 def cancel(

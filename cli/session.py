@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -65,11 +65,16 @@ class Session:
         sys.stdout.write("\n".join(line.rstrip() for line in captured.get().split("\n")))
         sys.stdout.flush()
 
-    def result(self, value: dict[str, Any]) -> None:
-        """Write the JSON object of `--json`."""
+    def result(self, value: dict[str, Any], *, one_line: bool = False) -> None:
+        """Write the JSON object of `--json`.
+
+        Args:
+            value: The object.
+            one_line: Whether it is one of many, each on a line of its own.
+        """
         from .json_out import dumps
 
-        sys.stdout.write(dumps(value, ascii_only=not _speaks_unicode(sys.stdout)) + "\n")
+        sys.stdout.write(dumps(value, ascii_only=not _speaks_unicode(sys.stdout), one_line=one_line) + "\n")
         sys.stdout.flush()
 
     @contextmanager
@@ -83,10 +88,10 @@ class Session:
         """
         try:
             with ExitStack() as stack:
-                with self._spinner("opening the database"):
+                with self.working("opening the database"):
                     from ..engine import Engine
 
-                    engine = stack.enter_context(Engine.open(self.database, settings=self._settings(), channel="cli"))
+                    engine = stack.enter_context(Engine.open(self.database, settings=self.settings(), channel="cli"))
                 yield engine
         except KeyboardInterrupt as interrupt:
             raise self.interrupted(interrupt) from None
@@ -99,6 +104,29 @@ class Session:
         progress = Progress(None if self.as_json else self.err, self._note)
         with progress:
             yield progress
+
+    def settings(self) -> Settings:
+        """Return the settings of the environment. What the command shows itself needs no log line, unless asked for.
+
+        Raises:
+            ConfigurationError: A variable does not fit.
+        """
+        from ..settings import load_settings
+
+        settings = load_settings()
+        if self.debug:
+            return load_settings(log_level="debug")
+        return settings if "log_level" in settings.model_fields_set else load_settings(log_level="error")
+
+    def working(self, text: str) -> AbstractContextManager[Any]:
+        """Show on a terminal that something happens, for the time of a block.
+
+        Args:
+            text: What happens.
+        """
+        if self.as_json or not self.err.is_terminal:
+            return nullcontext()
+        return self.err.status(f"{text} …", spinner="line")
 
     def interrupted(self, interrupt: KeyboardInterrupt) -> Interrupted:
         """Return the error that says how to go on after an interrupt."""
@@ -118,20 +146,6 @@ class Session:
 
     def _note(self, thread_id: str) -> None:
         self.driven = thread_id
-
-    def _settings(self) -> Settings:
-        """Settings of the environment. What the command shows itself needs no log line, unless one asks for it."""
-        from ..settings import load_settings
-
-        settings = load_settings()
-        if self.debug:
-            return load_settings(log_level="debug")
-        return settings if "log_level" in settings.model_fields_set else load_settings(log_level="error")
-
-    def _spinner(self, text: str) -> Any:
-        if self.as_json or not self.err.is_terminal:
-            return nullcontext()
-        return self.err.status(f"{text} …", spinner="line")
 
 
 def _console(stream: Any) -> Console:

@@ -18,6 +18,7 @@ from ..settings import Settings, using_settings
 from .binding import Binder, Compiled
 from .drive import Driver, Emit, Work
 from .effects import EffectLedger
+from .elsewhere import finished_elsewhere
 from .events import Event
 from .hook import review_hook
 from .inputs import typed_input
@@ -108,6 +109,7 @@ class EngineBase:
         """Return a run with its state and open questions."""
         row = await self._row(thread_id)
         saved = await self._reader.latest(thread_id)
+        row = await finished_elsewhere(self._runs, row, saved)
         asking = row["status"] in ("running", "paused", "failed")
         reviews = await self._reviews.pending(thread_id, row["workflow"]) if asking else ()
         return to_run(row, state=visible_state(saved), reviews=reviews)
@@ -135,19 +137,18 @@ class EngineBase:
             graph=graph,
             input=typed_input(graph, _load(graph, row["input_type"], row["input"]) if fresh is _STORED else fresh),
             context=_load(graph, row["context_type"], row["context"]),
-            fresh=fresh is not _STORED,
             emit=_guarded(self._recorder.record, on_event),
             tokens=tokens,
         )
         drive = Drive(work.thread_id, row["token"])
-        await self._run_task(work, drive)
-        return await self._show(work.thread_id)
+        return await self._run_task(work, drive) or await self._show(work.thread_id)
 
-    async def _run_task(self, work: Work, drive: Drive) -> None:
+    async def _run_task(self, work: Work, drive: Drive) -> Run | None:
         """Run the drive in a task of its own, so that it can be stopped without stopping its caller."""
         ledger = EffectLedger(self._storage.pool, serde_of(work.graph), drive.token)
         with using_settings(self.settings), effects_in(ledger), self._keeper.keeping(drive):
-            task = drive.task = asyncio.create_task(self._driver.drive(work, drive))
+            task = asyncio.create_task(self._driver.drive(work, drive))
+            drive.task = task
             try:
                 await asyncio.wait({task})
             except asyncio.CancelledError:
@@ -157,12 +158,13 @@ class EngineBase:
                     await asyncio.wait({task})
                 raise
         if not task.cancelled():
-            task.result()
-        elif drive.lost:
+            return task.result()
+        if drive.lost:
             raise LeaseLost(
                 f"Run {work.thread_id} is driven by another process now; this one stopped and stored nothing more.",
                 thread_id=work.thread_id,
             )
+        return None
 
 
 def _load(graph: Compiled, kind: str | None, data: bytes | None) -> Any:

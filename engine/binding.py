@@ -21,6 +21,7 @@ from .storable import storable_types
 __all__ = ["Binder", "Compiled", "opened"]
 
 Compiled: TypeAlias = Pregel[Any, Any, Any, Any]
+Size: TypeAlias = tuple[str, int, int]
 
 
 class Binder:
@@ -32,8 +33,8 @@ class Binder:
 
     def __init__(self, saver: BaseCheckpointSaver[str]) -> None:
         self._saver = saver
-        # Finding the types reads the code of the graph, some milliseconds; a graph in a notebook may grow, though.
-        self._types: WeakKeyDictionary[Any, tuple[tuple[int, int], set[tuple[str, ...]]]] = WeakKeyDictionary()
+        # Compiling, and finding the types in the graph's code, take some milliseconds; a graph in a notebook may grow.
+        self._bound: WeakKeyDictionary[Any, tuple[Size, Compiled]] = WeakKeyDictionary()
 
     @asynccontextmanager
     async def bound(self, workflow: Workflow, thread_id: str, context: Any = None) -> AsyncIterator[Compiled]:
@@ -50,17 +51,25 @@ class Binder:
         Raises:
             ConfigurationError: The workflow's code cannot be loaded, or its graph has a saver of its own.
         """
+        target = workflow.at_hand
+        if target is None:
+            target = await asyncio.to_thread(workflow.load)
+        if isinstance(target, StateGraph | Pregel):
+            yield self._kept(target, workflow)
+            return
         async with opened(workflow, thread_id=thread_id, context=context) as graph:
-            allowed = self._saver.with_allowlist(self._types_of(graph))
-            yield guarded(graph).copy({"checkpointer": allowed, "name": workflow.name})
+            yield self._join(graph, workflow)
 
-    def _types_of(self, graph: Compiled) -> set[tuple[str, ...]]:
-        key = getattr(graph, "builder", graph)
-        size = (len(graph.nodes), len(graph.channels))
-        known = self._types.get(key)
+    def _kept(self, graph: Graph, workflow: Workflow) -> Compiled:
+        size = (workflow.name, len(graph.nodes), len(graph.channels))
+        known = self._bound.get(graph)
         if known is None or known[0] != size:
-            known = self._types[key] = (size, storable_types(graph))
+            known = self._bound[graph] = (size, self._join(_compiled(graph, workflow), workflow))
         return known[1]
+
+    def _join(self, graph: Compiled, workflow: Workflow) -> Compiled:
+        allowed = self._saver.with_allowlist(storable_types(graph))
+        return guarded(graph).copy({"checkpointer": allowed, "name": workflow.name})
 
 
 @asynccontextmanager

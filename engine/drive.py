@@ -8,9 +8,9 @@ under the lease:  what is to be given to LangGraph?  the input, answers by quest
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from collections.abc import Callable, Set
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NoReturn
 
 import structlog
 from langchain_core.runnables import RunnableConfig
@@ -31,16 +31,19 @@ from .factories import runnable_config
 from .hook import stored_question
 from .internals import has_failed_tasks, open_interrupts
 from .leases import Drive
+from .model import Review, Run
+from .outcome import has_tasks
 from .questions import BREAKPOINT
 from .reader import Reader, thread_config
-from .reading import next_nodes
+from .reading import next_nodes, visible_state
 from .reviews import ReviewStore
-from .runs import Outcome, RunRow, RunStore
+from .runs import Outcome, RunRow, RunStore, Settled, to_run
 from .translate import Translator
 
-__all__ = ["Driver", "Emit", "Work", "describe"]
+__all__ = ["Driver", "Emit", "Work", "describe", "settled_unless_asked"]
 
 Emit = Callable[[Event], None]
+End = Run | Literal["go on", "over"]
 
 _log = structlog.get_logger("adjourn")
 
@@ -65,7 +68,6 @@ class Work:
         graph: Its graph on our saver.
         input: What it starts with, while no checkpoint holds that.
         context: The run's context, the same in every drive.
-        fresh: Whether the run was accepted just now, so that nothing is stored of it yet.
         emit: Gets the events.
         tokens: Whether models stream their tokens into the events.
     """
@@ -74,7 +76,6 @@ class Work:
     graph: Compiled
     input: Any
     context: Any
-    fresh: bool
     emit: Emit
     tokens: bool = False
 
@@ -100,12 +101,15 @@ class Driver:
         self._reader = reader
         self._serde = serde
 
-    async def drive(self, work: Work, drive: Drive) -> None:
+    async def drive(self, work: Work, drive: Drive) -> Run | None:
         """Drive a run until it ends or needs people.
 
         Whatever happens, the outcome is recorded while the database can be reached; a failure of the workflow's own
         code is an outcome, not an exception. After a crash at any moment another process may call this again:
         nodes whose writes are committed do not run again, answers that were recorded are not asked for again.
+
+        Returns:
+            The run as it was recorded, or None where that must be read again.
 
         Raises:
             LeaseLost: Somebody else drives the thread now; nothing was recorded.
@@ -120,16 +124,17 @@ class Driver:
         ):
             work.emit(Started(work.thread_id, work.row["workflow"]))
             _log.info("run driven")
-            fresh = work.fresh
-            while not await self._once(work, drive, fresh=fresh):
-                fresh = False
+            was: str = work.row["was"]
+            while (end := await self._once(work, drive, was)) == "go on":
+                was = "running"
+            return end if isinstance(end, Run) else None
 
-    async def _once(self, work: Work, drive: Drive, *, fresh: bool) -> bool:
-        """Run LangGraph once; say whether the drive is over."""
+    async def _once(self, work: Work, drive: Drive, was: str) -> End:
+        """Run LangGraph once; return how that ended."""
         translator = Translator(work.thread_id)
         feed = Feed()
         try:
-            feed = await self._feed(work, drive, fresh=fresh)
+            feed = await self._feed(work, drive, was)
             await self._run(work, drive, feed, translator)
             return await self._record_end(work, drive, feed)
         except asyncio.CancelledError as error:
@@ -141,36 +146,34 @@ class Driver:
         except GraphDrained:
             # asked to stop before the next step; why is recorded already, or recovery goes on from here
             await self._runs.release(work.thread_id, drive.token)
-            return True
+            return "over"
         except Exception as error:  # noqa: BLE001  (whatever a node raises is an outcome of its run)
             if is_invalid_resume(error):
                 await self._reopen(work, drive, feed, error)
             await self._record_failure(work, drive, error, translator.failed_node)
-            return True
+            return "over"
 
-    async def _feed(self, work: Work, drive: Drive, *, fresh: bool) -> Feed:
-        """Say what LangGraph must be given, from what is stored: questions are read again under the lease."""
-        if fresh:
-            return Feed(work.input)
-        saved = await self._reader.latest(work.thread_id)
+    async def _feed(self, work: Work, drive: Drive, was: str) -> Feed:
+        """Say what LangGraph must be given, from what is stored and under the lease.
+
+        The open questions are read again: somebody without the engine may have driven the thread past one that was
+        answered here, and LangGraph would give an answer with a stale id to the next question.
+        """
+        saved = None if was == "new" else await self._reader.latest(work.thread_id)
         if saved is None:
             return Feed(work.input)
         if has_failed_tasks(saved.pending_writes or []):
             await self._runs.forget_failed_writes(work.thread_id, drive.token)
-            saved = await self._reader.latest(work.thread_id) or saved
-        return await self._answers(work, saved)
-
-    async def _answers(self, work: Work, saved: CheckpointTuple) -> Feed:
-        given = {each.review_id: each for each in await self._reviews.unconsumed(work.thread_id)}
-        asked = {each.id: each.value for each in open_interrupts(saved.pending_writes or [])}
-        answers = {
-            review_id: delivered(question, given[review_id].answer, by=given[review_id].by, at=given[review_id].at)
-            for review_id, question in asked.items()
-            if review_id in given
-        }
-        passed = [review_id for review_id in given if review_id.startswith(BREAKPOINT)]
+        asked = {each.id for each in open_interrupts(saved.pending_writes or [])}
+        given = await self._reviews.unconsumed(work.thread_id)
+        passed = [each.review_id for each in given if each.review_id.startswith(BREAKPOINT)]
         if passed:
             await self._reviews.consume(work.thread_id, passed)
+        answers = {
+            each.review_id: delivered(each.question, each.answer, by=each.by, at=each.at)
+            for each in given
+            if each.review_id in asked
+        }
         return Feed(Command(resume=answers) if answers else None, [*answers, *passed])
 
     async def _run(self, work: Work, drive: Drive, feed: Feed, translator: Translator) -> None:
@@ -189,24 +192,35 @@ class Driver:
             for event in translator.translate(part):
                 work.emit(event)
 
-    async def _record_end(self, work: Work, drive: Drive, feed: Feed) -> bool:
+    async def _record_end(self, work: Work, drive: Drive, feed: Feed) -> End:
         """Record a drive that LangGraph ended: the end is a checkpoint without tasks, never an empty `next`."""
-        snapshot = await work.graph.aget_state(thread_config(work.thread_id))
-        if not snapshot.tasks:
-            settled = await self._runs.settle(work.thread_id, drive.token, Outcome("completed", fed=feed.fed))
-            if settled == "recorded":
-                _log.info("run completed")
-                work.emit(Completed(work.thread_id))
-            return True
-        breakpoint_ = None if snapshot.interrupts else await self._breakpoint(work.thread_id)
-        settled = await self._runs.settle(
-            work.thread_id, drive.token, Outcome("paused", fed=feed.fed, breakpoint=breakpoint_)
-        )
-        if settled == "recorded":
+        saved = await self._reader.latest(work.thread_id)
+        if saved is None or not await self._has_tasks(work, saved):
+            outcome = Outcome("completed", fed=feed.fed)
+        elif open_interrupts(saved.pending_writes or []):
+            outcome = Outcome("paused", fed=feed.fed)
+        else:
+            outcome = Outcome("paused", fed=feed.fed, breakpoint=await self._breakpoint(work.thread_id))
+        settled, row = await self._runs.settle_run(work.thread_id, drive.token, outcome)
+        if settled == "go on":
+            asked = {each.id for each in open_interrupts(saved.pending_writes or [])} if saved else set()
+            settled, row = await settled_unless_asked(
+                self._runs, self._reviews, work.thread_id, drive.token, outcome, asked
+            )
+        if row is None:
+            return "go on" if settled == "go on" else "over"
+        reviews: tuple[Review, ...] = ()
+        if outcome.status == "paused":
             reviews = await self._reviews.pending(work.thread_id, work.row["workflow"])
-            _log.info("run paused", questions=len(reviews))
-            work.emit(Paused(work.thread_id, reviews))
-        return settled != "go on"
+        _log.info(f"run {outcome.status}", questions=len(reviews))
+        work.emit(Paused(work.thread_id, reviews) if outcome.status == "paused" else Completed(work.thread_id))
+        return to_run(row, state=visible_state(saved), reviews=reviews)
+
+    async def _has_tasks(self, work: Work, saved: CheckpointTuple) -> bool:
+        """Ask the checkpoint, and where it does not say that all is done, LangGraph itself."""
+        if not has_tasks(saved):
+            return False
+        return bool((await work.graph.aget_state(thread_config(work.thread_id))).tasks)
 
     async def _breakpoint(self, thread_id: str) -> tuple[str, str, str, bytes] | None:
         """Return the review of a static breakpoint: its id changes with each, so that one answer never passes two."""
@@ -239,6 +253,27 @@ class Driver:
         outcome = Outcome("failed", described, checkpointed=saved is not None)
         if await self._runs.settle(work.thread_id, drive.token, outcome) == "recorded":
             work.emit(Failed(work.thread_id, described))
+
+
+async def settled_unless_asked(
+    runs: RunStore, reviews: ReviewStore, thread_id: str, token: int, outcome: Outcome, asked: Set[str]
+) -> tuple[Settled, RunRow | None]:
+    """Settle a pause that answers came for, unless one of them is to a question that the thread asks.
+
+    An answer to any other can never be given: somebody drove the thread past that question without the engine.
+
+    Args:
+        runs: The run rows.
+        reviews: Questions and answers.
+        thread_id: The thread.
+        token: The lease's token.
+        outcome: The pause.
+        asked: The questions that the thread asks.
+    """
+    waiting = [each.review_id for each in await reviews.unconsumed(thread_id)]
+    if any(each in asked or each.startswith(BREAKPOINT) for each in waiting):
+        return "go on", None
+    return await runs.settle_run(thread_id, token, replace(outcome, fed=waiting))
 
 
 def _run_config(work: Work) -> RunnableConfig:

@@ -20,7 +20,7 @@ from ..errors import InvalidInput
 from ..state.values import digest, json_problem
 from .binding import Compiled
 
-__all__ = ["Stored", "check_input", "input_keys", "serialised", "typed_input"]
+__all__ = ["Stored", "check_input", "input_keys", "is_required", "serialised", "type_name", "typed_input"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ def check_input(graph: Compiled, value: Any, *, json_only: bool) -> None:
             # a key with a reducer takes an update, which need not have the type of the key's value
             if isinstance(graph.channels.get(key), LastValue):
                 _check_type(key, value[key], hint)
-        elif _is_required(graph, key):
-            raise InvalidInput(f"The input lacks the key {key!r} ({_type_name(hint)}).")
+        elif is_required(graph, key):
+            raise InvalidInput(f"The input lacks the key {key!r} ({type_name(hint)}).")
 
 
 def typed_input(graph: Compiled, value: Any) -> Any:
@@ -128,7 +128,13 @@ def _input_schema(graph: Compiled) -> Any:
     return getattr(builder, "input_schema", None)
 
 
-def _is_required(graph: Compiled, key: str) -> bool:
+def is_required(graph: Compiled, key: str) -> bool:
+    """Say whether a run cannot be started without an input key.
+
+    Args:
+        graph: The graph.
+        key: One of its `input_keys`.
+    """
     builder = getattr(graph, "builder", None)
     if builder is None:
         return False
@@ -169,16 +175,17 @@ def _check_type(key: str, value: Any, hint: Any) -> None:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in (key, *first["loc"]))
         raise InvalidInput(
-            f"The input key {place!r} must be {_type_name(hint)}, not a {type(value).__name__}: {first['msg']}."
+            f"The input key {place!r} must be {type_name(hint)}, not a {type(value).__name__}: {first['msg']}."
         ) from None
 
 
-def _type_name(hint: Any) -> str:
+def type_name(hint: Any) -> str:
+    """Return a type as one writes it, for messages."""
     return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
 
 
 def _named(keys: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} ({_type_name(hint)})" for key, hint in keys.items())
+    return ", ".join(f"{key} ({type_name(hint)})" for key, hint in keys.items())
 
 
 def _known(keys: Mapping[str, Any]) -> str:

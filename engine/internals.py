@@ -6,32 +6,48 @@ these changes.
 
 from __future__ import annotations
 
+import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.runnables import RunnableBinding, RunnableLambda, RunnableSequence
-from langgraph._internal._constants import CONFIG_KEY_SCRATCHPAD, ERROR
+from langgraph._internal._constants import CONFIG_KEY_SCRATCHPAD, ERROR, NULL_TASK_ID, TASKS
 from langgraph._internal._runnable import RunnableCallable, RunnableSeq
 from langgraph._internal._serde import build_serde_allowlist
+from langgraph.constants import START
 from langgraph.func import _TaskFunction
+from langgraph.graph import StateGraph
+from langgraph.pregel import Pregel
 from langgraph.pregel._task_status import read_task_statuses
 from langgraph.pregel._utils import get_function_nonlocals
 from langgraph.types import Interrupt
 from langgraph_sdk.runtime import ServerRuntime
 
 __all__ = [
+    "BRANCH",
+    "INPUT",
+    "JOIN",
+    "SENDS",
     "allow_list",
     "asked_without_answer",
+    "goes_on",
     "has_failed_tasks",
     "inner_runnables",
     "is_server_runtime",
     "open_interrupts",
+    "served_graphs",
     "server_runtime",
     "task_function",
     "values_used_by",
 ]
+
+# The channels that trigger nodes, by name or by how the name begins (`langgraph/graph/state.py`).
+INPUT: Final = START
+BRANCH: Final = "branch:to:"
+JOIN: Final = "join:"
+SENDS: Final = TASKS
 
 
 def open_interrupts(pending_writes: Iterable[tuple[str, str, Any]]) -> list[Interrupt]:
@@ -59,6 +75,16 @@ def asked_without_answer(config: Mapping[str, Any]) -> bool:
 def has_failed_tasks(pending_writes: Iterable[tuple[str, str, Any]]) -> bool:
     """Say whether a task of a checkpoint failed: its error is stored, perhaps beside a part of its output."""
     return any(channel == ERROR for _, channel, _ in pending_writes)
+
+
+def goes_on(pending_writes: Iterable[tuple[str, str, Any]]) -> bool:
+    """Whether a checkpoint that triggers nothing is continued all the same by what was written after it.
+
+    A `Command(goto=…)` is such a write: LangGraph stores it with the checkpoint at hand, however finished that is.
+    """
+    writes = list(pending_writes)
+    sent = (channel for task_id, channel, _ in writes if task_id == NULL_TASK_ID)
+    return any(channel == SENDS or channel.startswith(BRANCH) for channel in sent) or bool(open_interrupts(writes))
 
 
 def allow_list(schemas: Iterable[Any], channels: Mapping[str, Any]) -> set[tuple[str, ...]]:
@@ -104,6 +130,16 @@ def server_runtime(*, running: bool, context: Any) -> Any:
     if not running:
         return reading(access_context="assistants.read", user=None, store=None)
     return execution(access_context="threads.create_run", user=None, store=None, context=context)
+
+
+def served_graphs() -> dict[str, Pregel[Any, Any, Any, Any]]:
+    """Return the graphs that an Agent Server in this process serves, by name; none elsewhere.
+
+    Graphs that a function makes are not among them: the server makes them anew for each run.
+    """
+    served = getattr(sys.modules.get("langgraph_api.graph"), "GRAPHS", {})
+    compiled = {name: graph.compile() if isinstance(graph, StateGraph) else graph for name, graph in served.items()}
+    return {name: graph for name, graph in compiled.items() if isinstance(graph, Pregel)}
 
 
 def _runtimes() -> tuple[type[Any], type[Any]]:

@@ -26,12 +26,13 @@ _SQL: Final = load_queries(__package__, "reviews.sql")
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An answer as a drive gets it from its row."""
+    """An answer as a drive gets it from its row, with the question that it answers."""
 
     review_id: str
     by: str
     at: Any
     answer: Any
+    question: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,11 @@ class ReviewStore:
         self._pool = pool
         self._serde = serde
 
-    async def pending(self, thread_id: str, workflow: str) -> tuple[Review, ...]:
-        """Return the open questions of a thread, in the order in which they were asked."""
-        rows = await self._all("list_pending", thread_id=thread_id)
+    async def pending(
+        self, thread_id: str, workflow: str, connection: AsyncConnection[DictRow] | None = None
+    ) -> tuple[Review, ...]:
+        """Return the open questions of a thread, in the order in which they were asked; perhaps in a transaction."""
+        rows = await self._all("list_pending", connection, thread_id=thread_id)
         return tuple(self._review(row, workflow) for row in rows)
 
     async def recorded(self, thread_id: str, review_id: str | None = None) -> Recorded | None:
@@ -117,15 +120,33 @@ class ReviewStore:
         """Return the answers that LangGraph has not stored yet."""
         rows = await self._all("unconsumed", thread_id=thread_id)
         return [
-            Given(row["review_id"], row["decided_by"], row["decided_at"], self._load(row["answer_type"], row["answer"]))
+            Given(
+                row["review_id"],
+                row["decided_by"],
+                row["decided_at"],
+                self._load(row["answer_type"], row["answer"]),
+                self._load(row["question_type"], row["question"])["value"],
+            )
             for row in rows
         ]
 
-    async def consume(self, thread_id: str, review_ids: Sequence[str]) -> None:
-        """Mark the answers to breakpoints as consumed; no node's end will do so."""
+    async def consume(
+        self, thread_id: str, review_ids: Sequence[str], connection: AsyncConnection[DictRow] | None = None
+    ) -> None:
+        """Mark the answers to breakpoints as consumed, perhaps in a transaction; no node's end will do so."""
+        if connection is not None:
+            await connection.execute(_SQL["consume"], {"thread_id": thread_id, "review_ids": list(review_ids)})
+            return
         with mapped_faults("cannot pass the breakpoint", thread_id=thread_id):
+            async with self._pool.connection() as own:
+                await self.consume(thread_id, review_ids, own)
+
+    async def withdraw_others(self, thread_id: str, asked: Sequence[str], token: int) -> None:
+        """Withdraw the open questions of a thread that it does not ask any more, under the lease."""
+        values = {"thread_id": thread_id, "asked": list(asked), "token": token}
+        with mapped_faults("cannot withdraw questions", thread_id=thread_id):
             async with self._pool.connection() as connection:
-                await connection.execute(_SQL["consume"], {"thread_id": thread_id, "review_ids": list(review_ids)})
+                await connection.execute(_SQL["withdraw_others"], values)
 
     async def reopen(self, thread_id: str, review_ids: Sequence[str], token: int) -> None:
         """Take answers back that were recorded but that no node has taken, under the lease."""
@@ -154,10 +175,14 @@ class ReviewStore:
     def _load(self, kind: str, data: bytes) -> Any:
         return self._serde.loads_typed((kind, data))
 
-    async def _all(self, query: str, **values: Any) -> list[DictRow]:
+    async def _all(
+        self, query: str, connection: AsyncConnection[DictRow] | None = None, **values: Any
+    ) -> list[DictRow]:
+        if connection is not None:
+            return await (await connection.execute(_SQL[query], values)).fetchall()
         with mapped_faults(f"{query} failed", thread_id=values["thread_id"]):
-            async with self._pool.connection() as connection:
-                return await (await connection.execute(_SQL[query], values)).fetchall()
+            async with self._pool.connection() as own:
+                return await self._all(query, own, **values)
 
 
 def _in_short(answer: Any) -> str:

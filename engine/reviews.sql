@@ -34,9 +34,9 @@ from closed
 returning review_id;
 
 -- name: unconsumed
--- Answers that LangGraph has not stored yet: what a drive is given, after a crash as well.
-select review_id, decided_by, decided_at, answer_type, answer
-from adjourn.decisions
+-- Answers that LangGraph has not stored yet, with their questions: what a drive is given, after a crash as well.
+select review_id, decided_by, decided_at, answer_type, answer, question_type, question
+from adjourn.decisions join adjourn.reviews using (thread_id, review_id)
 where thread_id = %(thread_id)s and consumed_at is null;
 
 -- name: consume
@@ -106,3 +106,13 @@ taken_back as (
 update adjourn.reviews set status = 'pending', closed_at = null
 from taken_back
 where reviews.thread_id = taken_back.thread_id and reviews.review_id = taken_back.review_id;
+
+-- name: withdraw_others
+-- After a drive or an edit past the engine: questions that the thread does not ask any more, because it was given another
+-- input or another state; only the holder of the lease may.
+with lease as (
+    select from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s for key share
+)
+update adjourn.reviews set status = 'withdrawn', closed_at = now()
+where exists (select from lease)
+  and thread_id = %(thread_id)s and status = 'pending' and review_id <> all (%(asked)s);

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, Capabilities
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
@@ -23,6 +24,7 @@ Settled = Literal["recorded", "go on", "gone"]
 Connection = AsyncConnection[DictRow]
 
 _SQL: Final = load_queries(__package__, "runs.sql")
+_PIPELINE: Final = Capabilities().has_pipeline()
 _ENDED: Final = ("completed", "failed", "cancelled")
 
 
@@ -129,11 +131,15 @@ class RunStore:
         )
 
     async def settle(self, thread_id: str, token: int, outcome: Outcome) -> Settled:
+        """Do what `settle_run` does; return only what became of the outcome."""
+        return (await self.settle_run(thread_id, token, outcome))[0]
+
+    async def settle_run(self, thread_id: str, token: int, outcome: Outcome) -> tuple[Settled, RunRow | None]:
         """Record how a drive ended and give the lease back, in one transaction.
 
         Returns:
-            `recorded`; `go on` when an answer came that the drive was not given, and nothing was changed; or `gone` when
-            the lease had been lost or the run cancelled meanwhile, and no outcome was recorded.
+            What became of the outcome: `recorded`, with the run's row; `go on` when an answer came that the drive was not
+            given, and nothing was changed; or `gone` when the lease had been lost or the run cancelled meanwhile.
         """
         values = {
             "thread_id": thread_id,
@@ -145,20 +151,32 @@ class RunStore:
             "fed": outcome.fed,
         }
         with mapped_faults("cannot record how a drive ended", thread_id=thread_id):
-            async with self._pool.connection() as connection, connection.transaction():
-                await self.lock(connection, thread_id)
-                if await (await connection.execute(_SQL["lock_lease"], values)).fetchone() is None:
-                    return "gone"
-                if outcome.breakpoint is not None:
-                    await connection.execute(_SQL["open_breakpoint"], _breakpoint(thread_id, outcome.breakpoint))
-                row = await (await connection.execute(_SQL["settle_run"], values)).fetchone()
-        if row is None or not row["ends"]:
-            return "go on"
-        return "recorded" if row["settled"] else "gone"
+            async with self._pool.connection() as connection:
+                row = await self._settle_on(connection, values, outcome)
+        if row is None:
+            return "gone", None
+        if not row["ends"]:
+            return "go on", None
+        return ("recorded", row) if row["thread_id"] is not None else ("gone", None)
+
+    async def _settle_on(self, connection: Connection, values: dict[str, Any], outcome: Outcome) -> RunRow | None:
+        """Lock the run, then its lease, then settle: statements of their own, sent together."""
+        async with _together(connection), connection.transaction():
+            await self.lock(connection, values["thread_id"])
+            await connection.execute(_SQL["lock_lease"], values)
+            if outcome.breakpoint is not None:
+                opened = _breakpoint(values["thread_id"], values["token"], outcome.breakpoint)
+                await connection.execute(_SQL["open_breakpoint"], opened)
+            cursor = await connection.execute(_SQL["settle_run"], values)
+            return await cursor.fetchone()
 
     async def cancel(self, thread_id: str, tenant: str, error: dict[str, Any]) -> bool:
         """End a run for good and withdraw its open questions; False when it has ended already."""
         return await self._one("cancel_run", thread_id=thread_id, tenant=tenant, error=Jsonb(error)) is not None
+
+    async def delete(self, thread_id: str, tenant: str) -> None:
+        """Forget a run whose thread was deleted."""
+        await self._do("delete_run", thread_id=thread_id, tenant=tenant)
 
     async def forget_failed_writes(self, thread_id: str, token: int) -> None:
         """Let the failed tasks of a thread run again as a whole; answers that they were given are kept."""
@@ -196,10 +214,16 @@ def to_run(row: RunRow, **extra: Any) -> Run:
     return Run(status=status, **{name: row[name] for name in names}, **extra)
 
 
-def _breakpoint(thread_id: str, opened: tuple[str, str, str, bytes]) -> dict[str, Any]:
+def _together(connection: Connection) -> AbstractAsyncContextManager[Any]:
+    """Send statements without waiting for the answer to each, where libpq can."""
+    return connection.pipeline() if _PIPELINE else nullcontext()
+
+
+def _breakpoint(thread_id: str, token: int, opened: tuple[str, str, str, bytes]) -> dict[str, Any]:
     review_id, checkpoint_id, kind, data = opened
     return {
         "thread_id": thread_id,
+        "token": token,
         "review_id": review_id,
         "checkpoint_id": checkpoint_id,
         "question_type": kind,

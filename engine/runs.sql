@@ -19,13 +19,13 @@ lease as (
         where leases.expires_at <= clock_timestamp()
     returning token
 )
-select run.*, lease.token, false as expired from run left join lease on true;
+select run.*, lease.token, 'new' as was, false as expired from run left join lease on true;
 
 -- name: claim_run
 -- Take the lease of a run that stands in one of some statuses, and drive it; of several callers exactly one succeeds.
 -- The run is locked first, so that nothing happens to the lease of one that stands elsewhere.
 with run as (
-    select thread_id from adjourn.runs
+    select thread_id, status from adjourn.runs
     where thread_id = %(thread_id)s and tenant = %(tenant)s and status = any(%(expected)s)
     for no key update
 ),
@@ -39,9 +39,9 @@ lease as (
 )
 update adjourn.runs
 set status = 'running', error = null, ended_at = null, updated_at = now()
-from lease
-where runs.thread_id = %(thread_id)s
-returning runs.*, lease.token, false as expired;
+from lease, run
+where runs.thread_id = run.thread_id
+returning runs.*, lease.token, run.status as was, false as expired;
 
 -- name: get_run
 -- One run of one tenant, and whether the lease of its driver has run out.
@@ -68,9 +68,7 @@ select from adjourn.runs where thread_id = %(thread_id)s for no key update;
 
 -- name: lock_lease
 -- First half of the end of a drive: whoever wants the lease waits from here on, and sees then what was recorded.
-select token from adjourn.leases
-where thread_id = %(thread_id)s and token = %(token)s
-for update;
+select from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s for update;
 
 -- name: settle_run
 -- Second half: record how the drive ended and give the lease back, unless an answer came meanwhile that this drive has
@@ -83,6 +81,7 @@ with open_answer as (
 ),
 verdict as (
     select not (%(status)s = 'paused' and exists (select from open_answer)) as ends
+    from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s
 ),
 settled as (
     update adjourn.runs
@@ -95,7 +94,7 @@ settled as (
         attempts = '[]', attempted_checkpoint = null, next_attempt_at = null
     from verdict
     where thread_id = %(thread_id)s and status = 'running' and verdict.ends
-    returning 1
+    returning runs.*
 ),
 released as (
     update adjourn.leases set expires_at = '-infinity'
@@ -107,12 +106,13 @@ withdrawn as (
     from verdict
     where thread_id = %(thread_id)s and reviews.status = 'pending' and %(status)s = 'completed' and verdict.ends
 )
-select ends, exists (select from settled) as settled from verdict;
+select settled.*, false as expired, verdict.ends from verdict left join settled on true;
 
 -- name: open_breakpoint
 -- Between the halves: a static breakpoint writes no interrupt, so its review is opened by the drive.
 insert into adjourn.reviews (thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question)
-values (%(thread_id)s, %(review_id)s, '', %(checkpoint_id)s, '', %(question_type)s, %(question)s)
+select thread_id, %(review_id)s, '', %(checkpoint_id)s, '', %(question_type)s, %(question)s
+from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s
 on conflict do nothing;
 
 -- name: cancel_run
@@ -130,6 +130,10 @@ withdrawn as (
     where reviews.thread_id = cancelled.thread_id and reviews.status = 'pending'
 )
 select thread_id from cancelled;
+
+-- name: delete_run
+-- Forget a run whose thread was deleted.
+delete from adjourn.runs where thread_id = %(thread_id)s and tenant = %(tenant)s returning *;
 
 -- name: forget_failed_writes
 -- Drop what failed tasks of a thread's latest checkpoints had written, except the answers that they were given, so

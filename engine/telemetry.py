@@ -37,7 +37,8 @@ def configure_logs(settings: Settings) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             mask_secrets,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+            # structlog 25 warns of a traceback that is text already, unless plain text is what is asked for
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
             if console
             else structlog.processors.JSONRenderer(),
         ],

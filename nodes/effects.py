@@ -27,7 +27,18 @@ from langgraph.types import interrupt
 
 from ..state.questions import question, read_answer
 
-__all__ = ["Begun", "Effect", "EffectPort", "OnUncertain", "Place", "effects_in", "once", "once_for", "once_sync"]
+__all__ = [
+    "Begun",
+    "Effect",
+    "EffectPort",
+    "OnUncertain",
+    "Place",
+    "effects_in",
+    "install_effects",
+    "once",
+    "once_for",
+    "once_sync",
+]
 
 Result = TypeVar("Result")
 OnUncertain = Literal["fail", "retry", "ask"]
@@ -126,6 +137,23 @@ def effects_in(port: EffectPort) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+_fallback: list[Callable[[], EffectPort | None]] = []
+
+
+def install_effects(port_here: Callable[[], EffectPort | None]) -> None:
+    """Find the port of a node by a function where nothing can be put around its drive; `effects_in` comes first.
+
+    Args:
+        port_here: Called in the node, or in the thread that runs it; None when it does not know the node.
+    """
+    _fallback[:] = [port_here]
+
+
+def _port() -> EffectPort | None:
+    port = _current.get()
+    return port if port is not None or not _fallback else _fallback[0]()
 
 
 @overload
@@ -245,7 +273,7 @@ def once_sync(
         RuntimeError: It was called in the event loop's own thread; use `await once(…)` there.
     """
     options = {"key": key, "on_uncertain": on_uncertain, "max_attempts": max_attempts}
-    port = _current.get()
+    port = _port()
     if port is None:
         _warn(name)
         return function(*args, **kwargs)
@@ -272,7 +300,7 @@ def once_sync(
 async def _once(
     place: Place | None, name: str, function: Callable[..., Any], args: Any, kwargs: Any, options: dict[str, Any]
 ) -> Any:
-    port = _current.get()
+    port = _port()
     if port is None:
         _warn(name)
         return await _call(function, args, kwargs)

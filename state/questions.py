@@ -7,7 +7,9 @@ LangChain's `HITLResponse`; the engine adds who answered and when, again under `
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
 
 from .decisions import DecisionKind
 from .values import JsonValue

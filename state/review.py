@@ -6,7 +6,9 @@ Every key but `input_text` is written by the node that is named beside it.
 from __future__ import annotations
 
 import operator
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal
+
+from typing_extensions import TypedDict  # on Python 3.11 Pydantic makes no JSON Schema of the one in typing
 
 from .decisions import DecisionKind
 

@@ -1,0 +1,238 @@
+"""Measure the engine: `python -m benchmarks.engine [--quick] [--url postgresql://…] [--out folder]`.
+
+Everything is a ratio of two things that take turns in one process, on one saver and one server: what the engine adds to
+bare LangGraph, and what a hundred thousand waiting runs add to a hundred.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import operator
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any, TypedDict
+from uuid import uuid4
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command, interrupt
+from psycopg import AsyncConnection
+
+from adjourn import AsyncEngine, Settings
+from benchmarks.machine import describe, new_database, server
+from benchmarks.workloads import STEPS, TEXT
+
+TARGETS = {
+    "start, 1 at once": 1.4,
+    "start, 32 at once": 1.25,
+    "answer, 1 at once": 1.5,
+    "get with many waiting": 1.5,
+    "answer with many waiting": 1.5,
+}
+Work = Callable[[], Awaitable[None]]
+
+
+class State(TypedDict):
+    """A log that grows and a text that is replaced."""
+
+    log: Annotated[list[str], operator.add]
+    text: str
+
+
+def steps() -> StateGraph[State]:
+    """Four steps that do nothing but write."""
+
+    def step(name: str) -> Any:
+        async def run(state: State) -> dict[str, Any]:
+            return {"log": [name], "text": TEXT + name}
+
+        return run
+
+    return chained({name: step(name) for name in STEPS})
+
+
+def asking() -> StateGraph[State]:
+    """One question, and one step after it."""
+
+    async def ask(state: State) -> dict[str, Any]:
+        return {"log": [str(interrupt("May it go on?"))]}
+
+    async def after(state: State) -> dict[str, Any]:
+        return {"log": ["after"]}
+
+    return chained({"ask": ask, "after": after})
+
+
+def chained(nodes: dict[str, Any]) -> StateGraph[State]:
+    """Nodes, one after the other."""
+    builder = StateGraph(State)
+    for name, node in nodes.items():
+        builder.add_node(name, node)
+    for before, behind in zip((START, *nodes), (*nodes, END), strict=True):
+        builder.add_edge(before, behind)
+    return builder
+
+
+async def rate(work: Work, at_once: int, seconds: float) -> float:
+    """Return how often work is done in a second, so many at once."""
+    done, until = 0, time.perf_counter() + seconds
+
+    async def loop() -> None:
+        nonlocal done
+        while time.perf_counter() < until:
+            await work()
+            done += 1
+
+    began = time.perf_counter()
+    await asyncio.gather(*(loop() for _ in range(at_once)))
+    return done / (time.perf_counter() - began)
+
+
+async def compared(ours: Work, theirs: Work, *, at_once: int, seconds: float, rounds: int) -> list[float]:
+    """Return how many times longer ours takes, round by round, the two taking turns."""
+    ratios = []
+    for _ in range(rounds):
+        a = await rate(ours, at_once, seconds)
+        b = await rate(theirs, at_once, seconds)
+        ratios.append(b / a)
+    return ratios
+
+
+async def overhead(engine: AsyncEngine, seconds: float, rounds: int) -> dict[str, list[float]]:
+    """What the engine adds to a run, and to an answer."""
+    saver = engine._storage.saver
+    plain, plain_asking = steps().compile(checkpointer=saver), asking().compile(checkpointer=saver)
+    given = {"log": ["in"], "text": TEXT}
+
+    async def started() -> None:
+        assert (await engine.start("steps", given)).status == "completed"
+
+    async def invoked() -> None:
+        await plain.ainvoke(given, {"configurable": {"thread_id": str(uuid4())}}, durability="sync")
+
+    for work in (started, invoked):
+        await work()
+    found = {
+        f"start, {at_once} at once": await compared(started, invoked, at_once=at_once, seconds=seconds, rounds=rounds)
+        for at_once in (1, 32)
+    }
+    found["answer, 1 at once"] = await answering(engine, plain_asking, given, rounds, int(40 * seconds))
+    return found
+
+
+async def answering(engine: AsyncEngine, plain: Any, given: Any, rounds: int, count: int) -> list[float]:
+    """From an answer to the finished run, against `Command(resume=…)`; the runs are made before the clock starts."""
+    ratios = []
+    for _ in range(rounds):
+        ours = [(await engine.start("asking", given)).thread_id for _ in range(count)]
+        theirs = []
+        for _ in range(count):
+            config = {"configurable": {"thread_id": str(uuid4())}}
+            await plain.ainvoke(given, config, durability="sync")
+            theirs.append((config, (await plain.aget_state(config)).interrupts[0].id))
+        began = time.perf_counter()
+        for thread_id in ours:
+            await engine.resume(thread_id, "yes")
+        middle = time.perf_counter()
+        for config, asked in theirs:
+            await plain.ainvoke(Command(resume={asked: "yes"}), config, durability="sync")
+        ratios.append((middle - began) / (time.perf_counter() - middle))
+    return ratios
+
+
+COPY = """
+with copies as (select 'copy-' || n as id from generate_series(%(first)s::int, %(last)s::int) n),
+runs as (
+    insert into adjourn.runs (thread_id, tenant, workflow, version, source, status, requested_by, input_digest)
+    select id, tenant, workflow, version, source, status, requested_by, input_digest
+    from adjourn.runs, copies where thread_id = %(thread)s returning 1),
+leases as (
+    insert into adjourn.leases (thread_id, token, owner, expires_at)
+    select id, 1, owner, '-infinity' from adjourn.leases, copies where thread_id = %(thread)s returning 1),
+heads as (
+    insert into checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)
+    select id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata
+    from checkpoints, copies where thread_id = %(thread)s returning 1),
+blobs as (
+    insert into checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
+    select id, checkpoint_ns, channel, version, type, blob
+    from checkpoint_blobs, copies where thread_id = %(thread)s returning 1)
+insert into checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+select id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob
+from checkpoint_writes, copies where thread_id = %(thread)s
+"""
+COPY_REVIEWS = """
+insert into adjourn.reviews (thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question)
+select 'copy-' || n, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question
+from adjourn.reviews, generate_series(%(first)s::int, %(last)s::int) n where thread_id = %(thread)s
+"""
+
+
+async def waiting(engine: AsyncEngine, url: str, many: int, rounds: int) -> dict[str, list[float]]:
+    """What many waiting runs add to looking at one and to answering one, against a hundred."""
+    thread = (await engine.start("asking", {"log": ["in"], "text": TEXT})).thread_id
+    few = await timed(engine, url, thread, 1, 100, rounds)
+    full = await timed(engine, url, thread, 101, many, rounds)
+    pairs = list(zip(few, full, strict=True))
+    return {
+        "get with many waiting": [b[0] / a[0] for a, b in pairs],
+        "answer with many waiting": [b[1] / a[1] for a, b in pairs],
+    }
+
+
+async def timed(
+    engine: AsyncEngine, url: str, thread: str, first: int, last: int, rounds: int
+) -> list[tuple[float, float]]:
+    """Copy the thread so often, then return the seconds of looking at fifteen copies and of answering them, by round."""
+    async with await AsyncConnection.connect(url, autocommit=True) as connection:
+        for query in (COPY, COPY_REVIEWS):
+            await connection.execute(query, {"first": first, "last": last, "thread": thread})
+        await connection.execute("analyze")
+    found, at_hand = [], iter(range(first, last + 1))
+    for _ in range(rounds):
+        chosen = [f"copy-{next(at_hand)}" for _ in range(15)]
+        began = time.perf_counter()
+        for thread_id in chosen:
+            assert (await engine.get(thread_id)).reviews
+        middle = time.perf_counter()
+        for thread_id in chosen:
+            assert (await engine.resume(thread_id, "yes")).status == "completed"
+        found.append((middle - began, time.perf_counter() - middle))
+    return found
+
+
+async def measure(url: str, *, quick: bool) -> dict[str, list[float]]:
+    """Run everything once; return the ratios of each round."""
+    workflows = {"steps": steps(), "asking": asking()}
+    seconds, rounds, many = (0.2, 1, 1_000) if quick else (2.0, 5, 100_000)
+    async with AsyncEngine.open(url, workflows=workflows, settings=Settings(log_level="error")) as engine:
+        found = await overhead(engine, seconds, rounds)
+        return found | await waiting(engine, url, many, rounds)
+
+
+def main() -> None:
+    """Print the table, and write it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a short run that proves that it works")
+    parser.add_argument("--url", help="a PostgreSQL server to use; default: an embedded one")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    options = parser.parse_args()
+    with server(options.url) as base:
+        url = new_database(base, "bench_engine")
+        machine = describe(base)
+        found = asyncio.run(measure(url, quick=options.quick))
+    print(f"{machine['processors']} processors, {machine['processor']}; PostgreSQL {machine['postgres']}")
+    print(f"{'how many times longer':28} {'median':>7} {'lowest':>7} {'highest':>8}  target")
+    for name, ratios in found.items():
+        met = "met" if median(ratios) <= TARGETS[name] else "missed"
+        print(f"{name:28} {median(ratios):7.2f} {min(ratios):7.2f} {max(ratios):8.2f}  {TARGETS[name]:.2f} {met}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    written = {"machine": machine, "ratios": found, "targets": TARGETS}
+    (options.out / "engine.json").write_text(json.dumps(written, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
