@@ -1,4 +1,4 @@
-"""Writes what the documentation takes from the code: the page of settings, pictures of graphs, options of commands.
+"""Writes what the documentation takes from the code: settings, the Python API, pictures of graphs, options of commands.
 
 `make docs` runs it; tests/docs/test_generated.py fails when a page is not what it would write.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from python_reference import python_page
 
 from adjourn.cli.main import app
 from adjourn.graphs import BUILT_IN
@@ -94,7 +95,8 @@ def choices(parameter: Any) -> str:
 
 def pages() -> dict[Path, str]:
     """Return every page that is written here, or partly written, with its text."""
-    written = {ROOT / "docs" / "reference" / "settings.md": settings_page()}
+    reference = ROOT / "docs" / "reference"
+    written = {reference / "settings.md": settings_page(), reference / "python.md": python_page()}
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         text = page.read_text(encoding="utf-8")
         if MARK.search(text) or OPTIONS.search(text):

@@ -37,6 +37,9 @@ class Looking(EngineBase):
             workflow: Only runs of this workflow.
             limit: The most runs on a page (1-1000).
             after: The `after` of the page before.
+
+        Raises:
+            InvalidInput: The limit is out of range.
         """
         if not 1 <= limit <= 1000:
             raise InvalidInput(f"limit must be between 1 and 1000, not {limit}.")

@@ -1,0 +1,207 @@
+"""The page of the Python API, from signatures and docstrings.
+
+Docstrings are in Google's form: text, then sections (`Args:`, `Returns:`, `Raises:`, …) whose entries are `name: text`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+from adjourn import AsyncEngine, Decision, Engine, Page, Principal, Review, Run, Step, Timeline, errors, testing
+from adjourn.engine import events
+from adjourn.nodes.effects import once, once_for, once_sync
+from adjourn.state.decisions import approve, edit, reject, respond
+from adjourn.state.questions import question, read_answer
+from adjourn.testing import replies
+
+VERBS = (
+    *("start", "resume", "retry", "cancel", "recover", "fork"),
+    *("get", "runs", "history", "timeline", "stream", "follow"),
+)
+SECTION = re.compile(r"^(Args|Returns|Raises|Yields)( \([^\n]*\))?:$")
+ENTRY = re.compile(r"^([\w*, .]+): (.*)$", re.DOTALL)
+WIDEST = 100
+
+HEAD = """\
+# Python
+
+The public names of `adjourn`, from their docstrings; this page is generated. Each verb is shown as `AsyncEngine` has it.
+`Engine` has the same verbs without `await`, and `stream` and `follow` as ordinary iterators.
+
+Contents: [engine](#engine) · [decisions](#decisions) · [what the engine shows](#what-the-engine-shows) ·
+[events](#events) · [errors](#errors) · [questions](#questions) · [effects](#effects) · [testing](#testing) ·
+[settings](settings.md)
+"""
+
+
+def python_page() -> str:
+    """Return the whole page."""
+    parts = [
+        HEAD,
+        "## Engine\n",
+        class_part(Engine),
+        class_part(AsyncEngine),
+        *(callable_part(f"{name}()", getattr(AsyncEngine, name)) for name in ("open", *VERBS)),
+        "## Decisions\n",
+        *(callable_part(f"{each.__name__}()", each) for each in (approve, edit, reject, respond)),
+        class_part(Decision),
+        "## What the engine shows\n",
+        *(class_part(each) for each in (Run, Review, Page, Step, Timeline, Principal)),
+        "## Events\n",
+        events_part(),
+        "## Errors\n",
+        errors_part(),
+        "## Questions\n",
+        "`from adjourn.state.questions import question, read_answer`\n",
+        *(callable_part(f"{each.__name__}()", each) for each in (question, read_answer)),
+        "## Effects\n",
+        "`from adjourn.nodes.effects import once, once_sync, once_for`\n",
+        *(callable_part(f"{each.__name__}()", each) for each in (once, once_sync, once_for)),
+        "## Testing\n",
+        "`from adjourn.testing import …`. How to use them: [Test your workflow](../how-to/test-your-workflow.md).\n",
+        *testing_parts(),
+    ]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
+
+
+def testing_parts() -> Iterator[str]:
+    for name in testing.__all__:
+        found = getattr(testing, name)
+        if isinstance(found, ModuleType):
+            continue
+        yield class_part(found) if inspect.isclass(found) else callable_part(f"{name}()", found)
+    yield f"### replies\n\n{markdown(paragraph(replies.__doc__))}\n"
+    for name, function in vars(replies).items():
+        if inspect.isfunction(function) and function.__module__ == replies.__name__ and not name.startswith("_"):
+            yield callable_part(f"replies.{name}()", function)
+
+
+def callable_part(title: str, function: Callable[..., Any], level: int = 3) -> str:
+    name = title.removesuffix("()")
+    return f"{'#' * level} {title}\n\n{signature(name, function)}\n\n{markdown(function.__doc__)}\n"
+
+
+def class_part(kind: type) -> str:
+    """Show a class: how it is made (a dataclass: its fields), and its own public methods and properties."""
+    types = {each.name: str(each.type) for each in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else {}
+    parts = [f"### {kind.__name__}", "", markdown(kind.__doc__, types), ""]
+    if kind in (Engine, AsyncEngine):
+        return "\n".join(parts)
+    if not types and "__init__" in vars(kind):
+        parts[2:2] = [signature(kind.__name__, kind.__init__), ""]
+    for name, member in vars(kind).items():
+        if name.startswith("_"):
+            continue
+        if isinstance(member, property):
+            parts += [f"**`{name}`**: {markdown(member.__doc__)}", ""]
+        elif (isinstance(member, classmethod) or inspect.isfunction(member)) and member.__module__ == kind.__module__:
+            parts.append(callable_part(f"{kind.__name__}.{name}()", getattr(kind, name), level=4))
+    return "\n".join(parts)
+
+
+def events_part() -> str:
+    rows = ["| Event | `kind` | What it tells | Fields |", "| --- | --- | --- | --- |"]
+    shared = {each.name for each in dataclasses.fields(events.Event)}
+    for name in sorted(events.__all__, key=lambda name: list(vars(events)).index(name)):
+        kind = getattr(events, name)
+        fields = [each.name for each in dataclasses.fields(kind) if kind is events.Event or each.name not in shared]
+        shown = ", ".join(f"`{field}`" for field in fields)
+        rows.append(f"| `{name}` | `{kind.kind}` | {cell(kind.__doc__)} | {shown} |")
+    intro = (
+        "`stream`, `follow` and `on_event=` give these, from `adjourn.engine.events`; `adjourn.Event` is their base."
+    )
+    return "\n".join([intro, "", *rows, ""])
+
+
+def errors_part() -> str:
+    rows = ["| Error | What it means |", "| --- | --- |"]
+    for name in errors.__all__:
+        kind = getattr(errors, name)
+        extra = [each for each in inspect.signature(kind).parameters if each not in ("message", "thread_id")]
+        carried = f" Carries {', '.join(f'`{each}`' for each in extra)}." if extra else ""
+        rows.append(f"| `{name}` | {cell(kind.__doc__)}{carried} |")
+    tree = [line[4:] for line in (errors.__doc__ or "").splitlines() if line.startswith("    ")]
+    return "\n".join(
+        [
+            "Every error is an `AdjournError` and has `message` and `thread_id` (None when it concerns no run).",
+            "",
+            *["```text", *tree, "```", ""],
+            *rows,
+            "",
+        ]
+    )
+
+
+def signature(name: str, function: Callable[..., Any]) -> str:
+    """Return a function's signature as code; a line for each parameter when it is long."""
+    found = inspect.signature(function)
+    parameters = [each for each in found.parameters.values() if each.name not in ("self", "cls")]
+    short = found.replace(parameters=parameters)
+    text = plain(f"{name}{short}")
+    if len(text) > WIDEST:
+        pieces = list(pieces_of(parameters))
+        arrow = "" if found.return_annotation is inspect.Signature.empty else f" -> {found.return_annotation}"
+        text = plain(f"{name}(\n" + "".join(f"    {piece},\n" for piece in pieces) + f"){arrow}")
+    return f"```py\n{text}\n```"
+
+
+def pieces_of(parameters: list[inspect.Parameter]) -> Iterator[str]:
+    """Yield parameters as they are written, with the marks between their kinds."""
+    for index, each in enumerate(parameters):
+        before = parameters[index - 1].kind if index else None
+        if each.kind is each.KEYWORD_ONLY and before not in (each.KEYWORD_ONLY, each.VAR_POSITIONAL):
+            yield "*"
+        yield str(each)
+        after = parameters[index + 1].kind if index + 1 < len(parameters) else None
+        if each.kind is each.POSITIONAL_ONLY and after is not each.POSITIONAL_ONLY:
+            yield "/"
+
+
+def plain(code: str) -> str:
+    """Take the quotes off annotations, which are text in modules with postponed evaluation."""
+    return re.sub(r"(: |-> )'([^'\n]*)'", r"\1\2", code)
+
+
+def markdown(doc: str | None, types: dict[str, str] | None = None) -> str:
+    """Turn a docstring into Markdown; the parameters of a dataclass get their types and are called fields."""
+    lines, out = inspect.cleandoc(doc or "").splitlines(), []
+    index = 0
+    while index < len(lines):
+        head = SECTION.match(lines[index])
+        index += 1
+        if head is None:
+            out.append(lines[index - 1])
+            continue
+        body = []
+        while index < len(lines) and (not lines[index] or lines[index].startswith(" ")):
+            body.append(lines[index])
+            index += 1
+        title = "Fields" if types and head[1] == "Args" else head[1]
+        out += [f"{title}{head[2] or ''}:", "", *entries(inspect.cleandoc("\n".join(["", *body])), types or {}), ""]
+    return "\n".join(out).strip()
+
+
+def entries(body: str, types: dict[str, str]) -> Iterator[str]:
+    """Yield the entries of a section as a list; text that is no entry stays a paragraph."""
+    for block in re.split(r"\n(?=\S)", body):
+        found = ENTRY.match(block)
+        if found is None:
+            yield block
+            continue
+        kind = f" (`{types[found[1]]}`)" if found[1] in types else ""
+        yield f"- `{found[1]}`{kind}: {' '.join(found[2].split())}"
+
+
+def paragraph(doc: str | None) -> str:
+    return inspect.cleandoc(doc or "").split("\n\n")[0]
+
+
+def cell(doc: str | None) -> str:
+    """Return the text of a docstring before its sections, for a cell of a table."""
+    text = re.split(r"\n(?=(?:Args|Returns|Raises)[^\n]*:\n)", inspect.cleandoc(doc or ""))[0]
+    return " ".join(text.split()).replace("|", "\\|")
