@@ -1,7 +1,7 @@
 """The saver: LangGraph's checkpoints in PostgreSQL, stored in groups, in order, behind a fence.
 
     saver ── rows.py ──► backlog.py ──► commits.py ──► statement.py ──► PostgreSQL
-             what to store  a line per     two lanes,      one statement,
+             what to store  a line per     lanes,          one statement,
                             thread         retries         fence, hooks
 
 docs/explanation/store.md explains how it works and what it promises.
@@ -80,9 +80,7 @@ class Saver(SyncCalls, AsyncPostgresSaver):
         if pipe is not None:
             raise ConfigurationError("This saver sends one statement for many calls; make it without a pipeline.")
         super().__init__(conn, serde=serde or serializer())
-        self._committer = Committer(
-            self._lend, lanes=2 if isinstance(conn, AsyncConnectionPool) else 1, patience=patience
-        )
+        self._committer = Committer(self._lend, patience=patience, alone=not isinstance(conn, AsyncConnectionPool))
 
     def add_hook(self, hook: Hook) -> None:
         """Let a function add statements to every commit of this process; see `statement.Hook` for what it may do."""
