@@ -9,13 +9,18 @@ if TYPE_CHECKING:
     from .faults import mapped_faults
     from .pool import Connection, Pool
     from .queries import load_queries
+    from .retention import Policy, Pruned, prune
     from .saver import Saver
     from .serde import graph_types, serializer
+    from .statement import Hook
     from .storage import Storage, open_saver, open_storage
 
 __all__ = [
     "Connection",
+    "Hook",
+    "Policy",
     "Pool",
+    "Pruned",
     "Saver",
     "Storage",
     "graph_types",
@@ -23,12 +28,16 @@ __all__ = [
     "mapped_faults",
     "open_saver",
     "open_storage",
+    "prune",
     "serializer",
 ]
 
 _MODULE_OF = {
     "Connection": "pool",
+    "Hook": "statement",
+    "Policy": "retention",
     "Pool": "pool",
+    "Pruned": "retention",
     "Saver": "saver",
     "Storage": "storage",
     "graph_types": "serde",
@@ -36,6 +45,7 @@ _MODULE_OF = {
     "mapped_faults": "faults",
     "open_saver": "storage",
     "open_storage": "storage",
+    "prune": "retention",
     "serializer": "serde",
 }
 

@@ -1,6 +1,6 @@
 """Group commit: whatever waits at one moment, of all threads of this process, is stored by one statement.
 
-A caller returns when its own rows are committed. Two lanes store side by side; what arrives while they are at work
+A caller returns when its own rows are committed. Three lanes store side by side; what arrives while they are at work
 forms their next batches, so batches grow with the load and nothing waits for a timer. A batch that the database refuses
 is halved, down to the one call that is to blame; only its caller fails.
 """
@@ -30,7 +30,8 @@ __all__ = ["Committer", "Lend"]
 Lend: TypeAlias = Callable[[], AbstractAsyncContextManager[AsyncConnection[Any]]]
 
 _SQL: Final = load_queries(__package__, "threads.sql")
-_LANES: Final = 2
+# Two keep a fast disk busy; with a slow one the third is stored by the flush that the second waits for.
+_LANES: Final = 3
 _BACKLOG_BYTES: Final = 64_000_000
 _BATCH_BYTES: Final = 8_000_000
 # Turns of the event loop before a lane first takes. The writes of a step and its checkpoint come a few turns apart, and
@@ -59,17 +60,16 @@ class Committer:
 
     Args:
         lend: Lends a connection.
-        lanes: How many batches may be on their way at once.
         patience: Seconds to go on trying while the database is away.
-        backlog: What waits; the default holds 64 MB and makes batches of 8 MB.
+        alone: Whether there is one connection only, so that one batch at a time can be on its way.
     """
 
-    def __init__(self, lend: Lend, *, lanes: int = _LANES, patience: float, backlog: Backlog | None = None) -> None:
+    def __init__(self, lend: Lend, *, patience: float, alone: bool = False) -> None:
         self.hooks: list[Hook] = []
         self.patience = patience
         self._lend = lend
-        self._free_lanes = lanes
-        self._backlog = backlog or Backlog(limit=_BACKLOG_BYTES, batch=_BATCH_BYTES)
+        self._free_lanes = 1 if alone else _LANES
+        self._backlog = Backlog(limit=_BACKLOG_BYTES, batch=_BATCH_BYTES)
         self._tasks: set[asyncio.Task[None]] = set()
         self._fenced: bool | None = None
 

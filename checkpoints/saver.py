@@ -1,7 +1,7 @@
 """The saver: LangGraph's checkpoints in PostgreSQL, stored in groups, in order, behind a fence.
 
     saver ── rows.py ──► backlog.py ──► commits.py ──► statement.py ──► PostgreSQL
-             what to store  a line per     two lanes,      one statement,
+             what to store  a line per     lanes,          one statement,
                             thread         retries         fence, hooks
 
 docs/explanation/store.md explains how it works and what it promises.
@@ -25,7 +25,6 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from psycopg import AsyncConnection, AsyncCursor
-from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -33,6 +32,7 @@ from ..errors import ConfigurationError, InvalidInput
 from .commits import Committer
 from .faults import mapped_faults
 from .fence import token_of
+from .lending import Lender
 from .migrate import set_up_langgraph
 from .patience import patiently
 from .queries import load_queries
@@ -62,6 +62,8 @@ class Saver(SyncCalls, AsyncPostgresSaver):
         pipe: The stock saver's pipeline; there is no use for one here.
         serde: Serialises values. The default stores and reads the types that LangGraph itself calls harmless.
         patience: Seconds to wait for a database that is away.
+        keep: How many connections of the pool it may keep for a moment after use; see `lending.py`. Call `aclose`
+            before the pool is closed if there are any.
 
     Raises:
         ConfigurationError: A pipeline was given.
@@ -76,17 +78,21 @@ class Saver(SyncCalls, AsyncPostgresSaver):
         serde: SerializerProtocol | None = None,
         *,
         patience: float = _PATIENCE_SECONDS,
+        keep: int = 0,
     ) -> None:
         if pipe is not None:
             raise ConfigurationError("This saver sends one statement for many calls; make it without a pipeline.")
         super().__init__(conn, serde=serde or serializer())
-        self._committer = Committer(
-            self._lend, lanes=2 if isinstance(conn, AsyncConnectionPool) else 1, patience=patience
-        )
+        self._lender = Lender(conn, keep)
+        self._committer = Committer(self._lender.lend, patience=patience, alone=self._lender.single)
 
     def add_hook(self, hook: Hook) -> None:
         """Let a function add statements to every commit of this process; see `statement.Hook` for what it may do."""
         self._committer.hooks.append(hook)
+
+    async def aclose(self) -> None:
+        """Give all connections back to the pool; the saver can still be used, a little slower."""
+        await self._lender.close()
 
     async def setup(self) -> None:
         """Make LangGraph's tables. Any number of processes may do so at once.
@@ -97,7 +103,7 @@ class Saver(SyncCalls, AsyncPostgresSaver):
             StorageUnavailable: The database cannot be reached, or the role lacks a right.
         """
         with mapped_faults("cannot make the tables"):
-            async with self._lend() as connection:
+            async with self._lender.lend() as connection:
                 await set_up_langgraph(connection)
         self._committer.forget_tables()
 
@@ -276,7 +282,7 @@ class Saver(SyncCalls, AsyncPostgresSaver):
 
     async def _change(self, doing: str, query: str, values: dict[str, Any]) -> None:
         async def attempt() -> None:
-            async with self._lend() as connection, connection.transaction():
+            async with self._lender.lend() as connection, connection.transaction():
                 await connection.execute(_SQL[query], values)
 
         with mapped_faults(doing):
@@ -284,7 +290,7 @@ class Saver(SyncCalls, AsyncPostgresSaver):
 
     async def _delete(self, thread_ids: list[str]) -> None:
         async def attempt() -> None:
-            async with self._lend() as connection, connection.transaction():
+            async with self._lender.lend() as connection, connection.transaction():
                 cursor = await connection.execute(_SQL["has_leases"])
                 if await cursor.fetchone():
                     await connection.execute(_SQL["fence_off"], {"thread_ids": thread_ids})
@@ -303,21 +309,7 @@ class Saver(SyncCalls, AsyncPostgresSaver):
             yield
 
     @asynccontextmanager
-    async def _lend(self) -> AsyncIterator[AsyncConnection[Any]]:
-        if isinstance(self.conn, AsyncConnectionPool):
-            async with self.conn.connection() as connection:
-                try:
-                    yield connection
-                except ReadOnlySqlTransaction:
-                    # It leads to a server that is no longer the primary; the next one may lead elsewhere.
-                    await connection.close()
-                    raise
-        else:
-            async with self.lock:
-                yield self.conn
-
-    @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
         # The base class takes one lock around every statement, even with a pool. It reads and prunes through this.
-        async with self._lend() as connection, connection.cursor(binary=True, row_factory=dict_row) as cursor:
+        async with self._lender.lend() as connection, connection.cursor(binary=True, row_factory=dict_row) as cursor:
             yield cursor

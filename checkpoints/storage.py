@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pydantic import SecretStr
 
@@ -20,6 +21,10 @@ from .saver import Saver
 from .serde import Allowed, serializer
 
 __all__ = ["Storage", "open_saver", "open_storage"]
+
+
+# Connections that the saver may keep between two calls; as many are always left to others.
+_KEPT: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,12 @@ async def _opened(url: SecretStr, settings: Settings) -> AsyncIterator[Storage]:
     await migrate(url, settings)
     async with open_pool(url, settings) as pool:
         serde = serializer(cipher=cipher(settings.encryption_key))
-        yield Storage(pool, Saver(pool, serde=serde, patience=settings.storage_patience), url)
+        keep = max(0, min(_KEPT, settings.pool_size - _KEPT))
+        saver = Saver(pool, serde=serde, patience=settings.storage_patience, keep=keep)
+        try:
+            yield Storage(pool, saver, url)
+        finally:
+            await saver.aclose()
 
 
 async def _acquired(home: Path) -> EmbeddedServer:

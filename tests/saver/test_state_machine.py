@@ -77,7 +77,7 @@ class Machine(RuleBasedStateMachine):
 
     async def _clear(self) -> None:
         await self.loop.saver.aprune([*THREADS, *(f"copy{n}" for n in range(60))], strategy="delete")
-        async with self.loop.saver._lend() as connection:
+        async with self.loop.saver._lender.lend() as connection:
             await connection.execute("truncate adjourn.leases")
 
     @rule(operations=st.lists(operation, min_size=1, max_size=8))
