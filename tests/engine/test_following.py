@@ -273,7 +273,7 @@ async def test_a_long_run_keeps_its_last_events_and_old_ones_go(database: str) -
     left = dict(execute(database, "select thread_id, count(*) from adjourn.events group by 1"))
     assert left["paused"] == 26
     assert left["old"] == 8  # those of today, and the last of the old ones: its number must not be given again
-    assert left["long"] == KEPT
+    assert KEPT <= left["long"] < KEPT + 100  # how events fall into batches decides about the last few
 
 
 def test_the_blocking_engine_follows_too(database: str) -> None:

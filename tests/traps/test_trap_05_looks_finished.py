@@ -64,7 +64,7 @@ OURS = """
 
 def kill_between(program: str, database: str) -> None:
     with child(program, database, environment=TESTS) as process:
-        process.wait_for("between")
+        process.wait_for("between", timeout=90)
         process.kill()
 
 
