@@ -85,7 +85,7 @@ def describe(url: str) -> dict[str, Any]:
         "processors": os.cpu_count(),
         "processor": _processor(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "load_before": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         "postgres": f"{postgres}, fsync {fsync}, synchronous_commit {synchronous}",

@@ -106,8 +106,36 @@ def report(cells: Sequence[Cell], on_disk: dict[str, float], machine: dict[str, 
         "targets": [dict(zip(("what", "reached", "target", "met"), each, strict=True)) for each in aims],
     }
     (folder / "store.json").write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n")
+    (folder / "store.md").write_text(markdown(written))
     if find_spec("matplotlib"):
         _chart(found, folder / "store.png")
+
+
+def markdown(written: dict[str, Any]) -> str:
+    """Return the page that the documentation links to, from what stands in the JSON file."""
+    lines = ["# Figures of `make bench`", "", "![throughput and longest waits](store.png)", ""]
+    lines += ["| target | reached | aimed at | |", "|---|--:|--:|---|"]
+    for aim in written["targets"]:
+        lines.append(
+            f"| {aim['what']} | {aim['reached']} | {aim['target']} | {'met' if aim['met'] else '**missed**'} |"
+        )
+    lines += ["", "| `durability` | runs at once | | " + " | ".join(_COLUMNS.values()) + " | spread |"]
+    lines += ["|---|--:|---|" + "--:|" * (len(_COLUMNS) + 1)]
+    for row in sorted(
+        written["figures"], key=lambda row: (row["durability"] != "sync", row["durability"], row["at_once"])
+    ):
+        values = " | ".join(f"{row[column]:.2f}" for column in _COLUMNS)
+        spread = f"{row['lowest']:.0f} … {row['highest']:.0f}"
+        lines.append(f"| {row['durability']} | {row['at_once']} | {NAMES[row['name']]} | {values} | {spread} |")
+    lines += ["", "Times in milliseconds, processor times for each step; medians of all rounds.", ""]
+    lines += ["| bytes on disk for a run of four steps | |", "|---|--:|"]
+    lines += [f"| {_label(name)} | {size:,} |" for name, size in written["bytes_per_run"].items()]
+    lines += ["", "| the machine | |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {name} | {value} |" for name, value in written["machine"].items())]) + "\n"
+
+
+def _label(name: str) -> str:
+    return NAMES.get(name, name.replace("ours", NAMES["ours"]))
 
 
 def _machine(machine: dict[str, Any]) -> list[str]:
@@ -136,7 +164,7 @@ def _table(found: Figures) -> list[str]:
 
 def _sizes(on_disk: dict[str, float]) -> list[str]:
     return ["bytes on disk for a run of four steps:"] + [
-        f"{NAMES.get(name, name.replace('ours', 'adjourn')):>30}  {size:,.0f}" for name, size in on_disk.items()
+        f"{_label(name):>30}  {size:,.0f}" for name, size in on_disk.items()
     ]
 
 

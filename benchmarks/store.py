@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,7 +36,18 @@ class Contender:
             [sys.executable, "-m", "benchmarks.contender", name, url],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
         )  # fmt: skip
+
+    def wait_until_ready(self) -> None:
+        """Wait until it has imported and opened everything; several start side by side."""
         self._read()
+
+    def close(self) -> None:
+        """Let it end."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self.process.wait(30)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     def run(self, durability: str, at_once: int, seconds: float) -> dict[str, Any]:
         """Run one cell; return what was measured, the server's processor time included."""
@@ -65,14 +76,12 @@ def contenders(url: str, names: list[str]) -> Iterator[list[Contender]]:
             of_its_own = new_database(url, f"bench_{name}")
             asyncio.run(migrate(SecretStr(of_its_own), load_settings()))
             started.append(Contender(name, of_its_own))
+        for each in started:
+            each.wait_until_ready()
         yield started
     finally:
         for each in started:
-            if each.process.stdin is not None:
-                each.process.stdin.close()
-            each.process.wait(30)
-            if each.process.stdout is not None:
-                each.process.stdout.close()
+            each.close()
 
 
 def measure(url: str, names: list[str], rounds: int, seconds: float, at_once: list[int]) -> list[Cell]:
@@ -101,11 +110,9 @@ async def sizes(url: str, names: list[str], runs: int) -> dict[str, float]:
         of_its_own = new_database(url, f"size_{name}")
         await migrate(SecretStr(of_its_own), load_settings())
         empty = bytes_on_disk(of_its_own)
-        with ExitStack() as stack:
-            contender = Contender(name, of_its_own)
-            stack.callback(contender.process.wait, 30)
-            stack.callback(contender.process.stdin.close if contender.process.stdin else lambda: None)
-            done = 0
+        contender, done = Contender(name, of_its_own), 0
+        with closing(contender):
+            contender.wait_until_ready()
             while done < runs:
                 done += contender.run("sync", 8, 0.5)["runs"]
         found[name] = (bytes_on_disk(of_its_own) - empty) / done
@@ -124,22 +131,20 @@ async def sizes(url: str, names: list[str], runs: int) -> dict[str, float]:
 def main() -> None:
     """Parse the arguments, measure, report."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument(
-        "--quick", action="store_true", help="one short round: shows that it works, measures nothing"
-    )
+    arguments.add_argument("--quick", action="store_true", help="one short round without DBOS: shows that it works")
     arguments.add_argument("--url", help="a PostgreSQL server; default: an embedded one, thrown away afterwards")
     arguments.add_argument(
         "--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder for JSON and chart"
     )
     arguments.add_argument("--rounds", type=int, default=5)
     given = arguments.parse_args()
-    names = ["ours", "stock", "memory", *(["dbos"] if find_spec("dbos") else [])]
+    names = ["ours", "stock", "memory", *(["dbos"] if find_spec("dbos") and not given.quick else [])]
     at_once = [1, 4] if given.quick else [1, 16, 32, 64]
-    rounds, seconds = (1, 0.2) if given.quick else (given.rounds, 1.5)
+    rounds, seconds = (1, 0.1) if given.quick else (given.rounds, 1.5)
     with server(given.url) as url:
         machine = describe(url) | {"began": datetime.now(UTC).isoformat(timespec="seconds"), "rounds": rounds}
         cells = measure(url, names, rounds, seconds, at_once)
-        on_disk = asyncio.run(sizes(url, names, 20 if given.quick else 200))
+        on_disk = asyncio.run(sizes(url, ["ours"] if given.quick else names, 10 if given.quick else 200))
     took = datetime.now(UTC) - datetime.fromisoformat(machine["began"])
     report(cells, on_disk, machine | {"took": str(timedelta(seconds=round(took.total_seconds())))}, given.out)
 

@@ -23,4 +23,5 @@ def test_a_short_benchmark_prints_its_targets_and_writes_its_figures(server: str
     assert all(row["runs_per_second"] > 0 for row in written["figures"])
     assert 0 < written["bytes_per_run"]["ours, pruned"] < written["bytes_per_run"]["ours"]
     assert {"what", "reached", "target", "met"} == set(written["targets"][0])
+    assert "| target | reached |" in (tmp_path / "store.md").read_text()
     assert (tmp_path / "store.png").exists() == bool(find_spec("matplotlib"))

@@ -70,7 +70,7 @@ class Drivers:
         self._process = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(PROGRAM), url, str(acknowledged), str(RUNS_AT_ONCE)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "ADJOURN_STORAGE_PATIENCE": "90"},
         )  # fmt: skip
 
     def start(self, part: str) -> int:
@@ -96,6 +96,13 @@ class Drivers:
     def acknowledgements(self, since: int = 0) -> list[tuple[str, str]]:
         lines = self.acknowledged.read_bytes()[since:].decode().splitlines()
         return [(thread_id, checkpoint_id) for thread_id, checkpoint_id in (line.split() for line in lines)]
+
+    def wait_for_more_than(self, size: int) -> None:
+        """Wait until the driver has acknowledged something."""
+        deadline = time.monotonic() + 100
+        while self.acknowledged.stat().st_size == size:
+            assert time.monotonic() < deadline, "nothing was acknowledged for 100 s"
+            time.sleep(0.005)
 
     def close(self) -> None:
         self._process.kill()
@@ -143,8 +150,7 @@ def kill_and_continue(url: str, folder: Path, kills: int) -> None:
         for n in range(kills):
             begun = started.acknowledged.stat().st_size
             driver = started.start(f"k{n}")
-            while started.acknowledged.stat().st_size == begun:
-                time.sleep(0.005)
+            started.wait_for_more_than(begun)
             time.sleep(chance.uniform(0, 0.5))
             os.kill(driver, signal.SIGKILL)
             assert started.end() == signal.SIGKILL
@@ -163,8 +169,7 @@ def restart_and_continue(server: Server, folder: Path, restarts: int) -> None:
         started.start("r")
         for _ in range(restarts):
             begun = started.acknowledged.stat().st_size
-            while started.acknowledged.stat().st_size == begun:
-                time.sleep(0.01)
+            started.wait_for_more_than(begun)
             time.sleep(chance.uniform(0, 0.5))
             server.stop()
             acknowledged = started.acknowledgements()
