@@ -1,0 +1,18 @@
+"""The engine's benchmark works; what it measures is not asserted here."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_short_benchmark_prints_its_targets_and_writes_its_figures(server: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.engine", "--quick", "--url", server, "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / "engine.json").read_text())
+    assert set(written["ratios"]) == set(written["targets"])
+    for name in written["targets"]:
+        assert name in done.stdout
