@@ -16,9 +16,3 @@ update adjourn.runs
 set attempts = %(attempts)s, attempted_checkpoint = %(checkpoint)s,
     next_attempt_at = clock_timestamp() + make_interval(secs => %(pause)s)
 where thread_id = %(thread_id)s and status = 'running';
-
--- name: forgive_attempts
--- The storage was the cause: the attempt does not count.
-update adjourn.runs
-set attempts = '[]', attempted_checkpoint = null, next_attempt_at = null
-where thread_id = %(thread_id)s and status = 'running';
