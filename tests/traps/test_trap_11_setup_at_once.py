@@ -38,13 +38,21 @@ SIXTEEN = """
 """
 
 
+TABLES = "checkpoints, checkpoint_blobs, checkpoint_writes, checkpoint_migrations"
+
+
 def failures(which: str, url: str) -> int:
     with child(SIXTEEN, which, url) as running:
         return int(running.finish().rpartition("failed: ")[2])
 
 
 def test_plain_langgraph_fails_in_some_of_sixteen_processes_that_set_a_database_up(any_empty_database: str) -> None:
-    assert failures("plain", any_empty_database) > 0
+    def attempt() -> int:
+        execute(any_empty_database, f"drop table if exists {TABLES}")
+        return failures("plain", any_empty_database)
+
+    # mostly most of them fail, now and then none
+    assert any(attempt() for _ in range(8))
 
 
 def test_with_adjourn_sixteen_processes_migrate_a_fresh_database_and_all_succeed(any_empty_database: str) -> None:
