@@ -44,7 +44,8 @@ class StudioSaver(Saver):
     def __init__(self, pool: Pool, keeper: LeaseKeeper, **options: Any) -> None:
         super().__init__(pool, **options)
         self.add_hook(review_hook(self.serde))
-        self.drives = Drives(pool, self, keeper, f"the langgraph.json of an Agent Server in {Path.cwd()}")
+        source = f"the langgraph.json of an Agent Server in {Path.cwd()}"
+        self.drives = Drives(pool, self, keeper, source, self._committer.patience)
         self._learned: set[str] = set()
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
