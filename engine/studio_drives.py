@@ -24,6 +24,7 @@ from langgraph.types import Command
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Pool
+from ..checkpoints.sealing import Seal
 from ..errors import AdjournError, LeaseLost, NotPaused, StorageUnavailable, ThreadBusy, UnknownThread
 from ..nodes.effects import EffectPort, install_effects
 from .drive import describe, settled_unless_asked
@@ -113,7 +114,7 @@ class Drives:
         self._keeper = keeper
         self._source = source
         self._patience = patience
-        self._store = RunStore(pool, owner=keeper.owner, seconds=keeper.seconds)
+        self._store = RunStore(pool, Seal(saver.serde), owner=keeper.owner, seconds=keeper.seconds)
         self._reviews = ReviewStore(pool, saver.serde)
         self._reader = Reader(saver)
         install_effects(_effects_of_node)
@@ -160,6 +161,7 @@ class Drives:
         Raises:
             StorageUnavailable: The database cannot be reached; recovery goes on from here.
         """
+        drive.ending = True
         try:
             if isinstance(error, GraphDrained | LeaseLost | StorageUnavailable):
                 await self._give_up(drive)
