@@ -46,7 +46,7 @@ async def troubled(
     chance, names, came = random.Random(11), [f"r{n}" for n in range(runs)], 0
     workflows = {"load": load_workflow(ledger, pause)}
     async with AsyncEngine.open(database, workflows=workflows, settings=LOAD) as engine:
-        working = asyncio.create_task(work_off(engine, names, "client", at_once=16))
+        working = asyncio.create_task(work_off(engine, names, "client", at_once=48))
         while not working.done() and (times is None or came < times):
             await asyncio.wait({working}, timeout=chance.uniform(0.5 * every, 1.5 * every))
             await asyncio.to_thread(trouble)
@@ -69,12 +69,12 @@ async def restarted(restarting: tuple[Server, str], ledger: Path, **options: Any
 async def test_runs_end_right_when_the_server_crashes_and_comes_back(
     restarting: tuple[Server, str], tmp_path: Path
 ) -> None:
-    await restarted(restarting, tmp_path / "ledger", runs=32, times=1, every=0.4, pause=0.3)
+    await restarted(restarting, tmp_path / "ledger", runs=48, times=1, every=0.4, pause=0.4)
 
 
 async def test_runs_end_right_when_every_connection_is_killed(database: str, tmp_path: Path) -> None:
     await troubled(
-        database, lambda: execute(database, KILL_OTHERS), tmp_path / "ledger", runs=32, times=1, every=0.4, pause=0.3
+        database, lambda: execute(database, KILL_OTHERS), tmp_path / "ledger", runs=48, times=1, every=0.4, pause=0.4
     )
 
 
@@ -82,7 +82,7 @@ async def test_runs_end_right_when_every_connection_is_killed(database: str, tmp
 async def test_runs_end_right_when_the_server_crashes_every_few_seconds(
     restarting: tuple[Server, str], tmp_path: Path
 ) -> None:
-    await restarted(restarting, tmp_path / "ledger", runs=600, times=None, every=3.0, pause=1.5)
+    await restarted(restarting, tmp_path / "ledger", runs=1000, times=None, every=3.0, pause=1.5)
 
 
 @pytest.mark.soak
@@ -91,7 +91,7 @@ async def test_runs_end_right_when_every_connection_is_killed_again_and_again(da
         database,
         lambda: execute(database, KILL_OTHERS),
         tmp_path / "ledger",
-        runs=600,
+        runs=1000,
         times=None,
         every=1.0,
         pause=1.5,

@@ -130,7 +130,7 @@ def assert_all_ended_right(database: str, ledger: Path, names: Sequence[str], ki
         forks = connection.execute(_FORKS).fetchall()
         twice = connection.execute(_COMPLETED_TWICE).fetchall()
     assert statuses == dict.fromkeys(names, "completed")
-    assert (forks, twice) == ([], [])
+    assert (forks, twice) == ([], []), f"forks: {forks}, completed twice: {twice}"
     # one checkpoint for the input, one for the start, one for each node: nothing was finished twice
     assert len(checkpoints) == len(names) * (len(STEPS) + 2)
     finished = {(run, step): at for run, step, at in checkpoints}
