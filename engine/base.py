@@ -32,6 +32,7 @@ from .recorder import Recorder
 from .registry import Registry, Workflow
 from .reviews import ReviewStore
 from .runs import RunRow, RunStore, to_run
+from .witness import Witness
 
 __all__ = ["EngineBase", "serde_of"]
 
@@ -73,8 +74,10 @@ class EngineBase:
         self._reviews = ReviewStore(storage.pool, storage.saver.serde)
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
-        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde)
+        witness = Witness(storage.saver.serde)
+        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde, witness)
         storage.saver.add_hook(review_hook(storage.saver.serde))
+        storage.saver.add_hook(witness.hook)
 
     async def _close(self) -> None:
         await self._keeper.close()
