@@ -24,6 +24,7 @@ from adjourn.engine.events import (
     Started,
 )
 from adjourn.engine.recorder import KEPT, Recorder
+from adjourn.settings import Settings
 from support.eventually import eventually
 from support.postgres import execute
 from support.processes import Child, child
@@ -216,7 +217,8 @@ async def test_a_run_that_is_cancelled_while_it_works_ends_with_that(database: s
         reached.set()
         await asyncio.Event().wait()
 
-    async with AsyncEngine.open(database, workflows={"slow": chain(("forever", forever))}) as engine:
+    quick = Settings(cancel_grace_seconds=0.1)
+    async with AsyncEngine.open(database, workflows={"slow": chain(("forever", forever))}, settings=quick) as engine:
         starting = asyncio.create_task(engine.start("slow", {"name": "x"}, thread_id="t"))
         await reached.wait()
         follower = Follower(watching, "t")

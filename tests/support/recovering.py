@@ -1,4 +1,4 @@
-"""What recovery remembers, seen and made by tests."""
+"""What a killed recovery leaves behind, made by hand."""
 
 from adjourn import AsyncEngine
 from adjourn.engine.recovery import Attempt, RecoveryStore, next_attempt
@@ -16,10 +16,3 @@ async def attempt_and_die(engine: AsyncEngine, thread_id: str) -> bool:
         await engine._runs.release(thread_id, claimed["token"])
         return True
     return False
-
-
-async def attempts(engine: AsyncEngine, thread_id: str) -> list[str]:
-    """Who has tried to recover a run since its last progress."""
-    row = await engine._runs.get(thread_id, "default")
-    assert row is not None
-    return list(row["attempts"])

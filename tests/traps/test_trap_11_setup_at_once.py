@@ -41,7 +41,9 @@ MEETING = (
     as 'begin perform pg_advisory_xact_lock_shared(11); end'""",
     "create event trigger meet on ddl_command_end execute function meet()",
 )
-WAITING_FOR_EACH_OTHER = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+WAITING_FOR_EACH_OTHER = (
+    "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+)
 
 
 async def test_plain_langgraph_fails_in_one_of_two_that_set_a_database_up_at_once(any_empty_database: str) -> None:
