@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from adjourn import AsyncEngine, LeaseLost, StorageUnavailable
+from adjourn.nodes.effects import once
 from adjourn.settings import Settings, load_settings
 from support.eventually import eventually
 from support.load import assert_all_ended_right, load_workflow, work_off
@@ -96,6 +97,31 @@ async def test_runs_end_right_when_every_connection_is_killed_again_and_again(da
         every=1.0,
         pause=1.5,
     )
+
+
+async def test_an_effect_that_was_done_while_the_database_went_away_is_not_in_doubt(
+    restarting: tuple[Server, str],
+) -> None:
+    server, database = restarting
+    done: list[str] = []
+
+    async def charge() -> str:
+        done.append("charged")
+        await asyncio.to_thread(server.stop)
+        asyncio.get_running_loop().call_later(1.0, lambda: starting.append(asyncio.create_task(start())))
+        return "receipt"
+
+    async def start() -> None:
+        await asyncio.to_thread(server.start)
+
+    async def pay(state: Trail) -> Trail:
+        return {"answer": await once("charge", charge)}
+
+    starting: list[asyncio.Task[None]] = []
+    settings = Settings(acquire_timeout=0.5)
+    async with AsyncEngine.open(database, workflows={"pay": chain(("pay", pay))}, settings=settings) as engine:
+        run = await engine.start("pay", {"name": "x"})
+    assert (run.status, run.state["answer"], done) == ("completed", "receipt", ["charged"])
 
 
 class Gate:
