@@ -70,7 +70,7 @@ class EngineBase:
         self._listener = Listener(settings.listen_url or storage.url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
-        self._runs = RunStore(storage.pool, self._seal, owner=self._keeper.owner, seconds=settings.lease_seconds)
+        self._runs = RunStore(storage.pool, storage.saver, owner=self._keeper.owner, seconds=settings.lease_seconds)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde)
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
