@@ -44,8 +44,7 @@ class StudioSaver(Saver):
     def __init__(self, pool: Pool, keeper: LeaseKeeper, **options: Any) -> None:
         super().__init__(pool, **options)
         self.add_hook(review_hook(self.serde))
-        source = f"the langgraph.json of an Agent Server in {Path.cwd()}"
-        self.drives = Drives(pool, self, keeper, source, self._committer.patience)
+        self.drives = Drives(pool, self, keeper, f"the langgraph.json of an Agent Server in {Path.cwd()}")
         self._learned: set[str] = set()
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:

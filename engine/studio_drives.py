@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
-from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.config import get_config
 from langgraph.errors import GraphBubbleUp, GraphDrained, is_invalid_resume
 from langgraph.types import Command
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Pool
-from ..checkpoints.sealing import Seal
+from ..checkpoints.saver import Saver
 from ..errors import AdjournError, LeaseLost, NotPaused, StorageUnavailable, ThreadBusy, UnknownThread
 from ..nodes.effects import EffectPort, install_effects
 from .drive import describe, settled_unless_asked
@@ -104,18 +104,14 @@ class Drives:
         saver: The checkpoints.
         keeper: Keeps the leases alive.
         source: Where the workflows of runs that are started here come from, in words.
-        patience: Seconds for which the record of an effect waits for a database that is away.
     """
 
-    def __init__(
-        self, pool: Pool, saver: BaseCheckpointSaver[str], keeper: LeaseKeeper, source: str, patience: float
-    ) -> None:
+    def __init__(self, pool: Pool, saver: Saver, keeper: LeaseKeeper, source: str) -> None:
         self._pool = pool
         self._saver = saver
         self._keeper = keeper
         self._source = source
-        self._patience = patience
-        self._store = RunStore(pool, Seal(saver.serde), owner=keeper.owner, seconds=keeper.seconds)
+        self._store = RunStore(pool, saver, owner=keeper.owner, seconds=keeper.seconds)
         self._reviews = ReviewStore(pool, saver.serde)
         self._reader = Reader(saver)
         install_effects(_effects_of_node)
@@ -146,7 +142,7 @@ class Drives:
         except BaseException:
             await asyncio.shield(self._give_up(drive))
             raise
-        drive.ledger = EffectLedger(self._pool, self._saver.serde, drive.token, self._patience)
+        drive.ledger = EffectLedger(self._pool, self._saver.serde, drive.token, self._saver.patience)
         drive.kept.enter_context(self._keeper.keeping(drive))
         _remember((thread_id, call.run_id), drive)
         _log.info("run driven by the Agent Server", thread=thread_id, workflow=call.workflow)
