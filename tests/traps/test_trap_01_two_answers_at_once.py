@@ -52,8 +52,11 @@ RACE = """
 
     def racer(number):
         if os.fork() == 0:
-            asyncio.run(race(f"racer{number}"))
-            os._exit(0)
+            try:
+                asyncio.run(race(f"racer{number}"))
+                os._exit(0)
+            finally:
+                barrier.abort()  # nobody waits for a racer that failed
 
     for number in range(racers):
         racer(number)
