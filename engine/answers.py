@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -15,15 +14,13 @@ from jsonschema.exceptions import SchemaError, UnknownType
 from langgraph.types import Interrupt
 from referencing.exceptions import Unresolvable
 
-from ..errors import InvalidDecision
-from ..state.decisions import KINDS, Decision, DecisionKind
-from ..state.questions import Stamp
+from ..state.decisions import Decision, DecisionKind
 from ..state.values import digest, json_problem
 from .model import Review, VoteKind
 from .questions import is_action_request, is_tool_approval, review_of
 from .replies import invalid, normalise, replies_to
 
-__all__ = ["Answer", "check_answer", "delivered", "same_answer"]
+__all__ = ["Answer", "check_answer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,52 +63,6 @@ def check_answer(review: Review, given: Any) -> Answer:
     value = _fitting(review, wire) if is_tool_approval(review.value) else {"decisions": [wire]}
     args = wire["edited_action"]["args"] if decision.kind == "edit" else None
     return Answer(value, digest(value), decision.kind, args, decision.message)
-
-
-def delivered(question: Any, value: Any, *, by: str, at: datetime) -> Any:
-    """Return what LangGraph is resumed with: the recorded answer and, for a question of ours, who gave it and when.
-
-    Args:
-        question: The question as the workflow raised it.
-        value: The recorded answer.
-        by: Who answered.
-        at: When.
-    """
-    if isinstance(question, dict) and "adjourn" in question and isinstance(value, dict):
-        stamp: Stamp = {"by": by, "at": at.isoformat()}
-        return {**value, "adjourn": stamp}
-    return value
-
-
-def same_answer(recorded: Any, given: Any) -> bool:
-    """Say whether somebody sends again what was recorded, where the question is closed and cannot be asked any more.
-
-    Args:
-        recorded: The recorded answer.
-        given: What is sent now, in any accepted shape.
-    """
-    first = _one_decision(recorded)
-    if first is None:
-        return bool(recorded == given)
-    action: dict[str, Any] = first.get("edited_action") or {}
-    args: dict[str, Any] = action.get("args") or {}
-    again = Review(
-        id="", thread_id="", workflow="", action=action.get("name") or "", args=args, description="", allowed=KINDS
-    )
-    try:
-        return bool(_wire(again, normalise(again, given)) == first)
-    except InvalidDecision:
-        return False
-
-
-def _one_decision(recorded: Any) -> dict[str, Any] | None:
-    if not isinstance(recorded, dict):
-        return None
-    if recorded.get("type") in KINDS:  # to a tool approval, which takes the decision alone
-        return recorded
-    decisions = recorded.get("decisions")
-    alone = isinstance(decisions, list) and len(decisions) == 1 and isinstance(decisions[0], dict)
-    return decisions[0] if alone and isinstance(decisions, list) else None
 
 
 def _check_allowed(review: Review, kind: DecisionKind) -> None:

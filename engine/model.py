@@ -28,7 +28,7 @@ __all__ = [
 
 RunStatus = Literal["queued", "running", "stalled", "paused", "completed", "failed", "cancelled"]
 ReviewStatus = Literal["pending", "decided", "expired", "withdrawn"]
-VoteKind: TypeAlias = DecisionKind | Literal["value", "escalate"]
+VoteKind: TypeAlias = DecisionKind | Literal["value", "remind", "escalate", "expire", "ask"]
 DEFAULT_TENANT = "default"
 
 Item = TypeVar("Item")
@@ -62,11 +62,12 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One person's decision on a review, as it was recorded; or an escalation, by `system:deadline`.
+    """One person's decision on a review, as it was recorded; or a note of what time did to it, by `system:deadline`.
 
     Args:
         by: Who.
-        kind: What: approve, edit, reject, respond; `value` for a plain answer.
+        kind: What: approve, edit, reject, respond; `value` for a plain answer. Of notes: `remind`, `escalate`, `expire`,
+            and `ask` when it was asked again.
         at: When (database time).
         answer: The whole answer in its one form.
         answer_digest: SHA-256 of its canonical JSON.

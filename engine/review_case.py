@@ -15,6 +15,7 @@ from .model import Principal, ReviewStatus, Vote, VoteKind
 
 __all__ = [
     "DEADLINE",
+    "PEOPLES",
     "Ballot",
     "Case",
     "Closed",
@@ -22,6 +23,7 @@ __all__ = [
     "Counted",
     "Escalated",
     "Reminded",
+    "note",
 ]
 
 DEADLINE: Final = Principal("system:deadline", tenant="", source="authenticated")
@@ -81,8 +83,8 @@ class Case:
         return (vote for vote in self.votes if vote.counts and vote.kind in kinds)
 
     def last_of(self, person: str) -> Vote | None:
-        """Return a person's newest vote."""
-        return next((vote for vote in reversed(self.votes) if vote.by == person), None)
+        """Return a person's newest decision."""
+        return next((vote for vote in reversed(self.votes) if vote.by == person and vote.kind in PEOPLES), None)
 
     @property
     def missing(self) -> int:
@@ -120,7 +122,7 @@ class Ballot:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Record this vote."""
+    """Record this decision, or this note."""
 
     vote: Vote
 
@@ -147,8 +149,29 @@ class Escalated:
 
     stage: int
     roles: tuple[str, ...]
-    vote: Vote
     due_at: datetime | None = None
 
 
 Command: TypeAlias = Counted | Closed | Reminded | Escalated
+
+PEOPLES: Final[frozenset[VoteKind]] = frozenset({"approve", "edit", "reject", "respond", "value"})
+"""What people decide; all other kinds of vote are notes."""
+
+
+def note(case: Case, kind: VoteKind, at: datetime) -> Vote:
+    """Return a note of what time did to a review.
+
+    It is nobody's vote, but it is kept among them, so that the whole review can be told anew from its votes.
+    """
+    return Vote(
+        by=DEADLINE.id,
+        kind=kind,
+        at=at,
+        answer=None,
+        answer_digest="",
+        shown=case.digest,
+        proposal=case.digest,
+        version=case.version,
+        source=DEADLINE.source,
+        channel="deadline",
+    )

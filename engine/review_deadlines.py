@@ -8,11 +8,10 @@ that a pause of all workers takes nothing away from anybody.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from .model import Vote
-from .review_case import DEADLINE, Ballot, Case, Closed, Command, Escalated, Reminded
-from .review_rules import take_default
+from .review_case import Ballot, Case, Closed, Command, Counted, Escalated, Reminded, note
+from .review_rules import take_default, timed
 
 __all__ = ["due"]
 
@@ -34,7 +33,8 @@ def due(case: Case, now: datetime, default: Ballot | None = None) -> tuple[Case,
     if case.due_at is not None and case.due_at <= now:
         return _deadline(case, now, default)
     if case.remind_at is not None and case.remind_at <= now:
-        return replace(case, remind_at=None), (Reminded(case.roles),)
+        vote = note(case, "remind", now)
+        return replace(case, remind_at=None, votes=(*case.votes, vote)), (Counted(vote), Reminded(case.roles))
     return case, ()
 
 
@@ -44,32 +44,12 @@ def _deadline(case: Case, now: datetime, default: Ballot | None) -> tuple[Case, 
         return _escalate(case, now)
     if stated != "fail" and default is not None:
         return take_default(case, default, now)
-    closed = replace(case, status="expired", closed_by=DEADLINE.id, closed_at=now)
-    return closed, (Closed("expired", DEADLINE.id),)
+    vote = note(case, "expire", now)
+    closed = replace(case, status="expired", closed_by=vote.by, closed_at=now, votes=(*case.votes, vote))
+    return closed, (Counted(vote), Closed("expired", vote.by))
 
 
 def _escalate(case: Case, now: datetime) -> tuple[Case, tuple[Command, ...]]:
-    number = case.stage + 1
-    stage = case.policy.stage(number)
-    # not a vote of anybody's, but kept among them: it says when the stage began
-    note = Vote(
-        by=DEADLINE.id,
-        kind="escalate",
-        at=now,
-        answer={"stage": number},
-        answer_digest="",
-        shown=case.digest,
-        proposal=case.digest,
-        version=case.version,
-        counts=False,
-        source=DEADLINE.source,
-        channel="deadline",
-    )
-    after = replace(
-        case,
-        stage=number,
-        votes=(*case.votes, note),
-        due_at=None if stage.deadline is None else now + timedelta(seconds=stage.deadline),
-        remind_at=None if stage.remind_after is None else now + timedelta(seconds=stage.remind_after),
-    )
-    return after, (Escalated(number, stage.roles, note, after.due_at),)
+    vote = note(case, "escalate", now)
+    after = timed(replace(case, stage=case.stage + 1, votes=(*case.votes, vote)), now)
+    return after, (Counted(vote), Escalated(after.stage, after.roles, after.due_at))

@@ -18,9 +18,9 @@ from typing import Any
 from ..errors import DigestMismatch, NotAuthorized, ReviewClosed
 from ..state.policies import ReviewPolicy
 from .model import Principal, Vote
-from .review_case import Ballot, Case, Closed, Command, Counted
+from .review_case import PEOPLES, Ballot, Case, Closed, Command, Counted, note
 
-__all__ = ["asked", "asked_again", "closed_error", "decide", "repeats", "take_default", "withdrawn"]
+__all__ = ["asked", "asked_again", "closed_error", "decide", "repeats", "take_default", "timed", "withdrawn"]
 
 _SYSTEM = "system:"
 
@@ -28,7 +28,7 @@ _SYSTEM = "system:"
 def asked(thread_id: str, review_id: str, policy: ReviewPolicy, requested_by: str, digest: str, now: datetime) -> Case:
     """Return a review that is asked at this moment."""
     case = Case(thread_id, review_id, policy, requested_by, asked_digest=digest, digest=digest)
-    return _timed(case, now)
+    return timed(case, now)
 
 
 def decide(case: Case, ballot: Ballot, now: datetime) -> tuple[Case, tuple[Command, ...]]:
@@ -86,7 +86,14 @@ def asked_again(case: Case, now: datetime) -> Case:
     """
     votes = tuple(replace(vote, counts=False) for vote in case.votes)
     fresh = replace(case, status="pending", version=1, digest=case.asked_digest, stage=0, votes=votes)
-    return _timed(replace(fresh, closed_by=None, closed_at=None, answer=None), now)
+    fresh = timed(replace(fresh, closed_by=None, closed_at=None, answer=None), now)
+    return replace(fresh, votes=(*votes, note(fresh, "ask", now)))
+
+
+def timed(case: Case, now: datetime) -> Case:
+    """Return a review whose present stage begins at a moment."""
+    stage = case.policy.stage(case.stage)
+    return replace(case, due_at=_after(now, stage.deadline), remind_at=_after(now, stage.remind_after))
 
 
 def closed_error(case: Case) -> ReviewClosed:
@@ -118,11 +125,6 @@ def _closed(case: Case, vote: Vote) -> tuple[Case, tuple[Command, ...]]:
     answer = _final_answer(case, vote)
     case = replace(case, status="decided", closed_by=vote.by, closed_at=vote.at, answer=answer)
     return case, (Counted(vote), Closed("decided", vote.by, answer))
-
-
-def _timed(case: Case, now: datetime) -> Case:
-    stage = case.policy.stage(case.stage)
-    return replace(case, due_at=_after(now, stage.deadline), remind_at=_after(now, stage.remind_after))
 
 
 def _after(now: datetime, seconds: float | None) -> datetime | None:
@@ -179,7 +181,10 @@ def _counted(case: Case, ballot: Ballot, now: datetime) -> tuple[Case, Vote]:
         roles=tuple(sorted(ballot.who.roles)),
         message=ballot.message,
     )
-    before = tuple(replace(each, counts=False) if changes or each.by == vote.by else each for each in case.votes)
+    before = tuple(
+        replace(each, counts=False) if each.kind in PEOPLES and (changes or each.by == vote.by) else each
+        for each in case.votes
+    )
     digest = vote.proposal if changes else case.digest
     return replace(case, votes=(*before, vote), version=vote.version, digest=digest), vote
 

@@ -36,6 +36,7 @@ class NewRun:
         given: Its input, serialised.
         context: Its context, serialised.
         forked_from: The thread that it was forked from.
+        policies: JSON text of the policies of its questions.
     """
 
     thread_id: str
@@ -47,6 +48,7 @@ class NewRun:
     given: Stored
     context: Stored | None = None
     forked_from: str | None = None
+    policies: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ async def accept_on(
         "context_types": texts(context.type for context in contexts),
         "contexts": _bytes(contexts),
         "forked_from": texts(run.forked_from for run in runs),
+        "policies": texts(run.policies for run in runs),
     }
     return await _by_thread(connection, "accept_runs", values, "thread_id")
 

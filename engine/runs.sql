@@ -53,7 +53,7 @@ select from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s
 -- found the lease taken.) A run that was cancelled meanwhile stays so.
 with open_answer as (
     select from adjourn.decisions
-    where thread_id = %(thread_id)s and consumed_at is null and review_id <> all (%(fed)s)
+    where thread_id = %(thread_id)s and final and consumed_at is null and review_id <> all (%(fed)s)
     limit 1
 ),
 verdict as (
@@ -82,9 +82,15 @@ select settled.*, false as expired, verdict.ends from verdict left join settled 
 
 -- name: open_breakpoint
 -- Between the halves: a static breakpoint writes no interrupt, so its review is opened by the drive.
-insert into adjourn.reviews (thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question)
-select thread_id, %(review_id)s, '', %(checkpoint_id)s, '', %(question_type)s, %(question)s
-from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s
+insert into adjourn.reviews (
+    thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question, digest, roles, priority,
+    due_at, remind_at, fails_closed, tenant, workflow
+)
+select thread_id, %(review_id)s, '', %(checkpoint_id)s, '', %(question_type)s, %(question)s, %(digest)s,
+    string_to_array(%(roles)s, E'\x1f'), %(priority)s, now() + make_interval(secs => %(deadline)s::bigint / 1000.0),
+    now() + make_interval(secs => %(remind_after)s::bigint / 1000.0), %(fails_closed)s, runs.tenant, runs.workflow
+from adjourn.leases join adjourn.runs using (thread_id)
+where thread_id = %(thread_id)s and token = %(token)s
 on conflict do nothing;
 
 -- name: cancel_run
