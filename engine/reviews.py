@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
@@ -129,6 +130,13 @@ class ReviewStore:
         now = (await time.fetchall())[0]["now"]
         return Locked(found["status"], found["requested_by"], now, asked)
 
+    async def lock_run(self, connection: Connection, thread_id: str) -> datetime | None:
+        """Lock a run and its lease, and read nothing; return the time then, or None when there is no such run."""
+        run = await connection.execute(_SQL["lock_run"], {"thread_id": thread_id})
+        await connection.execute(_SQL["lock_lease"], {"thread_id": thread_id})
+        time: datetime = (await (await connection.execute(_SQL["time_now"])).fetchall())[0]["now"]
+        return time if await run.fetchone() else None
+
     async def some(self, connection: Connection, thread_id: str, review_ids: Sequence[str]) -> dict[str, Asked]:
         """Return some reviews of a thread, open or closed, by id."""
         wanted = list(review_ids)
@@ -143,6 +151,10 @@ class ReviewStore:
         if found is None:
             return None
         return (await self.some(connection, thread_id, [found["review_id"]])).get(found["review_id"])
+
+    def votes(self, rows: Sequence[Mapping[str, Any]], shown: str) -> list[Vote]:
+        """Return decisions from their rows, on a question that is shown so."""
+        return [self._rows.vote(row, shown) for row in rows]
 
     async def record(self, connection: Connection, asked: Asked, after: Case, commands: Sequence[Command]) -> None:
         """Record what a rule made of a review, in the transaction that locked it."""

@@ -144,15 +144,18 @@ insert into adjourn.reviews (
 )
 select asked.thread_id, asked.review_id, asked.checkpoint_ns, asked.checkpoint_id, asked.task_id, asked.question_type,
     asked.question, asked.digest, string_to_array(asked.roles, E'\x1f'), asked.priority,
-    now() + make_interval(secs => asked.deadline / 1000.0), now() + make_interval(secs => asked.remind_after / 1000.0),
-    asked.fails_closed = 1, runs.tenant, runs.workflow, now() + make_interval(secs => asked.n / 1000000.0)
-from unnest(
+    asked.at + make_interval(secs => asked.deadline / 1000.0), asked.at + make_interval(secs => asked.remind_after / 1000.0),
+    asked.fails_closed = 1, runs.tenant, runs.workflow, asked.at
+from (
+    select given.*, now() + make_interval(secs => n / 1000000.0) as at
+    from unnest(
         %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[],
         %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]
-    ) with ordinality as asked (
+    ) with ordinality as given (
         thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question, digest, roles,
         priority, deadline, remind_after, fails_closed, n
     )
+) asked
 join adjourn.runs using (thread_id)
 order by asked.n
 on conflict do nothing;

@@ -95,6 +95,7 @@ class Engine:
     runs = _verb(AsyncEngine.runs)
     reviews = _verb(AsyncEngine.reviews)
     sweep = _verb(AsyncEngine.sweep)
+    rebuild = _verb(AsyncEngine.rebuild)
     history = _verb(AsyncEngine.history)
     timeline = _verb(AsyncEngine.timeline)
     stream = _iterator(AsyncEngine.stream)
