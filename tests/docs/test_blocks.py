@@ -1,6 +1,8 @@
 """Every block in README and docs is executed: a page's blocks in order, in one fresh folder and one namespace.
 
-A block may stand below `<!-- not run: why -->`; everything else runs against a fresh database.
+A block may stand below `<!-- not run: why -->`; everything else runs against a fresh database. In bash blocks `adjourn` and
+`python` begin as forks of a process that has imported adjourn (support/forking.py); in those of the README, which is what
+people try first, they are the installed programs.
 """
 
 import ast
@@ -16,7 +18,9 @@ from unittest.mock import patch
 import pytest
 
 from support.blocks import blocks_of
+from support.forking import fork_server
 
+INSTALLED = Path(sys.executable).parent
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
@@ -26,7 +30,8 @@ def test_the_blocks_of_a_page_run(page: Path, database: str, tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ADJOURN_DATABASE_URL", database)
     monkeypatch.setattr(sys, "path", list(sys.path))  # a project that a page builds is importable on that page only
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    programs = [INSTALLED] if page.name == "README.md" else [fork_server(), INSTALLED]
+    monkeypatch.setenv("PATH", os.pathsep.join([*map(str, programs), os.environ["PATH"]]))
     namespace: dict[str, Any] = {"__name__": "__main__"}
     with patch.dict(os.environ), asyncio.Runner() as loop:
         for block in blocks_of(page):
