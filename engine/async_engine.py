@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from ..checkpoints.storage import open_storage
 from ..settings import Settings, load_settings
+from .auditing import Auditing
 from .looking import Looking
 from .model import Principal
 from .recorder import recording
@@ -18,7 +19,7 @@ from .telemetry import configure_logs
 __all__ = ["AsyncEngine"]
 
 
-class AsyncEngine(Streaming, Resuming, Looking):
+class AsyncEngine(Streaming, Resuming, Looking, Auditing):
     """Drives workflows that stop for people and go on later; made by `AsyncEngine.open()`.
 
     Every verb sees only its principal's tenant; anything else is unknown to it. Every verb may raise

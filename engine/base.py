@@ -15,6 +15,7 @@ from ..errors import LeaseLost, NotAuthorized, UnknownThread
 from ..nodes.analysts import check_model
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
+from .audit import AuditStore
 from .binding import Binder, Compiled
 from .drive import Driver, Emit, Work
 from .effects import EffectLedger
@@ -69,6 +70,7 @@ class EngineBase:
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._runs = RunStore(storage.pool, owner=self._keeper.owner, seconds=settings.lease_seconds)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde)
+        self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
         self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde)

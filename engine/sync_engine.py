@@ -91,6 +91,11 @@ class Engine:
     runs = _verb(AsyncEngine.runs)
     history = _verb(AsyncEngine.history)
     timeline = _verb(AsyncEngine.timeline)
+    audit = _verb(AsyncEngine.audit)
+    verify_audit = _verb(AsyncEngine.verify_audit)
+    anchor_audit = _iterator(AsyncEngine.anchor_audit)
+    export_audit = _iterator(AsyncEngine.export_audit)
+    erase = _verb(AsyncEngine.erase)
     stream = _iterator(AsyncEngine.stream)
     follow = _iterator(AsyncEngine.follow)
 
