@@ -10,6 +10,7 @@ import anyio
 import structlog
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import Storage
 from ..errors import LeaseLost, NotAuthorized, UnknownThread
 from ..nodes.analysts import check_model
@@ -68,7 +69,8 @@ class EngineBase:
         self._recorder = recorder
         self._listener = Listener(settings.listen_url or storage.url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
-        self._runs = RunStore(storage.pool, owner=self._keeper.owner, seconds=settings.lease_seconds)
+        self._seal = Seal(storage.saver.serde)
+        self._runs = RunStore(storage.pool, self._seal, owner=self._keeper.owner, seconds=settings.lease_seconds)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde)
         self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)

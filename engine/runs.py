@@ -14,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.queries import load_queries
+from ..checkpoints.sealing import Seal
 from .inputs import Stored
 from .model import Run, RunStatus
 
@@ -52,12 +53,14 @@ class RunStore:
 
     Args:
         pool: Connections in autocommit mode that return rows as dictionaries.
+        seal: Encrypts errors where there is a key.
         owner: Who takes leases: this engine.
         seconds: How long a lease lasts.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], *, owner: str, seconds: float) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Connection], seal: Seal, *, owner: str, seconds: float) -> None:
         self._pool = pool
+        self._seal = seal
         self._lessee: dict[str, Any] = {"owner": owner, "seconds": seconds}
 
     async def accept(
@@ -112,7 +115,7 @@ class RunStore:
                 cursor = await connection.execute(
                     _SQL["list_runs"], {"tenant": tenant, "limit": limit, "after": after, **values}
                 )
-                return await cursor.fetchall()
+                return [self._opened(row) for row in await cursor.fetchall()]
 
     async def lock(self, connection: Connection, thread_id: str) -> None:
         """Lock a run for the rest of a transaction that changes its questions or its lease as well."""
@@ -145,7 +148,7 @@ class RunStore:
             "thread_id": thread_id,
             "token": token,
             "status": outcome.status,
-            "error": Jsonb(outcome.error) if outcome.error else None,
+            "error": Jsonb(self._seal.close(outcome.error)) if outcome.error else None,
             "ended": outcome.status in _ENDED,
             "checkpointed": outcome.checkpointed,
             "fed": outcome.fed,
@@ -157,7 +160,7 @@ class RunStore:
             return "gone", None
         if not row["ends"]:
             return "go on", None
-        return ("recorded", row) if row["thread_id"] is not None else ("gone", None)
+        return ("recorded", self._opened(row)) if row["thread_id"] is not None else ("gone", None)
 
     async def _settle_on(self, connection: Connection, values: dict[str, Any], outcome: Outcome) -> RunRow | None:
         """Lock the run, then its lease, then settle: statements of their own, sent together."""
@@ -172,7 +175,8 @@ class RunStore:
 
     async def cancel(self, thread_id: str, tenant: str, error: dict[str, Any]) -> bool:
         """End a run for good and withdraw its open questions; False when it has ended already."""
-        return await self._one("cancel_run", thread_id=thread_id, tenant=tenant, error=Jsonb(error)) is not None
+        kept = Jsonb(self._seal.close(error))
+        return await self._one("cancel_run", thread_id=thread_id, tenant=tenant, error=kept) is not None
 
     async def delete(self, thread_id: str, tenant: str) -> None:
         """Forget a run whose thread was deleted."""
@@ -188,10 +192,14 @@ class RunStore:
 
     async def _one(self, query: str, connection: Connection | None = None, **values: Any) -> RunRow | None:
         if connection is not None:
-            return await (await connection.execute(_SQL[query], values)).fetchone()
+            row = await (await connection.execute(_SQL[query], values)).fetchone()
+            return None if row is None else self._opened(row)
         with mapped_faults(f"{query} failed", thread_id=values["thread_id"]):
             async with self._pool.connection() as own:
                 return await self._one(query, own, **values)
+
+    def _opened(self, row: RunRow) -> RunRow:
+        return {**row, "error": self._seal.open(row["error"])} if row.get("error") else row
 
     async def _do(self, query: str, **values: Any) -> None:
         with mapped_faults(f"{query} failed", thread_id=values["thread_id"]):

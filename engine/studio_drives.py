@@ -23,6 +23,7 @@ from langgraph.errors import GraphBubbleUp, GraphDrained, is_invalid_resume
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Pool
+from ..checkpoints.sealing import Seal
 from ..errors import AdjournError, LeaseLost, NotPaused, StorageUnavailable, ThreadBusy, UnknownThread
 from ..nodes.effects import EffectPort, install_effects
 from .drive import describe, settled_unless_asked
@@ -108,7 +109,7 @@ class Drives:
         self._saver = saver
         self._keeper = keeper
         self._source = source
-        self._store = RunStore(pool, owner=keeper.owner, seconds=keeper.seconds)
+        self._store = RunStore(pool, Seal(saver.serde), owner=keeper.owner, seconds=keeper.seconds)
         self._reviews = ReviewStore(pool, saver.serde)
         self._reader = Reader(saver)
         install_effects(_effects_of_node)
@@ -155,6 +156,7 @@ class Drives:
         Raises:
             StorageUnavailable: The database cannot be reached; recovery goes on from here.
         """
+        drive.ending = True
         try:
             if isinstance(error, GraphDrained | LeaseLost | StorageUnavailable):
                 await self._give_up(drive)
