@@ -54,7 +54,9 @@ with reviews as (delete from adjourn.reviews where thread_id = any (%(thread_ids
     events as (delete from adjourn.events where thread_id = any (%(thread_ids)s))
 update adjourn.runs
 set erased_at = coalesce(%(now)s, clock_timestamp()), pruned_at = coalesce(%(now)s, clock_timestamp()),
-    input_type = null, input = null, context_type = null, context = null, error = error - 'message',
+    input_type = null, input = null, context_type = null, context = null,
+    -- of an error that is encrypted nothing can be kept
+    error = error - 'message' - 'adjourn.sealed',
     actor = %(actor)s
 where thread_id = any (%(thread_ids)s);
 

@@ -137,9 +137,10 @@ begin
     else
         kind := new.status;
         if new.error is not null then
+            -- of an error that is encrypted, the digest is that of its ciphertext
             more := jsonb_build_object(
                 'error', new.error ->> 'type', 'node', new.error ->> 'node',
-                'digest', encode(sha256(convert_to(new.error ->> 'message', 'UTF8')), 'hex'));
+                'digest', encode(sha256(convert_to(coalesce(new.error ->> 'message', new.error::text), 'UTF8')), 'hex'));
         end if;
     end if;
     select * into new.audit_count, new.audit_hash
