@@ -38,6 +38,7 @@ from .questions import BREAKPOINT
 from .reader import Reader
 from .reading import next_nodes
 from .reviews import ReviewStore
+from .run_groups import NewRun
 from .runs import Outcome, RunRow, RunStore
 from .studio_answers import take_answers
 
@@ -182,7 +183,7 @@ class Drives:
         thread_id = call.thread_id
         with mapped_faults("cannot accept the run", thread_id=thread_id):
             async with self._pool.connection() as connection, connection.transaction():
-                row = await self._store.accept(
+                new = NewRun(
                     thread_id=thread_id,
                     tenant=DEFAULT_TENANT,
                     workflow=call.workflow,
@@ -191,9 +192,8 @@ class Drives:
                     requested_by=call.by or Principal.from_system().id,
                     # the server keeps the input; no input that the engine is given equals it
                     given=Stored(None, None, ""),
-                    context=None,
-                    connection=connection,
                 )
+                row = await self._store.accept(new, connection)
                 if row is not None and row["token"] is None:
                     raise _busy(thread_id)
         if row is None:
