@@ -12,7 +12,21 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from adjourn import AsyncEngine, Decision, Engine, Page, Principal, Review, Run, Step, Timeline, errors, testing
+from adjourn import (
+    AsyncEngine,
+    AuditEntry,
+    AuditReport,
+    Decision,
+    Engine,
+    Page,
+    Principal,
+    Review,
+    Run,
+    Step,
+    Timeline,
+    errors,
+    testing,
+)
 from adjourn.engine import events
 from adjourn.nodes.effects import once, once_for, once_sync
 from adjourn.state.decisions import approve, edit, reject, respond
@@ -22,6 +36,7 @@ from adjourn.testing import replies
 VERBS = (
     *("start", "resume", "retry", "cancel", "recover", "fork"),
     *("get", "runs", "history", "timeline", "stream", "follow"),
+    *("audit", "verify_audit", "anchor_audit", "export_audit", "erase"),
 )
 SECTION = re.compile(r"^(Args|Returns|Raises|Yields)( \([^\n]*\))?:$")
 ENTRY = re.compile(r"^([\w*, .]+): (.*)$", re.DOTALL)
@@ -51,7 +66,7 @@ def python_page() -> str:
         *(callable_part(f"{each.__name__}()", each) for each in (approve, edit, reject, respond)),
         class_part(Decision),
         "## What the engine shows\n",
-        *(class_part(each) for each in (Run, Review, Page, Step, Timeline, Principal)),
+        *(class_part(each) for each in (Run, Review, Page, Step, Timeline, AuditEntry, AuditReport, Principal)),
         "## Events\n",
         events_part(),
         "## Errors\n",

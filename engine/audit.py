@@ -6,19 +6,29 @@ Entries are written by the database itself (checkpoints/migrations, "audit"); no
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import structlog
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
+from pydantic_core import to_jsonable_python
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Connection, Pool
 from ..checkpoints.queries import load_queries
-from ..errors import ConfigurationError
+from ..errors import (
+    ConfigurationError,
+    DigestMismatch,
+    InvalidDecision,
+    NotAuthorized,
+    ReviewClosed,
+    StorageUnavailable,
+)
+from ..state.values import digest
 from .audit_chain import START, AuditEntry, Finding, Head, Link, check_chain, read_entry
 from .audit_files import ANCHOR, EXPORT, Anchored, Seal, entry_line, head_line
 
@@ -28,6 +38,8 @@ _SQL: Final = load_queries(__package__, "audit.sql")
 _ROWS: Final = 2_000
 _MOST_FINDINGS: Final = 1_000
 _SHORTEST_KEY: Final = 16
+_REFUSALS: Final = (NotAuthorized, ReviewClosed, InvalidDecision, DigestMismatch)
+_log = structlog.get_logger("adjourn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +88,28 @@ class AuditStore:
                 rows = await cursor.fetchall()
         return tuple(read_entry(thread_id, row["entry"], number=row["seq"], hash=row["hash"]) for row in rows)
 
-    async def refused(self, thread_id: str, fields: dict[str, Any]) -> None:
-        """Record that something was refused.
+    @contextlib.asynccontextmanager
+    async def recording(self, thread_id: str, who: Mapping[str, str | None], given: Any) -> AsyncIterator[None]:
+        """Record it when the block refuses what somebody wants: who, why, and the digest of what it was.
+
+        The error goes on as it is, also when nothing can be recorded: nothing has happened to the run.
 
         Args:
             thread_id: The run.
-            fields: Who wanted it, why it was refused, and the digest of what it was; texts and numbers, no content.
+            who: by, source and channel; and as whom, where they had no right to that.
+            given: What they want; nothing but its digest is kept.
         """
+        try:
+            yield
+        except _REFUSALS as error:
+            fields = {**who, "why": type(error).__name__, "digest": _digest(given)}
+            try:
+                await self._refused(thread_id, fields)
+            except StorageUnavailable as unavailable:
+                _log.warning("a refusal could not be recorded", thread=thread_id, error=unavailable.message)
+            raise
+
+    async def _refused(self, thread_id: str, fields: dict[str, str | None]) -> None:
         with mapped_faults("cannot record a refusal", thread_id=thread_id):
             async with self._pool.connection() as connection:
                 await connection.execute(_SQL["refused"], {"thread_id": thread_id, "fields": Jsonb(fields)})
@@ -180,6 +207,11 @@ class _Found:
             self.wrong += 1
             if len(self.findings) < _MOST_FINDINGS:
                 self.findings.append(finding)
+
+
+def _digest(given: Any) -> str | None:
+    """Return the digest of anything that somebody sent; None of nothing."""
+    return None if given is None else digest(to_jsonable_python(given, fallback=repr, inf_nan_mode="strings"))
 
 
 def signing_key(setting: SecretStr | None) -> bytes | None:

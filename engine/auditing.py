@@ -89,9 +89,9 @@ class Auditing(EngineBase):
             UnknownThread: There is no such run.
             ThreadBusy: It has not ended, or somebody is at work on it.
         """
-        actor = self._actor(by)
         row = await self._row(thread_id)
-        who = {"by": actor, "source": self.principal.source, "channel": self.channel}
+        async with self._audited(thread_id, by):
+            who = {**self._acting, "by": self._actor(by)}
         if not await erase(self._storage.pool, thread_id, who):
             raise ThreadBusy(
                 f"Run {thread_id} is {row['status']} and needs its content; cancel it first, or wait for its end.",

@@ -70,7 +70,14 @@ class EngineBase:
         self._listener = Listener(settings.listen_url or storage.url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
-        self._runs = RunStore(storage.pool, self._seal, owner=self._keeper.owner, seconds=settings.lease_seconds)
+        self._acting = {"by": principal.id, "source": principal.source, "channel": channel}
+        self._runs = RunStore(
+            storage.pool,
+            self._seal,
+            owner=self._keeper.owner,
+            seconds=settings.lease_seconds,
+            actor=self._acting,
+        )
         self._reviews = ReviewStore(storage.pool, storage.saver.serde)
         self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
@@ -88,6 +95,18 @@ class EngineBase:
         if self.principal.source != "trusted":
             raise NotAuthorized(f"{self.principal.id} is authenticated and cannot act as {by!r}; leave `by` out.")
         return by
+
+    def _audited(self, thread_id: str, by: str | None, given: Any = None) -> AbstractAsyncContextManager[None]:
+        """Record it when the block refuses what somebody wants; only for runs that the principal may see.
+
+        Args:
+            thread_id: The run.
+            by: Who wants it, as the caller says.
+            given: What they want; a digest of it is recorded.
+        """
+        if self.principal.source == "trusted":
+            return self._audit.recording(thread_id, {**self._acting, "by": by or self.principal.id}, given)
+        return self._audit.recording(thread_id, {**self._acting, "as": by}, given)
 
     def _bound(self, workflow: Workflow, thread_id: str, context: Any) -> AbstractAsyncContextManager[Compiled]:
         if workflow.built_in and self.settings.model:

@@ -63,9 +63,9 @@ class Resuming(EngineBase):
             UnknownWorkflow: The run's workflow is not registered here; nothing was recorded.
             LeaseLost: Another process drives the run now; the answer stays recorded.
         """
-        actor = self._actor(by)
         row = await self._row(thread_id)
-        async with self._graph_of(row) as graph:
+        async with self._audited(thread_id, by, decision), self._graph_of(row) as graph:
+            actor = self._actor(by)
             reviews = {review.id: review for review in await self._reviews.pending(thread_id, row["workflow"])}
             if await self._was_answered(row, reviews, decision, review_id, actor):
                 return await self._show(thread_id)
@@ -92,10 +92,11 @@ class Resuming(EngineBase):
             NotPaused: It has not failed.
             LeaseLost: Another process drives the run now.
         """
-        self._actor(by)
         row = await self._row(thread_id)
-        async with self._graph_of(row) as graph:
-            claimed = await self._runs.claim(thread_id, self.principal.tenant, ("failed", "running"))
+        async with self._audited(thread_id, by), self._graph_of(row) as graph:
+            actor = self._actor(by)
+            acting = {**self._acting, "by": actor}
+            claimed = await self._runs.claim(thread_id, self.principal.tenant, ("failed", "running"), actor=acting)
             if claimed is None:
                 raise _not_failed(await self._row(thread_id))
             return await self._drive(claimed, graph, on_event=on_event, tokens=tokens)
@@ -115,8 +116,9 @@ class Resuming(EngineBase):
             UnknownThread: There is no such run.
             NotPaused: It has completed.
         """
-        note = {"type": "Cancelled", "message": reason, "by": self._actor(by)}
         await self._row(thread_id)
+        async with self._audited(thread_id, by):
+            note = {"type": "Cancelled", "message": reason, "by": self._actor(by)}
         if await self._runs.cancel(thread_id, self.principal.tenant, note):
             self._recorder.record(Cancelled(thread_id, note))
         drive = self._keeper.driving(thread_id)
@@ -197,7 +199,13 @@ class Resuming(EngineBase):
                 )
                 if closed is not None:
                     raise psycopg.Rollback(transaction)
-                claimed = await self._runs.claim(thread_id, self.principal.tenant, ("paused", "running"), connection)
+                claimed = await self._runs.claim(
+                    thread_id,
+                    self.principal.tenant,
+                    ("paused", "running"),
+                    connection,
+                    actor={**self._acting, "by": by},
+                )
         return closed, claimed
 
     async def _refuse(self, thread_id: str, review_id: str, answer: Answer, by: str) -> None:

@@ -19,10 +19,10 @@ from .questions import BREAKPOINT
 from .reviews import ReviewStore
 from .runs import RunRow
 
-__all__ = ["take_answers"]
+__all__ = ["CHANNEL", "UNKNOWN", "take_answers"]
 
 CHANNEL: Final = "studio"
-_UNKNOWN: Final = "unknown"
+UNKNOWN: Final = "unknown"
 _INTERRUPT_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -95,7 +95,7 @@ async def _decide(
     by: str | None,
 ) -> dict[str, Any]:
     answers = {each: check_answer(reviews[each], answer) for each, answer in chosen.items()}
-    who = by or _UNKNOWN
+    who = by or UNKNOWN
     principal = Principal(who, source="authenticated" if by else "trusted")
     closed = await store.decide(connection, row["thread_id"], answers, by=who, principal=principal, channel=CHANNEL)
     if closed is not None:

@@ -1,6 +1,7 @@
 """What the audit says of a run: every entry in its order, with its fact or not at all."""
 
 import asyncio
+import hashlib
 import json
 from contextlib import suppress
 from datetime import timedelta
@@ -9,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from adjourn import AdjournError, AsyncEngine, ThreadBusy, ThreadExists, UnknownThread, approve, edit
+from adjourn import AdjournError, AsyncEngine, Principal, ThreadBusy, ThreadExists, UnknownThread, approve, edit, errors
 from adjourn.checkpoints.retention import Policy, prune
 from adjourn.engine.audit_chain import START, next_hash
 from adjourn.nodes.effects import once
@@ -63,10 +64,11 @@ async def test_a_run_with_a_pause_an_effect_and_a_failure_leaves_exactly_these_e
         *("decided", "resumed", "effect", "failed"),
         *("resumed", "completed"),
     ]
+    assert [entry.by for entry in entries] == ["kim", None, "kim", *["dana"] * 2, None, "dana", *["lee"] * 2]
+    assert {(entry.source, entry.channel) for entry in entries if entry.by} == {("trusted", "python")}
     details = [entry.details for entry in entries]
     assert (entries[0].by, details[0]["workflow"], len(details[0]["digest"])) == ("kim", "everything", 64)
     assert details[1]["review"] == details[3]["review"] == review
-    assert (entries[3].by, entries[3].source, entries[3].channel) == ("dana", "trusted", "python")
     assert (details[4]["was"], details[7]["was"]) == ("paused", "failed")
     assert (details[5]["effect"], details[5]["outcome"], details[5]["attempts"]) == ("pay", "done", 1)
     assert (details[6]["error"], details[6]["node"]) == ("ValueError", "flaky")
@@ -89,7 +91,8 @@ async def test_a_cancelled_run_says_who_and_keeps_the_reason_as_a_digest(engine:
     await engine.start("asking", {"name": "x"}, thread_id="t")
     await engine.cancel("t", by="dana", reason="REASONSECRET")
     last = (await engine.audit("t"))[-1]
-    assert (last.kind, last.details["error"], len(last.details["digest"])) == ("cancelled", "Cancelled", 64)
+    assert (last.kind, last.by, last.details["error"]) == ("cancelled", "dana", "Cancelled")
+    assert last.details["digest"] == hashlib.sha256(b"REASONSECRET").hexdigest()
     assert "REASONSECRET" not in str(execute(database, "select entry from adjourn.audit"))
 
 
@@ -102,6 +105,51 @@ async def test_what_is_not_done_leaves_no_entry(engine: AsyncEngine, database: s
     assert await engine.audit("t") == before
     with pytest.raises(UnknownThread):
         await engine.audit("nowhere")
+
+
+REFUSED: dict[str, Any] = {
+    "InvalidDecision": lambda engine, asked: engine.resume("t", {"type": "ANSWERSECRET"}, by="dana"),
+    "ReviewClosed": lambda engine, asked: engine.resume("t", approve(), review_id=asked, by="dana"),
+    "NotAuthorized": lambda engine, asked: engine.resume("t", approve(), by="dana"),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+async def test_what_is_refused_is_recorded_with_its_digest_and_nothing_else(
+    engine: AsyncEngine, database: str, known: dict[str, Any], why: str
+) -> None:
+    asked = (await engine.start("asking", {"name": "x"}, thread_id="t")).reviews[0].id
+    if why == "ReviewClosed":
+        await engine.resume("t", approve(), by="lee")
+    before = await engine.audit("t")
+    proven = why == "NotAuthorized"
+    principal = Principal("kim", source="authenticated" if proven else "trusted")
+    async with AsyncEngine.open(database, workflows={"asking": known["asking"]}, principal=principal) as other:
+        with pytest.raises(getattr(errors, why)):
+            await REFUSED[why](other, asked)
+    *same, last = await engine.audit("t")
+    assert (tuple(same), last.kind, last.by, last.source) == (
+        before, "refused", "kim" if proven else "dana", principal.source,
+    )  # fmt: skip
+    assert len(last.details.pop("digest")) == 64
+    assert last.details == ({"why": why, "as": "dana"} if proven else {"why": why})
+    assert "ANSWERSECRET" not in str(execute(database, "select entry from adjourn.audit"))
+
+
+async def test_who_may_not_act_for_another_is_recorded_for_every_verb(
+    engine: AsyncEngine, database: str, known: dict[str, Any]
+) -> None:
+    await engine.start("asking", {"name": "x"}, thread_id="t")
+    principal = Principal("kim", source="authenticated")
+    async with AsyncEngine.open(database, workflows={"asking": known["asking"]}, principal=principal) as other:
+        for attempt in (
+            other.cancel("t", by="eve", reason="x"),
+            other.retry("t", by="eve"),
+            other.erase("t", by="eve"),
+        ):
+            with pytest.raises(errors.NotAuthorized):
+                await attempt
+    assert [(entry.by, entry.details["as"]) for entry in (await engine.audit("t"))[-3:]] == [("kim", "eve")] * 3
 
 
 @pytest.mark.parametrize(
