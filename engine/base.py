@@ -33,6 +33,7 @@ from .recorder import Recorder
 from .registry import Registry, Workflow
 from .reviews import ReviewStore
 from .runs import RunRow, RunStore, to_run
+from .witness import Witness
 
 __all__ = ["EngineBase", "serde_of"]
 
@@ -73,7 +74,7 @@ class EngineBase:
         self._acting = {"by": principal.id, "source": principal.source, "channel": channel}
         self._runs = RunStore(
             storage.pool,
-            self._seal,
+            storage.saver,
             owner=self._keeper.owner,
             seconds=settings.lease_seconds,
             actor=self._acting,
@@ -82,8 +83,10 @@ class EngineBase:
         self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
-        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde)
+        witness = Witness(storage.saver.serde)
+        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde, witness)
         storage.saver.add_hook(review_hook(storage.saver.serde))
+        storage.saver.add_hook(witness.hook)
 
     async def _close(self) -> None:
         await self._keeper.close()

@@ -39,6 +39,7 @@ from .reading import next_nodes, visible_state
 from .reviews import ReviewStore
 from .runs import Outcome, RunRow, RunStore, Settled, to_run
 from .translate import Translator
+from .witness import Witness
 
 __all__ = ["Driver", "Emit", "Work", "describe", "settled_unless_asked"]
 
@@ -93,13 +94,17 @@ class Driver:
         reviews: Questions and answers.
         reader: The checkpoints.
         serde: Serialises the questions of static breakpoints.
+        witness: Sees what is stored.
     """
 
-    def __init__(self, runs: RunStore, reviews: ReviewStore, reader: Reader, serde: SerializerProtocol) -> None:
+    def __init__(
+        self, runs: RunStore, reviews: ReviewStore, reader: Reader, serde: SerializerProtocol, witness: Witness
+    ) -> None:
         self._runs = runs
         self._reviews = reviews
         self._reader = reader
         self._serde = serde
+        self._witness = witness
 
     async def drive(self, work: Work, drive: Drive) -> Run | None:
         """Drive a run until it ends or needs people.
@@ -120,6 +125,7 @@ class Driver:
         """
         with (
             holding(work.thread_id, drive.token),
+            self._witness.watching(work.thread_id),
             bound_contextvars(thread=work.thread_id, workflow=work.row["workflow"]),
         ):
             work.emit(Started(work.thread_id, work.row["workflow"]))
@@ -195,7 +201,7 @@ class Driver:
 
     async def _record_end(self, work: Work, drive: Drive, feed: Feed) -> End:
         """Record a drive that LangGraph ended: the end is a checkpoint without tasks, never an empty `next`."""
-        saved = await self._reader.latest(work.thread_id)
+        saved = self._witness.end(work.thread_id) or await self._reader.latest(work.thread_id)
         if saved is None or not await self._has_tasks(work, saved):
             outcome = Outcome("completed", fed=feed.fed)
         elif open_interrupts(saved.pending_writes or []):

@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
-from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.config import get_config
 from langgraph.errors import GraphBubbleUp, GraphDrained, is_invalid_resume
 from langgraph.types import Command
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Pool
-from ..checkpoints.sealing import Seal
+from ..checkpoints.saver import Saver
 from ..errors import AdjournError, LeaseLost, NotPaused, StorageUnavailable, ThreadBusy, UnknownThread
 from ..nodes.effects import EffectPort, install_effects
 from .audit import AuditStore
@@ -107,14 +107,14 @@ class Drives:
         source: Where the workflows of runs that are started here come from, in words.
     """
 
-    def __init__(self, pool: Pool, saver: BaseCheckpointSaver[str], keeper: LeaseKeeper, source: str) -> None:
+    def __init__(self, pool: Pool, saver: Saver, keeper: LeaseKeeper, source: str) -> None:
         self._pool = pool
         self._saver = saver
         self._keeper = keeper
         self._source = source
         self._acting = {"by": UNKNOWN, "source": "trusted", "channel": CHANNEL}
         self._audit = AuditStore(pool)
-        self._store = RunStore(pool, Seal(saver.serde), owner=keeper.owner, seconds=keeper.seconds, actor=self._acting)
+        self._store = RunStore(pool, saver, owner=keeper.owner, seconds=keeper.seconds, actor=self._acting)
         self._reviews = ReviewStore(pool, saver.serde)
         self._reader = Reader(saver)
         install_effects(_effects_of_node)
