@@ -81,9 +81,9 @@ def audit_verify(
             except UnicodeDecodeError:
                 raise InvalidInput(f"{anchor} is no text, so it is no anchor; use the file as it was made.") from None
     if session.as_json:
-        from .json_out import plain
+        from .json_out import report_json
 
-        session.result({**plain(report), "whole": report.whole})
+        session.result(report_json(report))
     else:
         from .audit_view import report_view
 

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from ..engine import AuditEntry, Event, Page, Review, Run, Step, Timeline
+    from ..engine import AuditEntry, AuditReport, Event, Page, Review, Run, Step, Timeline
 
 __all__ = [
     "audit_json",
@@ -112,6 +112,12 @@ def audit_json(thread_id: str, entries: Sequence[AuditEntry]) -> dict[str, Any]:
     names = ("number", "at", "kind", "by", "source", "channel", "details", "text", "hash")
     items = [{name: getattr(entry, name) for name in names} for entry in entries]
     return {"thread_id": thread_id, "items": items, "after": None}
+
+
+def report_json(report: AuditReport) -> dict[str, Any]:
+    """Return what a check of the audit found."""
+    names = ("whole", "threads", "entries", "waiting", "wrong", "findings", "anchored", "anchored_at")
+    return {name: getattr(report, name) for name in names}
 
 
 def plain(value: Any) -> Any:

@@ -27,7 +27,7 @@ from adjourn import (
     errors,
     testing,
 )
-from adjourn.engine import events
+from adjourn.engine import Finding, events
 from adjourn.nodes.effects import once, once_for, once_sync
 from adjourn.state.decisions import approve, edit, reject, respond
 from adjourn.state.questions import question, read_answer
@@ -66,7 +66,10 @@ def python_page() -> str:
         *(callable_part(f"{each.__name__}()", each) for each in (approve, edit, reject, respond)),
         class_part(Decision),
         "## What the engine shows\n",
-        *(class_part(each) for each in (Run, Review, Page, Step, Timeline, AuditEntry, AuditReport, Principal)),
+        *(
+            class_part(each)
+            for each in (Run, Review, Page, Step, Timeline, AuditEntry, AuditReport, Finding, Principal)
+        ),
         "## Events\n",
         events_part(),
         "## Errors\n",

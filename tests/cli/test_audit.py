@@ -15,6 +15,7 @@ from adjourn.engine.audit_files import check_export
 from support.auditing import tamper
 
 from .conftest import Command
+from .test_json_shapes import PAGE
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KEY = "a key that auditors keep elsewhere"
@@ -86,7 +87,10 @@ def test_the_audit_of_a_run_from_the_shell(
     for options in ((), ("--anchor", str(anchor))):
         found = cli("audit", "verify", *options)
         assert (found.code, "h: entry 4 was changed" in found.out) == (1, True)
-    assert cli("audit", "verify", "--json").json["findings"][0]["problem"] == "changed"
+    report, items = cli("audit", "verify", "--json").json, cli("audit", "h", "--json").json["items"]
+    assert report["findings"][0]["problem"] == "changed"
+    page = PAGE.read_text(encoding="utf-8")
+    assert [key for key in {*report, *report["findings"][0], *items[0]} if f'"{key}"' not in page] == []
 
 
 @pytest.mark.parametrize(
