@@ -102,17 +102,17 @@ class AuditStore:
         try:
             yield
         except _REFUSALS as error:
-            fields = {**who, "why": type(error).__name__, "digest": _digest(given)}
             try:
-                await self._refused(thread_id, fields)
+                await self._refused(thread_id, who, type(error).__name__, _digest(given))
             except StorageUnavailable as unavailable:
                 _log.warning("a refusal could not be recorded", thread=thread_id, error=unavailable.message)
             raise
 
-    async def _refused(self, thread_id: str, fields: dict[str, str | None]) -> None:
+    async def _refused(self, thread_id: str, who: Mapping[str, str | None], why: str, digest: str | None) -> None:
+        values = {"thread_id": thread_id, "who": Jsonb(dict(who)), "why": why, "digest": digest}
         with mapped_faults("cannot record a refusal", thread_id=thread_id):
             async with self._pool.connection() as connection:
-                await connection.execute(_SQL["refused"], {"thread_id": thread_id, "fields": Jsonb(fields)})
+                await connection.execute(_SQL["refused"], values)
 
     async def anchor(self, key: bytes) -> AsyncIterator[str]:
         """Yield the text of an anchor of all chains as they are at one moment, piece by piece.

@@ -2,16 +2,12 @@
 -- The chain of a thread, and behind it what waits for its place.
 select seq, entry, hash, 0 as number from adjourn.audit where thread_id = %(thread_id)s
 union all
-select null, fields::text, null, number from adjourn.audit_waiting where thread_id = %(thread_id)s
+select null, entry, null, number from adjourn.audit_waiting where thread_id = %(thread_id)s
 order by seq nulls last, number;
 
 -- name: refused
--- Record what was refused: who wanted it, and the digest of what it was. It gets its place at once if nobody is at work
--- on the run.
-with noted as materialized (
-    select adjourn.audit_note(%(thread_id)s, adjourn.audit_fields('refused', %(fields)s))
-)
-select adjourn.audit_seal(%(thread_id)s) from noted;
+-- Record what was refused: who wanted it, why not, and the digest of what it was.
+select adjourn.audit_refused(%(thread_id)s, %(who)s, %(why)s, %(digest)s);
 
 -- name: seal_all
 -- Give everything that waits its place, except where somebody is at work on the run at this moment.

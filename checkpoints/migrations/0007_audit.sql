@@ -19,10 +19,11 @@ create table adjourn.audit (
     primary key (thread_id, seq)
 );
 
+-- What waits: entries that are whole but for their place, "n":0.
 create table adjourn.audit_waiting (
     number    bigint not null primary key generated always as identity,
     thread_id text   collate "C" not null,
-    fields    jsonb  not null
+    entry     text   not null
 );
 create index audit_waiting_by_thread on adjourn.audit_waiting (thread_id, number);
 
@@ -40,46 +41,39 @@ create trigger append_only before update or delete or truncate on adjourn.audit
     for each statement execute function adjourn.audit_is_append_only();
 alter table adjourn.audit enable always trigger append_only;
 
--- What every entry says beside its place: what happened, when, and the rest as given. Nulls are left out.
-create function adjourn.audit_fields(kind text, more jsonb) returns jsonb language plpgsql as $$
-begin
-    return jsonb_strip_nulls(more) || jsonb_build_object(
-        'kind', kind, 'at', to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'));
-end $$;
+-- A time as entries say it. (Stable, as to_char is, so that the call costs nothing.)
+create function adjourn.audit_time(at timestamptz) returns text language sql stable as $$
+    select to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+$$;
 
--- Add an entry to a chain whose head is given; returns the new head. Only under the lock of the run's row.
-create function adjourn.audit_add(thread text, inout count bigint, inout hash text, fields jsonb)
-language plpgsql as $$
-declare
-    written text;
-begin
-    count := count + 1;
-    select '{' || string_agg(to_json(key)::text || ':' || value::text, ',' order by key collate "C") || '}'
-    into written
-    from jsonb_each(fields || jsonb_build_object('n', count, 'thread', thread));
-    hash := encode(sha256(convert_to(hash || written, 'UTF8')), 'hex');
-    insert into adjourn.audit (thread_id, seq, entry, hash) values (thread, count, written, hash);
-end $$;
+-- Put an entry in canonical form together from its parts, each `"key":value,` and in the order of the keys; null parts are
+-- left out. (Putting texts together takes a twentieth of the time that jsonb takes.)
+create function adjourn.audit_text(variadic parts text[]) returns text language sql stable as $$
+    select '{' || rtrim(array_to_string(parts, ''), ',') || '}'
+$$;
 
--- Give what waits its place in the chain; returns the new head. Only under the lock of the run's row.
+-- Give what waits its place in a chain; returns the new head. Only under the lock of the run's row.
 create function adjourn.audit_take(thread text, inout count bigint, inout hash text)
 language plpgsql as $$
 declare
     waiting record;
 begin
     for waiting in
-        with taken as (delete from adjourn.audit_waiting w where w.thread_id = thread returning w.number, w.fields)
-        select * from taken order by number
+        with taken as (delete from adjourn.audit_waiting w where w.thread_id = thread returning w.number, w.entry)
+        select replace(entry, '"n":0,', '"n":' || count + row_number() over (order by number) || ',') as entry
+        from taken order by number
     loop
-        select * into count, hash from adjourn.audit_add(thread, count, hash, waiting.fields);
+        count := count + 1;
+        hash := encode(sha256(convert_to(hash || waiting.entry, 'UTF8')), 'hex');
+        insert into adjourn.audit (thread_id, seq, entry, hash) values (thread, count, waiting.entry, hash);
     end loop;
 end $$;
 
 -- Record something about a run without its lock: it waits for its place. Nothing is recorded of what is no run.
-create function adjourn.audit_note(thread text, fields jsonb) returns void language plpgsql as $$
+create function adjourn.audit_note(thread text, written text) returns void language plpgsql as $$
 begin
-    insert into adjourn.audit_waiting (thread_id, fields)
-    select thread, fields where exists (select from adjourn.runs where thread_id = thread);
+    insert into adjourn.audit_waiting (thread_id, entry)
+    select thread, written where exists (select from adjourn.runs where thread_id = thread);
 end $$;
 
 -- Give what waits its place now, unless somebody else has the run's row: that one's change will. Never waits for a lock,
@@ -100,32 +94,49 @@ begin
     return true;
 end $$;
 
--- A run was accepted. Not `before insert`: that runs for an insert too that gives way to a run of the same id. The chain
--- of a thread that was deleted goes on.
+-- A run is accepted. The head is set before the row is written, and the entry after it, since an insert that gives way to a
+-- run of the same id comes to the first part as well. The chain of a thread that was deleted goes on.
 create function adjourn.audit_run_started() returns trigger language plpgsql as $$
 declare
-    count bigint;
-    hash  text;
+    last    record;
+    written text;
 begin
-    select seq, audit.hash into count, hash
-    from adjourn.audit where thread_id = new.thread_id order by seq desc limit 1;
-    select * into count, hash from adjourn.audit_add(
-        new.thread_id, coalesce(count, new.audit_count), coalesce(hash, new.audit_hash),
-        adjourn.audit_fields('started', jsonb_build_object(
-            'by', new.requested_by, 'workflow', new.workflow, 'version', new.version,
-            'digest', nullif(new.input_digest, ''), 'forked_from', new.forked_from) || coalesce(new.actor, '{}')));
-    update adjourn.runs set audit_count = count, audit_hash = hash where thread_id = new.thread_id;
+    if tg_when = 'BEFORE' then
+        select seq, hash into last from adjourn.audit where thread_id = new.thread_id order by seq desc limit 1;
+        new.audit_count := coalesce(last.seq, 0) + 1;
+    end if;
+    written := adjourn.audit_text(
+        '"at":"' || adjourn.audit_time(new.created_at) || '",',
+        '"by":' || to_json(new.requested_by) || ',',
+        '"channel":' || to_json(new.actor ->> 'channel') || ',',
+        '"digest":' || to_json(nullif(new.input_digest, '')) || ',',
+        '"forked_from":' || to_json(new.forked_from) || ',',
+        '"kind":"started",',
+        '"n":' || new.audit_count || ',',
+        '"source":' || to_json(new.actor ->> 'source') || ',',
+        '"thread":' || to_json(new.thread_id) || ',',
+        '"version":' || to_json(new.version) || ',',
+        '"workflow":' || to_json(new.workflow) || ',');
+    if tg_when = 'BEFORE' then
+        new.audit_hash := encode(sha256(convert_to(coalesce(last.hash, repeat('0', 64)) || written, 'UTF8')), 'hex');
+        return new;
+    end if;
+    insert into adjourn.audit (thread_id, seq, entry, hash)
+    values (new.thread_id, new.audit_count, written, new.audit_hash);
     return null;
 end $$;
+create trigger audit_started_head before insert on adjourn.runs
+    for each row execute function adjourn.audit_run_started();
 create trigger audit_started after insert on adjourn.runs
     for each row execute function adjourn.audit_run_started();
 
--- The status of a run was set (to the same as before, too, when a run that was stalled is taken up again), or its past or
--- its content was dropped.
+-- The status of a run is set (to the same as before, too, when a run that was stalled is taken up again), or its past or
+-- its content is dropped.
 create function adjourn.audit_run_changed() returns trigger language plpgsql as $$
 declare
-    kind text;
-    more jsonb := '{}';
+    kind    text;
+    failure jsonb;
+    written text;
 begin
     if new.erased_at is distinct from old.erased_at then
         kind := 'erased';
@@ -133,34 +144,43 @@ begin
         kind := 'pruned';
     elsif new.status = 'running' then
         kind := 'resumed';
-        more := jsonb_build_object('was', old.status);
     else
         kind := new.status;
-        if new.error is not null then
-            -- of an error that is encrypted, the digest is that of its ciphertext
-            more := jsonb_build_object(
-                'error', new.error ->> 'type', 'node', new.error ->> 'node',
-                'digest', encode(sha256(convert_to(coalesce(new.error ->> 'message', new.error::text), 'UTF8')), 'hex'));
-        end if;
+        failure := new.error;
     end if;
-    select * into new.audit_count, new.audit_hash
-    from adjourn.audit_take(new.thread_id, new.audit_count, new.audit_hash);
-    select * into new.audit_count, new.audit_hash
-    from adjourn.audit_add(new.thread_id, new.audit_count, new.audit_hash,
-        adjourn.audit_fields(kind, coalesce(new.actor, '{}') || more));
+    if exists (select from adjourn.audit_waiting w where w.thread_id = new.thread_id) then
+        select * into new.audit_count, new.audit_hash
+        from adjourn.audit_take(new.thread_id, new.audit_count, new.audit_hash);
+    end if;
+    new.audit_count := new.audit_count + 1;
+    written := adjourn.audit_text(
+        '"at":"' || adjourn.audit_time(clock_timestamp()) || '",',
+        '"by":' || to_json(new.actor ->> 'by') || ',',
+        '"channel":' || to_json(new.actor ->> 'channel') || ',',
+        -- of an error that is encrypted, the digest is that of its ciphertext
+        '"digest":"' || encode(sha256(convert_to(coalesce(failure ->> 'message', failure::text), 'UTF8')), 'hex') || '",',
+        '"error":' || to_json(failure ->> 'type') || ',',
+        '"kind":' || to_json(kind) || ',',
+        '"n":' || new.audit_count || ',',
+        '"node":' || to_json(failure ->> 'node') || ',',
+        '"source":' || to_json(new.actor ->> 'source') || ',',
+        '"thread":' || to_json(new.thread_id) || ',',
+        case kind when 'resumed' then '"was":' || to_json(old.status) || ',' end);
+    new.audit_hash := encode(sha256(convert_to(new.audit_hash || written, 'UTF8')), 'hex');
+    insert into adjourn.audit (thread_id, seq, entry, hash)
+    values (new.thread_id, new.audit_count, written, new.audit_hash);
     return new;
 end $$;
 create trigger audit_changed before update of status, pruned_at, erased_at on adjourn.runs
     for each row execute function adjourn.audit_run_changed();
 
--- A run was deleted with its thread. Its chain stays, and says so.
+-- A run is deleted with its thread. Its chain stays, and says so.
 create function adjourn.audit_run_deleted() returns trigger language plpgsql as $$
-declare
-    count bigint;
-    hash  text;
 begin
-    select * into count, hash from adjourn.audit_take(old.thread_id, old.audit_count, old.audit_hash);
-    perform adjourn.audit_add(old.thread_id, count, hash, adjourn.audit_fields('erased', '{"deleted": true}'));
+    insert into adjourn.audit_waiting (thread_id, entry) values (old.thread_id, adjourn.audit_text(
+        '"at":"' || adjourn.audit_time(clock_timestamp()) || '",', '"deleted":true,', '"kind":"erased",', '"n":0,',
+        '"thread":' || to_json(old.thread_id) || ','));
+    perform adjourn.audit_take(old.thread_id, old.audit_count, old.audit_hash);
     return old;
 end $$;
 create trigger audit_deleted before delete on adjourn.runs
@@ -169,18 +189,27 @@ create trigger audit_deleted before delete on adjourn.runs
 -- People are asked. The commit that stores a pause holds leases, so this waits for its place.
 create function adjourn.audit_review_asked() returns trigger language plpgsql as $$
 begin
-    perform adjourn.audit_note(new.thread_id, adjourn.audit_fields('asked', jsonb_build_object('review', new.review_id)));
+    perform adjourn.audit_note(new.thread_id, adjourn.audit_text(
+        '"at":"' || adjourn.audit_time(clock_timestamp()) || '",', '"kind":"asked",', '"n":0,',
+        '"review":' || to_json(new.review_id) || ',',
+        '"thread":' || to_json(new.thread_id) || ','));
     return null;
 end $$;
 create trigger audit_asked after insert on adjourn.reviews
     for each row execute function adjourn.audit_review_asked();
 
--- Somebody answered.
+-- Somebody answers.
 create function adjourn.audit_decided() returns trigger language plpgsql as $$
 begin
-    perform adjourn.audit_note(new.thread_id, adjourn.audit_fields('decided', jsonb_build_object(
-        'review', new.review_id, 'by', new.decided_by, 'source', new.source, 'channel', new.channel,
-        'answer', new.answer_digest)));
+    perform adjourn.audit_note(new.thread_id, adjourn.audit_text(
+        '"answer":' || to_json(new.answer_digest) || ',',
+        '"at":"' || adjourn.audit_time(new.decided_at) || '",',
+        '"by":' || to_json(new.decided_by) || ',',
+        '"channel":' || to_json(new.channel) || ',',
+        '"kind":"decided",', '"n":0,',
+        '"review":' || to_json(new.review_id) || ',',
+        '"source":' || to_json(new.source) || ',',
+        '"thread":' || to_json(new.thread_id) || ','));
     perform adjourn.audit_seal(new.thread_id);
     return null;
 end $$;
@@ -190,10 +219,32 @@ create trigger audit_decided after insert on adjourn.decisions
 -- Something was done to the world outside, or failed.
 create function adjourn.audit_effect_ended() returns trigger language plpgsql as $$
 begin
-    perform adjourn.audit_note(new.scope, adjourn.audit_fields('effect', jsonb_build_object(
-        'effect', new.name, 'place', new.checkpoint_ns, 'outcome', new.status, 'attempts', new.attempts,
-        'digest', new.arguments)));
+    perform adjourn.audit_note(new.scope, adjourn.audit_text(
+        '"at":"' || adjourn.audit_time(clock_timestamp()) || '",',
+        '"attempts":' || new.attempts || ',',
+        '"digest":' || to_json(new.arguments) || ',',
+        '"effect":' || to_json(new.name) || ',',
+        '"kind":"effect",', '"n":0,',
+        '"outcome":' || to_json(new.status) || ',',
+        '"place":' || to_json(new.checkpoint_ns) || ',',
+        '"thread":' || to_json(new.scope) || ','));
     return null;
 end $$;
 create trigger audit_effect after update of status on adjourn.effects
     for each row when (new.status in ('done', 'failed')) execute function adjourn.audit_effect_ended();
+
+-- Somebody is refused what they want. Nothing changes in the run, so nobody's transaction holds this.
+create function adjourn.audit_refused(thread text, who jsonb, why text, digest text) returns boolean language plpgsql as $$
+begin
+    perform adjourn.audit_note(thread, adjourn.audit_text(
+        '"as":' || to_json(who ->> 'as') || ',',
+        '"at":"' || adjourn.audit_time(clock_timestamp()) || '",',
+        '"by":' || to_json(who ->> 'by') || ',',
+        '"channel":' || to_json(who ->> 'channel') || ',',
+        '"digest":' || to_json(digest) || ',',
+        '"kind":"refused",', '"n":0,',
+        '"source":' || to_json(who ->> 'source') || ',',
+        '"thread":' || to_json(thread) || ',',
+        '"why":' || to_json(why) || ','));
+    return adjourn.audit_seal(thread);
+end $$;

@@ -34,9 +34,9 @@ def agree(url: str) -> None:
                 assert before == hash_
             assert head == before
             waiting = connection.execute(
-                "select fields from adjourn.audit_waiting where thread_id = %s order by number", (thread_id,)
+                "select entry from adjourn.audit_waiting where thread_id = %s order by number", (thread_id,)
             ).fetchall()
-            entries = [json.loads(row[1]) for row in rows] + [row[0] for row in waiting]
+            entries = [json.loads(row[1]) for row in rows] + [json.loads(row[0]) for row in waiting]
             moves = [entry["kind"] for entry in entries if entry["kind"] in sum(OF_STATUS.values(), ())]
             assert moves[-1] in OF_STATUS[status]
             for kind, query in {
