@@ -201,7 +201,10 @@ class Driver:
 
     async def _record_end(self, work: Work, drive: Drive, feed: Feed) -> End:
         """Record a drive that LangGraph ended: the end is a checkpoint without tasks, never an empty `next`."""
-        saved = self._witness.end(work.thread_id) or await self._reader.latest(work.thread_id)
+        saved = self._witness.end(work.thread_id)
+        if saved is not None and (row := await self._runs.ended(work.thread_id)):
+            return self._ended(work, row, saved, ())
+        saved = saved or await self._reader.latest(work.thread_id)
         if saved is None or not await self._has_tasks(work, saved):
             outcome = Outcome("completed", fed=feed.fed)
         elif open_interrupts(saved.pending_writes or []):
@@ -223,8 +226,11 @@ class Driver:
         reviews: tuple[Review, ...] = ()
         if outcome.status == "paused":
             reviews = await self._reviews.pending(work.thread_id, work.row["workflow"])
-        _log.info(f"run {outcome.status}", questions=len(reviews))
-        work.emit(Paused(work.thread_id, reviews) if outcome.status == "paused" else Completed(work.thread_id))
+        return self._ended(work, row, saved, reviews)
+
+    def _ended(self, work: Work, row: RunRow, saved: CheckpointTuple | None, reviews: tuple[Review, ...]) -> Run:
+        _log.info(f"run {row['status']}", questions=len(reviews))
+        work.emit(Paused(work.thread_id, reviews) if row["status"] == "paused" else Completed(work.thread_id))
         return to_run(row, state=visible_state(saved), reviews=reviews)
 
     async def _has_tasks(self, work: Work, saved: CheckpointTuple) -> bool:
