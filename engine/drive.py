@@ -166,13 +166,16 @@ class Driver:
         The open questions are read again: somebody without the engine may have driven the thread past one that was
         answered here, and LangGraph would give an answer with a stale id to the next question.
         """
-        saved = None if was == "new" else await self._reader.latest(work.thread_id)
+        if was == "new":
+            return Feed(work.input)
+        saved, given = await asyncio.gather(
+            self._reader.latest(work.thread_id), self._reviews.unconsumed(work.thread_id)
+        )
         if saved is None:
             return Feed(work.input)
         if has_failed_tasks(saved.pending_writes or []):
             await self._runs.forget_failed_writes(work.thread_id, drive.token)
         asked = {each.id for each in open_interrupts(saved.pending_writes or [])}
-        given = await self._reviews.unconsumed(work.thread_id)
         passed = [each.review_id for each in given if each.review_id.startswith(BREAKPOINT)]
         if passed:
             await self._reviews.consume(work.thread_id, passed)

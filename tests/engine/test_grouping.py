@@ -144,11 +144,14 @@ async def test_a_run_that_somebody_has_locked_is_ended_after_its_last_checkpoint
 
     async with AsyncEngine.open(database, workflows={"locking": chain(("lock", lock))}) as engine:
         starting = asyncio.create_task(engine.start("locking", {"name": "x"}, thread_id="t"))
-        async with asyncio.timeout(20):
-            while not held or not await last_checkpoint_is_there(database):
-                await asyncio.sleep(0.02)
-        assert not starting.done(), "the run was recorded as ended while it was locked"
-        await held[0].close()
+        try:
+            async with asyncio.timeout(20):
+                while not held or not await last_checkpoint_is_there(database):
+                    await asyncio.sleep(0.02)
+            assert not starting.done(), "the run was recorded as ended while it was locked"
+        finally:
+            for connection in held:
+                await connection.close()
         run = await starting
     assert (run.status, run.state["answer"]) == ("completed", "locked")
 
