@@ -150,6 +150,7 @@ async def _due(connection: Connection, what: str, before: datetime, batch: int) 
 async def _erase(connection: Connection, thread_ids: list[str], now: datetime | None, actor: dict[str, str]) -> None:
     """Drop the content of runs whose rows are locked, in their transaction; a driver from before stores nothing more."""
     await connection.execute(_THREADS["fence_off"], {"thread_ids": thread_ids})
+    await connection.execute(_SQL["lock_against_events"], {"thread_ids": thread_ids})
     await connection.execute(_THREADS["delete_threads"], {"thread_ids": thread_ids})
     await connection.execute(_SQL["erase_content"], {"thread_ids": thread_ids, "now": now, "actor": Jsonb(actor)})
 

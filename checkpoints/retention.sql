@@ -42,6 +42,11 @@ where thread_id = %(thread_id)s
     )
 for no key update;
 
+-- name: lock_against_events
+-- Behind the fence, when no commit of the saver can be waiting for these runs: wait for events that are on their way; none
+-- comes later.
+select from adjourn.runs where thread_id = any (%(thread_ids)s) order by thread_id for update;
+
 -- name: mark_pruned
 -- These are done, until they end again. (The audit gets its entry by this.)
 update adjourn.runs set pruned_at = %(now)s, actor = %(actor)s where thread_id = any (%(thread_ids)s);

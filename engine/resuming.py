@@ -89,10 +89,12 @@ class Resuming(EngineBase):
         Raises:
             UnknownThread: There is no such run.
             ThreadBusy: It is being driven.
-            NotPaused: It has not failed.
+            NotPaused: It has not failed, or its content was erased.
             LeaseLost: Another process drives the run now.
         """
         row = await self._row(thread_id)
+        if row["erased_at"] is not None and row["ended_at"] is not None and row["erased_at"] >= row["ended_at"]:
+            raise NotPaused(f"The content of run {thread_id} was erased; start a new run.", thread_id=thread_id)
         async with self._audited(thread_id, by), self._graph_of(row) as graph:
             actor = self._actor(by)
             acting = {**self._acting, "by": actor}

@@ -1,6 +1,7 @@
 """What the audit says of a run: every entry in its order, with its fact or not at all."""
 
 import asyncio
+import base64
 import hashlib
 import json
 from contextlib import suppress
@@ -9,8 +10,21 @@ from typing import Any
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
-from adjourn import AdjournError, AsyncEngine, Principal, ThreadBusy, ThreadExists, UnknownThread, approve, edit, errors
+from adjourn import (
+    AdjournError,
+    AsyncEngine,
+    NotPaused,
+    Principal,
+    Settings,
+    ThreadBusy,
+    ThreadExists,
+    UnknownThread,
+    approve,
+    edit,
+    errors,
+)
 from adjourn.checkpoints.retention import Policy, prune
 from adjourn.engine.audit_chain import START, next_hash
 from adjourn.nodes.effects import once
@@ -273,6 +287,19 @@ async def test_erasing_leaves_no_content_and_a_chain_that_holds(
     assert (await engine.verify_audit()).whole
     await engine.erase("t", by="kim")
     assert await engine.audit("t") == entries
+    with pytest.raises(NotPaused, match="content of run t was erased"):
+        await engine.retry("t")
+
+
+async def test_an_encrypted_error_is_erased_as_well(database: str, known: dict[str, Any]) -> None:
+    settings = Settings(encryption_key=SecretStr(base64.b64encode(b"1" * 32).decode()))
+    async with AsyncEngine.open(database, workflows={"asking": known["asking"]}, settings=settings) as engine:
+        await engine.start("asking", {"name": "x"}, thread_id="t")
+        await engine.cancel("t", reason="REASONSECRET")
+        assert (await engine.erase("t")).error == {}
+        assert (await engine.verify_audit()).whole
+    # the event of the cancelling was written when the engine was closed, after the erasing
+    assert b"adjourn.sealed" not in dump(database)
 
 
 async def test_pruning_and_erasing_by_policy_keep_the_audit_and_say_so(engine: AsyncEngine) -> None:
