@@ -19,7 +19,9 @@ if TYPE_CHECKING:
         Review,
         Run,
         Step,
+        Swept,
         Timeline,
+        Vote,
     )
     from .errors import (
         AdjournError,
@@ -53,6 +55,11 @@ if TYPE_CHECKING:
         reject,
         respond,
     )
+    from .state.policies import (
+        DefaultValue,
+        ReviewPolicy,
+        Stage,
+    )
 
 __version__ = "0.1.0"
 
@@ -69,7 +76,9 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "Review",
         "Run",
         "Step",
+        "Swept",
         "Timeline",
+        "Vote",
     ),
     "errors": (
         "AdjournError",
@@ -103,6 +112,11 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "reject",
         "respond",
     ),
+    "state.policies": (
+        "DefaultValue",
+        "ReviewPolicy",
+        "Stage",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 
@@ -114,6 +128,7 @@ __all__ = [
     "BudgetExceeded",
     "ConfigurationError",
     "Decision",
+    "DefaultValue",
     "DigestMismatch",
     "EffectMismatch",
     "EffectUncertain",
@@ -131,17 +146,21 @@ __all__ = [
     "Principal",
     "Review",
     "ReviewClosed",
+    "ReviewPolicy",
     "Run",
     "RunFailed",
     "Settings",
+    "Stage",
     "Step",
     "StorageUnavailable",
+    "Swept",
     "ThreadBusy",
     "ThreadExists",
     "Timeline",
     "UnknownReview",
     "UnknownThread",
     "UnknownWorkflow",
+    "Vote",
     "approve",
     "edit",
     "reject",

@@ -27,7 +27,7 @@ LOCK_KEY: Final = int.from_bytes(b"adj-prun", "big", signed=True)
 _SQL: Final = load_queries(__package__, "retention.sql")
 _THREADS: Final = load_queries(__package__, "threads.sql")
 # Who acts when a policy does.
-_POLICY: Final = {"by": "system:retention", "source": "system", "channel": "system"}
+_POLICY: Final = {"by": "system:retention", "source": "authenticated", "channel": "retention"}
 # How long a deleted thread is remembered, for runs without a lease that were under way when it was deleted.
 _REMEMBERED: Final = timedelta(days=7)
 

@@ -55,6 +55,7 @@ update adjourn.runs set pruned_at = %(now)s, actor = %(actor)s where thread_id =
 -- What adjourn itself keeps of what these runs were about: questions and answers, what effects returned, events, input,
 -- context, and the text of errors. Of the run stay ids, status and times. (The audit gets its entry by this.)
 with reviews as (delete from adjourn.reviews where thread_id = any (%(thread_ids)s)),
+    decisions as (delete from adjourn.decisions where thread_id = any (%(thread_ids)s)),
     effects as (delete from adjourn.effects where scope = any (%(thread_ids)s)),
     events as (delete from adjourn.events where thread_id = any (%(thread_ids)s))
 update adjourn.runs

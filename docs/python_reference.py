@@ -17,13 +17,18 @@ from adjourn import (
     AuditEntry,
     AuditReport,
     Decision,
+    DefaultValue,
     Engine,
     Page,
     Principal,
     Review,
+    ReviewPolicy,
     Run,
+    Stage,
     Step,
+    Swept,
     Timeline,
+    Vote,
     errors,
     testing,
 )
@@ -35,8 +40,9 @@ from adjourn.testing import replies
 
 VERBS = (
     *("start", "resume", "retry", "cancel", "recover", "fork"),
-    *("get", "runs", "history", "timeline", "stream", "follow"),
+    *("get", "runs", "reviews", "history", "timeline", "stream", "follow"),
     *("audit", "verify_audit", "anchor_audit", "export_audit", "erase"),
+    *("sweep", "rebuild"),
 )
 SECTION = re.compile(r"^(Args|Returns|Raises|Yields)( \([^\n]*\))?:$")
 ENTRY = re.compile(r"^([\w*, .]+): (.*)$", re.DOTALL)
@@ -48,9 +54,9 @@ HEAD = """\
 The public names of `adjourn`, from their docstrings; this page is generated. Each verb is shown as `AsyncEngine` has it.
 `Engine` has the same verbs without `await`, and `stream` and `follow` as ordinary iterators.
 
-Contents: [engine](#engine) · [decisions](#decisions) · [what the engine shows](#what-the-engine-shows) ·
-[events](#events) · [errors](#errors) · [questions](#questions) · [effects](#effects) · [testing](#testing) ·
-[settings](settings.md)
+Contents: [engine](#engine) · [decisions](#decisions) · [policies](#policies) ·
+[what the engine shows](#what-the-engine-shows) · [events](#events) · [errors](#errors) · [questions](#questions) ·
+[effects](#effects) · [testing](#testing) · [settings](settings.md)
 """
 
 
@@ -65,11 +71,12 @@ def python_page() -> str:
         "## Decisions\n",
         *(callable_part(f"{each.__name__}()", each) for each in (approve, edit, reject, respond)),
         class_part(Decision),
+        "## Policies\n",
+        "What each part means in practice: [Review policies](review-policies.md).\n",
+        *(class_part(each) for each in (ReviewPolicy, Stage, DefaultValue)),
         "## What the engine shows\n",
-        *(
-            class_part(each)
-            for each in (Run, Review, Page, Step, Timeline, AuditEntry, AuditReport, Finding, Principal)
-        ),
+        *(class_part(each) for each in (Run, Review, Vote, Page, Step, Timeline, Swept)),
+        *(class_part(each) for each in (AuditEntry, AuditReport, Finding, Principal)),
         "## Events\n",
         events_part(),
         "## Errors\n",

@@ -4,7 +4,8 @@ from .async_engine import AsyncEngine
 from .audit import AuditReport
 from .audit_chain import AuditEntry, Finding
 from .events import Event
-from .model import Page, Principal, Review, Run, Step, Timeline
+from .model import Page, Principal, Review, Run, Step, Timeline, Vote
+from .sweeping import Swept
 from .sync_engine import Engine
 
 __all__ = [
@@ -19,5 +20,7 @@ __all__ = [
     "Review",
     "Run",
     "Step",
+    "Swept",
     "Timeline",
+    "Vote",
 ]

@@ -31,8 +31,9 @@ from ..errors import (
 from ..state.values import digest
 from .audit_chain import START, AuditEntry, Finding, Head, Link, check_chain, read_entry
 from .audit_files import ANCHOR, EXPORT, Anchored, Seal, entry_line, head_line
+from .model import Principal
 
-__all__ = ["AuditReport", "AuditStore", "signing_key"]
+__all__ = ["AuditReport", "AuditStore", "actor_of", "signing_key"]
 
 _SQL: Final = load_queries(__package__, "audit.sql")
 _ROWS: Final = 2_000
@@ -207,6 +208,11 @@ class _Found:
             self.wrong += 1
             if len(self.findings) < _MOST_FINDINGS:
                 self.findings.append(finding)
+
+
+def actor_of(principal: Principal, channel: str) -> dict[str, str]:
+    """Return what the audit says of who acts: `by`, `source` and `channel`."""
+    return {"by": principal.id, "source": principal.source, "channel": channel}
 
 
 def _digest(given: Any) -> str | None:

@@ -58,8 +58,8 @@ class AuditEntry:
         kind: started, paused, asked, reminded, escalated, decided, refused, resumed, effect, completed, failed,
             cancelled, pruned or erased.
         by: Who did it, or on whose behalf the process worked; None where nobody did.
-        source: How that is known: `trusted` or `authenticated`; `system` for what adjourn does by itself.
-        channel: Through which door: python, cli, http, page, studio.
+        source: How that is known: `trusted` or `authenticated`.
+        channel: Through which door: python, cli, http, page, studio; deadline or retention for what time did.
         details: Ids and digests: which review, the digest of the answer, which effect, …
         text: The entry exactly as it was hashed.
         hash: The hash of the chain up to here; None while it waits.

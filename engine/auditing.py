@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterable
 
 from ..checkpoints.retention import erase
 from ..errors import ConfigurationError, ThreadBusy
-from .audit import AuditReport, signing_key
+from .audit import AuditReport, actor_of, signing_key
 from .audit_chain import AuditEntry
 from .audit_files import Anchored
 from .base import EngineBase
@@ -91,7 +91,7 @@ class Auditing(EngineBase):
         """
         row = await self._row(thread_id)
         async with self._audited(thread_id, by):
-            who = {**self._acting, "by": self._actor(by)}
+            who = actor_of(self._acting(by), self.channel)
         if not await erase(self._storage.pool, thread_id, who):
             raise ThreadBusy(
                 f"Run {thread_id} is {row['status']} and needs its content; cancel it first, or wait for its end.",

@@ -41,6 +41,7 @@ class NewRun:
         given: Its input, serialised.
         context: Its context, serialised.
         forked_from: The thread that it was forked from.
+        policies: JSON text of the policies of its questions.
     """
 
     thread_id: str
@@ -52,6 +53,7 @@ class NewRun:
     given: Stored
     context: Stored | None = None
     forked_from: str | None = None
+    policies: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,7 @@ async def accept_on(
         "context_types": texts(context.type for context in contexts),
         "contexts": _bytes(contexts),
         "forked_from": texts(run.forked_from for run in runs),
+        "policies": texts(run.policies for run in runs),
     }
     return await _by_thread(connection, _SQL["accept_runs"], values, "thread_id")
 

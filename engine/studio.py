@@ -17,11 +17,13 @@ from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMet
 
 from ..checkpoints.pool import Pool
 from ..checkpoints.saver import Saver
+from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import open_storage
 from ..settings import load_settings
 from .hook import review_hook
 from .internals import served_graphs
 from .leases import LeaseKeeper
+from .policy_book import PolicyBook
 from .storable import storable_types
 from .studio_drives import Drives, control_drive, token_of_drive
 from .studio_watch import record_drives
@@ -43,8 +45,9 @@ class StudioSaver(Saver):
 
     def __init__(self, pool: Pool, keeper: LeaseKeeper, **options: Any) -> None:
         super().__init__(pool, **options)
-        self.add_hook(review_hook(self.serde))
-        self.drives = Drives(pool, self, keeper, f"the langgraph.json of an Agent Server in {Path.cwd()}")
+        policies = PolicyBook(Seal(self.serde))
+        self.add_hook(review_hook(self.serde, policies))
+        self.drives = Drives(pool, self, keeper, policies, f"the langgraph.json of an Agent Server in {Path.cwd()}")
         self._learned: set[str] = set()
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:

@@ -33,6 +33,8 @@ from support.auditing import agree, said
 from support.postgres import dump, execute
 from support.workflows import Flaky, Trail, ask, chain, mark
 
+COLUMNS = "thread_id, review_id, tenant, workflow, checkpoint_ns, checkpoint_id, task_id, question_type, question"
+
 
 async def pay(amount: int) -> str:
     return "RESULTSECRET"
@@ -83,6 +85,8 @@ async def test_a_run_with_a_pause_an_effect_and_a_failure_leaves_exactly_these_e
     details = [entry.details for entry in entries]
     assert (entries[0].by, details[0]["workflow"], len(details[0]["digest"])) == ("kim", "everything", 64)
     assert details[1]["review"] == details[3]["review"] == review
+    assert details[1]["digest"] == details[3]["shown"] == run.reviews[0].digest
+    assert (details[3]["decision"], len(details[3]["answer"])) == ("approve", 64)
     assert (details[4]["was"], details[7]["was"]) == ("paused", "failed")
     assert (details[5]["effect"], details[5]["outcome"], details[5]["attempts"]) == ("pay", "done", 1)
     assert (details[6]["error"], details[6]["node"]) == ("ValueError", "flaky")
@@ -184,8 +188,7 @@ async def test_what_happens_while_a_run_is_driven_waits_and_gets_its_place_in_or
     await engine.start("asking", {"name": "x"}, thread_id="t")
     execute(
         database,
-        "insert into adjourn.reviews (thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, "
-        "question) values ('t', 'another', '', '', '', 'json', '1')",
+        f"insert into adjourn.reviews ({COLUMNS}) values ('t', 'another', 'default', 'asking', '', '', '', 'json', '1')",
     )
     waiting = (await engine.audit("t"))[-1]
     assert (waiting.kind, waiting.number, waiting.hash, waiting.details) == ("asked", None, None, {"review": "another"})
@@ -210,8 +213,8 @@ async def test_whoever_holds_leases_never_waits_for_the_lock_of_a_run(engine: As
                     pass
             for review in ("one", "two"):
                 commit.execute(
-                    "insert into adjourn.reviews (thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, "
-                    "question_type, question) values ('t', %s, '', '', '', 'json', '1')",
+                    f"insert into adjourn.reviews ({COLUMNS}) "
+                    "values ('t', %s, 'default', 'asking', '', '', '', 'json', '1')",
                     (review,),
                 )
             commit.execute(

@@ -40,11 +40,15 @@ def agree(url: str) -> None:
             moves = [entry["kind"] for entry in entries if entry["kind"] in sum(OF_STATUS.values(), ())]
             assert moves[-1] in OF_STATUS[status]
             for kind, query in {
-                "asked": "select review_id from adjourn.reviews where thread_id = %s",
-                "decided": "select review_id from adjourn.decisions where thread_id = %s",
-                "effect": "select name from adjourn.effects where scope = %s and status <> 'started'",
+                "asked": "select review_id from adjourn.reviews where thread_id = %(t)s union all "
+                "select review_id from adjourn.decisions where thread_id = %(t)s and kind = 'ask'",
+                "reminded": "select review_id from adjourn.decisions where thread_id = %(t)s and kind = 'remind'",
+                "escalated": "select review_id from adjourn.decisions where thread_id = %(t)s and kind = 'escalate'",
+                "decided": "select review_id from adjourn.decisions where thread_id = %(t)s "
+                "and coalesce(kind, '') not in ('ask', 'remind', 'escalate')",
+                "effect": "select name from adjourn.effects where scope = %(t)s and status <> 'started'",
             }.items():
-                facts = sorted(row[0] for row in connection.execute(query, (thread_id,)).fetchall())
+                facts = sorted(row[0] for row in connection.execute(query, {"t": thread_id}).fetchall())
                 told = sorted(entry.get("review") or entry["effect"] for entry in entries if entry["kind"] == kind)
                 assert told == facts, f"{kind}: {told} is told, {facts} is so"
 

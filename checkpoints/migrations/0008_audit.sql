@@ -94,6 +94,29 @@ begin
     return true;
 end $$;
 
+-- Record something about a run: in its place, or waiting for it where somebody else has the run's row. Never waits for a
+-- lock either.
+create function adjourn.audit_put(thread text, written text) returns void language plpgsql as $$
+declare
+    count bigint;
+    hash  text;
+begin
+    select audit_count, audit_hash into count, hash
+    from adjourn.runs where thread_id = thread for no key update skip locked;
+    if not found then
+        perform adjourn.audit_note(thread, written);
+        return;
+    end if;
+    if exists (select from adjourn.audit_waiting w where w.thread_id = thread) then
+        select * into count, hash from adjourn.audit_take(thread, count, hash);
+    end if;
+    count := count + 1;
+    written := replace(written, '"n":0,', '"n":' || count || ',');
+    hash := encode(sha256(convert_to(hash || written, 'UTF8')), 'hex');
+    insert into adjourn.audit (thread_id, seq, entry, hash) values (thread, count, written, hash);
+    update adjourn.runs set audit_count = count, audit_hash = hash where thread_id = thread;
+end $$;
+
 -- A run is accepted. The head is set before the row is written, and the entry after it, since an insert that gives way to a
 -- run of the same id comes to the first part as well. The chain of a thread that was deleted goes on.
 create function adjourn.audit_run_started() returns trigger language plpgsql as $$
@@ -190,7 +213,9 @@ create trigger audit_deleted before delete on adjourn.runs
 create function adjourn.audit_review_asked() returns trigger language plpgsql as $$
 begin
     perform adjourn.audit_note(new.thread_id, adjourn.audit_text(
-        '"at":"' || adjourn.audit_time(clock_timestamp()) || '",', '"kind":"asked",', '"n":0,',
+        '"at":"' || adjourn.audit_time(clock_timestamp()) || '",',
+        '"digest":' || to_json(new.digest) || ',',
+        '"kind":"asked",', '"n":0,',
         '"review":' || to_json(new.review_id) || ',',
         '"thread":' || to_json(new.thread_id) || ','));
     return null;
@@ -198,19 +223,24 @@ end $$;
 create trigger audit_asked after insert on adjourn.reviews
     for each row execute function adjourn.audit_review_asked();
 
--- Somebody answers.
+-- Somebody decides, or time acts on a review: that is noted among its decisions, too.
 create function adjourn.audit_decided() returns trigger language plpgsql as $$
+declare
+    kind text := case new.kind
+        when 'remind' then 'reminded' when 'escalate' then 'escalated' when 'ask' then 'asked' else 'decided' end;
 begin
-    perform adjourn.audit_note(new.thread_id, adjourn.audit_text(
-        '"answer":' || to_json(new.answer_digest) || ',',
-        '"at":"' || adjourn.audit_time(new.decided_at) || '",',
+    perform adjourn.audit_put(new.thread_id, adjourn.audit_text(
+        '"answer":' || to_json(nullif(new.answer_digest, '')) || ',',
+        '"at":"' || adjourn.audit_time(clock_timestamp()) || '",',
         '"by":' || to_json(new.decided_by) || ',',
         '"channel":' || to_json(new.channel) || ',',
-        '"kind":"decided",', '"n":0,',
+        case kind when 'decided' then '"decision":' || to_json(new.kind) || ',' end,
+        '"kind":' || to_json(kind) || ',', '"n":0,',
+        case when new.proposal <> new.shown then '"proposal":' || to_json(new.proposal) || ',' end,
         '"review":' || to_json(new.review_id) || ',',
+        '"shown":' || to_json(new.shown) || ',',
         '"source":' || to_json(new.source) || ',',
         '"thread":' || to_json(new.thread_id) || ','));
-    perform adjourn.audit_seal(new.thread_id);
     return null;
 end $$;
 create trigger audit_decided after insert on adjourn.decisions
@@ -234,9 +264,9 @@ create trigger audit_effect after update of status on adjourn.effects
     for each row when (new.status in ('done', 'failed')) execute function adjourn.audit_effect_ended();
 
 -- Somebody is refused what they want. Nothing changes in the run, so nobody's transaction holds this.
-create function adjourn.audit_refused(thread text, who jsonb, why text, digest text) returns boolean language plpgsql as $$
+create function adjourn.audit_refused(thread text, who jsonb, why text, digest text) returns void language plpgsql as $$
 begin
-    perform adjourn.audit_note(thread, adjourn.audit_text(
+    perform adjourn.audit_put(thread, adjourn.audit_text(
         '"as":' || to_json(who ->> 'as') || ',',
         '"at":"' || adjourn.audit_time(clock_timestamp()) || '",',
         '"by":' || to_json(who ->> 'by') || ',',
@@ -246,5 +276,4 @@ begin
         '"source":' || to_json(who ->> 'source') || ',',
         '"thread":' || to_json(thread) || ',',
         '"why":' || to_json(why) || ','));
-    return adjourn.audit_seal(thread);
 end $$;
