@@ -17,6 +17,7 @@ from ..errors import LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
 from ..nodes.analysts import check_model
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
+from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled
 from .drive import Driver, Emit, Work
 from .effects import EffectLedger
@@ -74,8 +75,15 @@ class EngineBase:
         self._listener = Listener(settings.listen_url or storage.url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
-        self._runs = RunStore(storage.pool, storage.saver, owner=self._keeper.owner, seconds=settings.lease_seconds)
+        self._runs = RunStore(
+            storage.pool,
+            storage.saver,
+            owner=self._keeper.owner,
+            seconds=settings.lease_seconds,
+            actor=actor_of(principal, channel),
+        )
         self._reviews = ReviewStore(storage.pool, storage.saver.serde)
+        self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
         self._policies = PolicyBook(self._seal)
@@ -102,6 +110,20 @@ class EngineBase:
         if who.tenant != self.principal.tenant:
             raise NotAuthorized(f"{who.id} belongs to the tenant {who.tenant!r}, and this engine to another.")
         return who
+
+    def _audited(
+        self, thread_id: str, by: str | Principal | None, given: Any = None
+    ) -> AbstractAsyncContextManager[None]:
+        """Record it when the block refuses what somebody wants; only for runs that the principal may see.
+
+        Args:
+            thread_id: The run.
+            by: Who wants it, as the caller says.
+            given: What they want; a digest of it is recorded.
+        """
+        named = by.id if isinstance(by, Principal) else by
+        door, trusted = actor_of(self.principal, self.channel), self.principal.source == "trusted"
+        return self._audit.recording(thread_id, {**door, "by" if trusted else "as": named or self.principal.id}, given)
 
     def _bound(self, workflow: Workflow, thread_id: str, context: Any) -> AbstractAsyncContextManager[Compiled]:
         if workflow.built_in and self.settings.model:
