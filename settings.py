@@ -88,6 +88,31 @@ class Settings(BaseSettings):
     ] = None
     max_input_bytes: Annotated[int, Field(gt=0, description="Largest input of a run, in bytes of JSON.")] = 10_000_000
     event_days: Annotated[int, Field(ge=0, description="Days that the events of an ended run are kept.")] = 7
+    notify_log: Annotated[
+        bool, Field(description="Write a line to the log (level info) whenever people are asked, reminded and so on.")
+    ] = False
+    notify_content: Annotated[
+        bool,
+        Field(description="Say in notices, in one line, what is asked. Otherwise they only say where to look."),
+    ] = False
+    notify_webhook_url: Annotated[
+        SecretStr | None, Field(description="Where notices are posted as JSON (Standard Webhooks). Unset: nowhere.")
+    ] = None
+    notify_webhook_secret: Annotated[
+        SecretStr | None,
+        Field(description="Keys (`whsec_` and base64; newest first, commas between) that sign what is posted."),
+    ] = None
+    notify_smtp_url: Annotated[
+        SecretStr | None,
+        Field(description="Mail server for notices: `smtp://user:password@host:587`, or `smtps://…`. Unset: no mail."),
+    ] = None
+    notify_mail_from: Annotated[
+        str | None, Field(description="Sender of the mails, such as `adjourn <adjourn@example.org>`.")
+    ] = None
+    notify_mail_to: Annotated[
+        dict[str, tuple[str, ...]],
+        Field(description='Addresses by role, as JSON: `{"legal": ["dana@example.org"]}`. Role `*`: every notice.'),
+    ] = {}
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least severe log line that is kept.")
     ] = "warning"

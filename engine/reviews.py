@@ -81,7 +81,7 @@ class ReviewStore:
     ) -> tuple[Review, ...]:
         """Return the open questions of a thread, in the order in which they were asked; perhaps in a transaction."""
         rows = await self._all("list_pending", connection, thread_id=thread_id)
-        return tuple(self._review(row, workflow) for row in rows)
+        return tuple(self.review_from(row, workflow) for row in rows)
 
     async def recorded(self, thread_id: str, review_id: str | None = None) -> Recorded | None:
         """Return what became of a review, or of the one that was answered last; None when there is none."""
@@ -165,7 +165,8 @@ class ReviewStore:
             "answer_digest": answer.digest,
         }
 
-    def _review(self, row: DictRow, workflow: str) -> Review:
+    def review_from(self, row: DictRow, workflow: str) -> Review:
+        """Return the review of a row that holds its question."""
         question = self._load(row["question_type"], row["question"])
         if row["review_id"].startswith(BREAKPOINT):
             return breakpoint_review(row["checkpoint_id"], question["value"], row["thread_id"], workflow)

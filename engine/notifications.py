@@ -1,0 +1,263 @@
+"""Telling people: events of reviews are written down where they happen, and sent after the commit.
+
+    in the transaction that asks, reminds, …:  one row of adjourn.notices for the event
+    after it, and in every sweep:              claim rows that are due → send each to each receiver, once → put off or leave
+
+A row names an event; its words are made from the review when it is sent, so it holds no content and says what is true then.
+What reached whom is remembered by `once_for`, so an event that is posted, claimed or swept twice is sent once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+import structlog
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+from psycopg_pool import AsyncConnectionPool
+
+from ..checkpoints.faults import mapped_faults
+from ..checkpoints.queries import load_queries
+from ..errors import AdjournError
+from ..nodes.effects import effects_in, once_for
+from .effects import EffectLedger
+from .model import Review
+from .notices import ASKING, Notice, NoticeKind, in_short
+from .notifiers import NotDelivered, Receiver
+
+__all__ = ["NoticeEvent", "Notifications"]
+
+Result = TypeVar("Result")
+
+_SQL: Final = load_queries(__package__, "notifications.sql")
+# How long an event is put off after each attempt that failed for some receiver; after the last it is given up.
+_WAITS: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 480))
+_DELIVERY_SECONDS: Final = 60.0
+# Longer than a delivery, so that nobody else takes an event that is being sent.
+_CLAIM_SECONDS: Final = 180.0
+_AT_ONCE: Final = 10
+_log = structlog.get_logger("adjourn")
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeEvent:
+    """An event of a review, to be told.
+
+    Args:
+        thread_id: The run.
+        review_id: The review.
+        kind: What happened.
+        number: Tells events of one kind apart, such as the second reminder from the first.
+    """
+
+    thread_id: str
+    review_id: str
+    kind: NoticeKind
+    number: int = 0
+
+
+class Notifications:
+    """Tells receivers about reviews.
+
+    What is promised: an event whose transaction committed is sent to each receiver, however processes die, as long as some
+    process with the same receivers sweeps; to a receiver that took it, it is not sent again. Only a process that dies
+    between sending and writing that down makes it be sent twice: under the same event id, by which webhooks and mail
+    programs drop the second. What fails is tried again with growing pauses, six times in about ten hours, and then given up;
+    a closed review is not asked about any more. Nothing here fails or holds up a run.
+
+    Args:
+        pool: Connections.
+        serde: For the memory of what was sent.
+        receivers: Who is told; nobody: every method does nothing.
+        review_from: Reads the review of a row.
+        content: Whether a notice says what is asked.
+        waits: The pauses between attempts.
+    """
+
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[AsyncConnection[DictRow]],
+        serde: SerializerProtocol,
+        receivers: Sequence[Receiver],
+        review_from: Callable[[DictRow, str], Review],
+        *,
+        content: bool = False,
+        waits: Sequence[timedelta] = _WAITS,
+    ) -> None:
+        self._pool = pool
+        self._serde = serde
+        self._receivers = tuple(receivers)
+        self._review_from = review_from
+        self._content = content
+        self._waits = tuple(waits)
+        self._task: asyncio.Task[None] | None = None
+        self._woken = False
+
+    async def post_asked(self, connection: AsyncConnection[DictRow], thread_id: str) -> None:
+        """Post that people are asked, for each open question of a thread that was not posted yet.
+
+        Args:
+            connection: In the transaction that records the pause.
+            thread_id: The thread.
+        """
+        if self._receivers:
+            await connection.execute(_SQL["post_asked"], {"thread_id": thread_id})
+
+    async def post(self, connection: AsyncConnection[DictRow], events: Sequence[NoticeEvent]) -> None:
+        """Post events in the transaction that makes them. The same event twice is one.
+
+        Args:
+            connection: In that transaction.
+            events: The events.
+        """
+        if not self._receivers or not events:
+            return
+        values = {
+            "thread_ids": [event.thread_id for event in events],
+            "review_ids": [event.review_id for event in events],
+            "kinds": [event.kind for event in events],
+            "numbers": [event.number for event in events],
+        }
+        await connection.execute(_SQL["post"], values)
+
+    def wake(self) -> None:
+        """Send what is due in the background; call it after the commit. At most one such task runs at a time."""
+        if not self._receivers:
+            return
+        self._woken = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._work())
+
+    async def close(self, seconds: float = 5.0) -> None:
+        """Give what is being sent a moment to end, then stop; what was not sent is left to the next sweep."""
+        if self._task is None:
+            return
+        await asyncio.wait({self._task}, timeout=seconds)
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def deliver(self, limit: int = 200) -> int:
+        """Send what is due, here and now; any number of processes may do so at once.
+
+        Args:
+            limit: How many events to take at most.
+
+        Returns:
+            How many were taken, delivered or not.
+
+        Raises:
+            StorageUnavailable: What was claimed is due again when the claim ends.
+        """
+        taken = 0
+        while self._receivers and taken < limit:
+            rows = await self._claim(min(_AT_ONCE, limit - taken))
+            if not rows:
+                break
+            taken += len(rows)
+            await _together(self._tell(row) for row in rows)
+        return taken
+
+    async def _work(self) -> None:
+        while self._woken:
+            self._woken = False
+            try:
+                await self.deliver()
+            except AdjournError as error:
+                _log.warning("notices are left to the next sweep", error=error.message)
+
+    async def _tell(self, row: DictRow) -> None:
+        """Send one event to everybody who has not got it, and say when it is due again."""
+        if row["kind"] in ASKING and row["status"] != "pending":
+            await self._leave(row, None, row["refused"])
+            return
+        notice = self._notice(row)
+        left = [each for each in self._receivers if each.wants(notice) and each.name not in row["refused"]]
+        outcomes = await _together(self._send(each, notice) for each in left)
+        failed = [(each.name, failure) for each, failure in zip(left, outcomes, strict=True) if failure is not None]
+        refused = [name for name, failure in failed if failure.for_good]
+        again = [failure for _, failure in failed if not failure.for_good]
+        wait = self._wait(row["attempts"], again) if again else None
+        await self._leave(row, wait, [*row["refused"], *refused])
+        for name, failure in failed:
+            given_up = failure.for_good or wait is None
+            about = {"notice": notice.event_id, "kind": notice.kind, "receiver": name, "attempt": row["attempts"]}
+            about |= {"thread": notice.thread_id, "error": str(failure)}
+            if given_up:
+                _log.error("a notice was given up", **about)
+            else:
+                _log.warning("a notice was not delivered; it will be tried again", **about, again_in=str(wait))
+
+    async def _send(self, receiver: Receiver, notice: Notice) -> NotDelivered | None:
+        """Send a notice to one receiver unless it has got it; returns why it failed."""
+
+        async def send(_: str) -> None:
+            try:
+                async with asyncio.timeout(_DELIVERY_SECONDS):
+                    await receiver.notifier.notify(notice)
+            except NotDelivered:
+                raise
+            except Exception as error:
+                raise NotDelivered(f"{type(error).__name__}: {error}") from error
+
+        scope, name = f"notices:{notice.thread_id}", f"{notice.kind} {notice.number} {notice.review_id}"
+        try:
+            with effects_in(EffectLedger(self._pool, self._serde, None)):
+                await once_for(scope, name, send, notice.event_id, key=receiver.name, on_uncertain="retry")
+        except NotDelivered as failure:
+            return failure
+        return None
+
+    def _notice(self, row: DictRow) -> Notice:
+        review = self._review_from(row, row["workflow"])
+        asked = ": ".join(part for part in (review.action, review.description) if part)
+        return Notice(
+            kind=row["kind"],
+            thread_id=row["thread_id"],
+            review_id=row["review_id"],
+            workflow=row["workflow"],
+            at=row["created_at"],
+            number=row["number"],
+            decisions=review.allowed,
+            asked=in_short(asked) if self._content else None,
+            outcome=None if row["kind"] in ASKING else _outcome(row),
+        )
+
+    def _wait(self, attempts: int, failures: Sequence[NotDelivered]) -> timedelta | None:
+        """Return how long an event is put off; None when it was tried often enough."""
+        if attempts > len(self._waits):
+            return None
+        wanted = [failure.retry_after for failure in failures if failure.retry_after is not None]
+        longest = max(*self._waits, timedelta())
+        return max(self._waits[attempts - 1], min(longest, max(wanted, default=timedelta())))
+
+    async def _claim(self, limit: int) -> list[DictRow]:
+        with mapped_faults("cannot look for notices to send"):
+            async with self._pool.connection() as connection:
+                values = {"limit": limit, "seconds": _CLAIM_SECONDS}
+                return await (await connection.execute(_SQL["claim"], values)).fetchall()
+
+    async def _leave(self, row: DictRow, wait: timedelta | None, refused: Sequence[str]) -> None:
+        names = ("thread_id", "review_id", "kind", "number", "attempts")
+        values: dict[str, Any] = {name: row[name] for name in names}
+        values |= {"seconds": None if wait is None else wait.total_seconds(), "refused": list(refused)}
+        with mapped_faults("cannot record what became of a notice", thread_id=row["thread_id"]):
+            async with self._pool.connection() as connection:
+                await connection.execute(_SQL["leave"], values)
+
+
+async def _together(doing: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """Wait until all have ended, then return their results or raise the first error: what is being sent is not cut off."""
+    outcomes = await asyncio.gather(*doing, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+
+
+def _outcome(row: DictRow) -> str:
+    return f"{row['status']} by {row['decided_by']}" if row["decided_by"] else str(row["status"])
