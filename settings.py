@@ -6,6 +6,7 @@ Secrets are masked wherever settings are shown.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .errors import ConfigurationError
 
@@ -42,6 +43,13 @@ def default_home() -> Path:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         return ROOT_HOME
     return platformdirs.user_data_path("adjourn", appauthor=False)
+
+
+def _from_json(value: Any) -> Any:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError('it is no JSON; write it like {"legal": ["dana@example.org"]}') from None
 
 
 class Settings(BaseSettings):
@@ -111,6 +119,8 @@ class Settings(BaseSettings):
     ] = None
     notify_mail_to: Annotated[
         dict[str, tuple[str, ...]],
+        NoDecode,
+        BeforeValidator(_from_json),
         Field(description='Addresses by role, as JSON: `{"legal": ["dana@example.org"]}`. Role `*`: every notice.'),
     ] = {}
     log_level: Annotated[
@@ -138,7 +148,7 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
+        name = str(first["loc"][0]).upper()
         raise ConfigurationError(f"ADJOURN_{name} is not usable: {first['msg']}. Correct or unset it.") from None
 
 

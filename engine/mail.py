@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import parseaddr
+from email.utils import getaddresses
 from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -35,6 +35,7 @@ _SCHEMES: Final[dict[str, tuple[Literal["starttls", "tls", "none"], int]]] = {
     "smtps": ("tls", 465),
     "smtp+plain": ("none", 25),
 }
+_POLICY: Final = SMTP.clone(cte_type="7bit")  # not every server takes eight bits
 _SECONDS: Final = 10.0
 # Threads of their own: a mail server that hangs must not take those in which plain nodes run.
 _THREADS: Final = ThreadPoolExecutor(4, thread_name_prefix="adjourn-mail")
@@ -80,8 +81,12 @@ class MailServer:
         if parts.username and security == "none":
             raise ConfigurationError(f"{problem}smtp+plain:// would send the password in clear; use smtp://.")
         user = unquote(parts.username) if parts.username else None
-        password = SecretStr(unquote(parts.password)) if parts.password else None
-        return cls(host, port or usual, security, user, password)
+        password = unquote(parts.password) if parts.password else None
+        if not f"{user}{password}".isascii():
+            raise ConfigurationError(
+                f"{problem}the user and the password must be ASCII, for the client that sends them."
+            )
+        return cls(host, port or usual, security, user, SecretStr(password) if password else None)
 
 
 def address_of(given: str, setting: str) -> Address:
@@ -90,7 +95,8 @@ def address_of(given: str, setting: str) -> Address:
     Raises:
         ConfigurationError: It is neither; the message names the setting.
     """
-    name, address = parseaddr(given)
+    found = getaddresses([given])
+    name, address = found[0] if len(found) == 1 else ("", "")
     if not given.isprintable() or not _ADDRESS.fullmatch(address):
         raise ConfigurationError(f"{setting} is not usable: {given!r} is no e-mail address such as dana@example.org.")
     return Address(name, addr_spec=address)
@@ -98,7 +104,7 @@ def address_of(given: str, setting: str) -> Address:
 
 def mail_of(notice: Notice, sender: Address, to: Address) -> EmailMessage:
     """Return the message for one address. Its headers are single lines, whatever stands in the notice."""
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_POLICY)
     message["Subject"] = subject(notice)
     message["From"] = sender
     message["To"] = to

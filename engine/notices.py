@@ -27,13 +27,14 @@ _HEADLINES: Final[dict[NoticeKind, str]] = {
     "expired": "Expired, nobody answered in time",
 }
 _SHORT: Final = 200
-# What follows `adjourn resume THREAD` for each kind of decision; a person fills in what is in capitals.
-_WORDS: Final[dict[DecisionKind, tuple[str, ...]]] = {
-    "approve": ("approve",),
-    "edit": ("edit", "--set", "NAME=VALUE"),
-    "reject": ("reject", "REASON"),
-    "respond": ("respond", "TEXT"),
+# Arguments and options of `adjourn resume` for each kind of decision; a person fills in what is in capitals.
+_WORDS: Final[dict[DecisionKind, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "approve": (("approve",), ()),
+    "edit": (("edit",), ("--set", "NAME=VALUE")),
+    "reject": (("reject", "REASON"), ()),
+    "respond": (("respond", "TEXT"), ()),
 }
+_PLAIN: Final = ((), ("--value", "JSON"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def in_short(question: str) -> str:
     Line breaks and control characters would let a text pass for a mail header or for another line of the message, and
     characters that turn the direction of writing would let it show something else than it says.
     """
-    line = " ".join("".join(each if each.isprintable() else " " for each in question).split())
+    line = " ".join(_printable(question, " ").split())
     return line if len(line) <= _SHORT else f"{line[: _SHORT - 1]}…"
 
 
@@ -88,14 +89,12 @@ def commands(notice: Notice) -> dict[str, str]:
 
     They are safe to paste: whatever stands in a thread id is quoted.
     """
-    found = {"look": shlex.join(["adjourn", "show", notice.thread_id])}
+    found = {"look": _line("show", (notice.thread_id,), ())}
     if notice.kind not in ASKING:
         return found
-    ways: dict[str, tuple[str, ...]] = {kind: _WORDS[kind] for kind in notice.decisions} or {
-        "answer": ("--value", "JSON")
-    }
-    for way, words in ways.items():
-        found[way] = shlex.join(["adjourn", "resume", notice.thread_id, *words, "--review", notice.review_id])
+    ways = {kind: _WORDS[kind] for kind in notice.decisions} or {"answer": _PLAIN}
+    for way, (arguments, options) in ways.items():
+        found[way] = _line("resume", (notice.thread_id, *arguments), (*options, "--review", notice.review_id))
     return found
 
 
@@ -143,7 +142,17 @@ def _lines(notice: Notice) -> Iterator[str]:
         yield f"Who:       {in_short(', '.join(notice.roles)) or 'anybody'}"
         yield f"Due:       {f'{notice.due_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC' if notice.due_at else 'no deadline'}"
     yield ""
-    yield from (f"    {line}" for line in commands(notice).values())
+    yield from (f"    {_printable(line, '?')}" for line in commands(notice).values())
+
+
+def _line(command: str, arguments: tuple[str, ...], options: tuple[str, ...]) -> str:
+    if arguments[0].startswith("-"):  # a thread id that would pass for an option
+        return shlex.join(["adjourn", command, *options, "--", *arguments])
+    return shlex.join(["adjourn", command, *arguments, *options])
+
+
+def _printable(line: str, otherwise: str) -> str:
+    return "".join(each if each.isprintable() else otherwise for each in line)
 
 
 def _iso(moment: datetime) -> str:
