@@ -28,13 +28,13 @@ _HEADLINES: Final[dict[NoticeKind, str]] = {
 }
 _SHORT: Final = 200
 # Arguments and options of `adjourn resume` for each kind of decision; a person fills in what is in capitals.
-_WORDS: Final[dict[DecisionKind, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+_WORDS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "approve": (("approve",), ()),
     "edit": (("edit",), ("--set", "NAME=VALUE")),
     "reject": (("reject", "REASON"), ()),
     "respond": (("respond", "TEXT"), ()),
 }
-_PLAIN: Final = ((), ("--value", "JSON"))
+_PLAIN: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {"answer": ((), ("--value", "JSON"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,8 @@ def commands(notice: Notice) -> dict[str, str]:
     found = {"look": _line("show", (notice.thread_id,), ())}
     if notice.kind not in ASKING:
         return found
-    ways = {kind: _WORDS[kind] for kind in notice.decisions} or {"answer": _PLAIN}
-    for way, (arguments, options) in ways.items():
+    ways = {kind: _WORDS[kind] for kind in notice.decisions}
+    for way, (arguments, options) in (ways or _PLAIN).items():
         found[way] = _line("resume", (notice.thread_id, *arguments), (*options, "--review", notice.review_id))
     return found
 

@@ -40,7 +40,7 @@ _WAITS: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 
 _DELIVERY_SECONDS: Final = 60.0
 # Longer than a delivery, so that nobody else takes an event that is being sent.
 _CLAIM_SECONDS: Final = 180.0
-_AT_ONCE: Final = 10
+_AT_ONCE: Final = 5
 _log = structlog.get_logger("adjourn")
 
 
@@ -175,10 +175,14 @@ class Notifications:
         if row["kind"] in ASKING and row["status"] != "pending":
             await self._leave(row, None, row["refused"])
             return
-        notice = self._notice(row)
+        try:
+            notice = self._notice(row)
+        except Exception:  # a question that cannot be read must not hold up what is told of others
+            _log.exception("a notice cannot be written", thread=row["thread_id"], review=row["review_id"])
+            await self._leave(row, self._wait(row["attempts"], ()), row["refused"])
+            return
         left = [each for each in self._receivers if each.wants(notice) and each.name not in row["refused"]]
-        outcomes = await _together(self._send(each, notice) for each in left)
-        failed = [(each.name, failure) for each, failure in zip(left, outcomes, strict=True) if failure is not None]
+        failed = [each for each in await _together(self._send(receiver, notice) for receiver in left) if each]
         refused = [name for name, failure in failed if failure.for_good]
         again = [failure for _, failure in failed if not failure.for_good]
         wait = self._wait(row["attempts"], again) if again else None
@@ -192,8 +196,8 @@ class Notifications:
             else:
                 _log.warning("a notice was not delivered; it will be tried again", **about, again_in=str(wait))
 
-    async def _send(self, receiver: Receiver, notice: Notice) -> NotDelivered | None:
-        """Send a notice to one receiver unless it has got it; returns why it failed."""
+    async def _send(self, receiver: Receiver, notice: Notice) -> tuple[str, NotDelivered] | None:
+        """Send a notice to one receiver unless it has got it; returns the receiver's name and why it failed."""
 
         async def send(_: str) -> None:
             try:
@@ -209,7 +213,7 @@ class Notifications:
             with effects_in(EffectLedger(self._pool, self._serde, None)):
                 await once_for(scope, name, send, notice.event_id, key=receiver.name, on_uncertain="retry")
         except NotDelivered as failure:
-            return failure
+            return receiver.name, failure
         return None
 
     def _notice(self, row: DictRow) -> Notice:
