@@ -177,7 +177,7 @@ class Notifications:
             return
         try:
             notice = self._notice(row)
-        except Exception:  # a question that cannot be read must not hold up what is told of others
+        except Exception:  # noqa: BLE001  (a question that cannot be read must not hold up what is told of others)
             _log.exception("a notice cannot be written", thread=row["thread_id"], review=row["review_id"])
             await self._leave(row, self._wait(row["attempts"], ()), row["refused"])
             return

@@ -1,7 +1,7 @@
 -- What people are still to be told about reviews, and what they were told. A row names an event and holds no content: the
 -- words are made when it is sent.
 create table adjourn.notices (
-    thread_id  text        not null,
+    thread_id  text        not null references adjourn.runs on delete cascade,
     review_id  text        not null,
     kind       text        not null check (kind in ('asked', 'reminded', 'escalated', 'decided', 'expired')),
     -- tells events of one kind apart
@@ -13,7 +13,6 @@ create table adjourn.notices (
     next_at    timestamptz default now(),
     -- receivers that refused it for good
     refused    text[]      not null default '{}',
-    primary key (thread_id, review_id, kind, number),
-    foreign key (thread_id, review_id) references adjourn.reviews on delete cascade
+    primary key (thread_id, review_id, kind, number)
 );
 create index notices_due on adjourn.notices (next_at) where next_at is not null;

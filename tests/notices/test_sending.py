@@ -13,6 +13,7 @@ import structlog
 from pydantic import SecretStr
 
 from adjourn import AsyncEngine, approve
+from adjourn.engine.notices import Notice
 from adjourn.engine.notifications import NoticeEvent
 from adjourn.engine.notifiers import LogNotifier, NotDelivered, Receiver
 from adjourn.engine.webhook import Patience, WebhookNotifier, signing_keys
@@ -143,6 +144,19 @@ async def test_a_notifier_that_breaks_holds_up_nobody(database: str) -> None:
         await telling.deliver()
     assert len(box.notices) == 1
     assert (await rows(database, LEDGER))[0] == ("a", "failed", 1, "NotDelivered: KeyError: 'oops'")
+
+
+async def test_a_notifier_that_never_ends_is_stopped(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless:
+        async def notify(self, _: Notice) -> None:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr("adjourn.engine.notifications._DELIVERY_SECONDS", 0.1)
+    await ask(database, "t")
+    async with notifications(database, Receiver("endless", Endless()), waits=LATER) as telling:
+        await posted(database, telling, "t")
+        await telling.deliver()
+    assert [row[:2] for row in await rows(database, LEDGER)] == [("endless", "failed")]
 
 
 async def test_a_question_that_cannot_be_read_holds_up_nobody(database: str) -> None:
