@@ -10,10 +10,10 @@ import struct
 from collections.abc import Iterable
 from typing import Any, Final
 
-from psycopg import pq
+from psycopg import AsyncConnection, pq
 from psycopg.adapt import Dumper
 
-__all__ = ["Packed", "PackedDumper", "bigints", "byteas", "texts", "utf8s"]
+__all__ = ["Packed", "PackedDumper", "bigints", "byteas", "register_arrays", "texts", "utf8s"]
 
 _HEAD: Final = struct.Struct("!iiIii").pack  # dimensions, has nulls, type of elements, length, lower bound
 _LENGTH: Final = struct.Struct("!i").pack
@@ -36,14 +36,19 @@ class PackedDumper(Dumper):
         return bytes(obj)
 
 
+def register_arrays(connection: AsyncConnection[Any]) -> None:
+    """Make a connection understand packed parameters; costs nothing when it does."""
+    connection.adapters.register_dumper(Packed, PackedDumper)
+
+
 def texts(items: Iterable[str | None]) -> Packed:
     """Pack a `text[]`; None becomes null."""
     return _packed(_TEXT, [_NULL if item is None else _sized(item.encode()) for item in items])
 
 
-def byteas(items: Iterable[bytes]) -> Packed:
-    """Pack a `bytea[]`."""
-    return _packed(_BYTEA, [_sized(item) for item in items])
+def byteas(items: Iterable[bytes | None]) -> Packed:
+    """Pack a `bytea[]`; None becomes null."""
+    return _packed(_BYTEA, [_NULL if item is None else _sized(item) for item in items])
 
 
 def utf8s(items: Iterable[bytes]) -> Packed:

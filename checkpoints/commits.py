@@ -18,12 +18,13 @@ import psycopg
 from psycopg import AsyncConnection, errors
 
 from ..errors import AdjournError, InvalidInput, LeaseLost, ThreadBusy, UnknownThread
+from .arrays import register_arrays
 from .backlog import Backlog, Waiting
 from .faults import to_adjourn, worth_repeating
 from .patience import patiently
 from .queries import load_queries
 from .rows import Call
-from .statement import Hook, prepare, store
+from .statement import Hook, store
 
 __all__ = ["Committer", "Lend"]
 
@@ -177,7 +178,7 @@ class _Held:
             lent = self._lend()
             self._connection = await lent.__aenter__()
             self._lent = lent
-            prepare(self._connection)
+            register_arrays(self._connection)
         return self._connection
 
     async def give_back(self, error: Exception | None = None) -> None:

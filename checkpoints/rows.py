@@ -24,6 +24,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.types import ERROR, _DeltaSnapshot
 
 from ..errors import InvalidInput
+from .sealing import Seal
 
 __all__ = ["Batch", "BlobRow", "Call", "CheckpointRow", "Put", "Write", "WriteRow", "merge", "put_call", "writes_call"]
 
@@ -168,7 +169,8 @@ def put_call(
         if channel in values
     ]
     stored = get_serializable_checkpoint_metadata(config, metadata)
-    row = CheckpointRow(thread_id, checkpoint_ns, checkpoint_id, parent, _json(document), _json(stored))
+    kept = stored if inline else Seal(serde).close_metadata(stored, metadata)
+    row = CheckpointRow(thread_id, checkpoint_ns, checkpoint_id, parent, _json(document), _json(kept))
     return Call(
         thread_id,
         parent,

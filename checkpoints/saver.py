@@ -37,6 +37,7 @@ from .migrate import set_up_langgraph
 from .patience import patiently
 from .queries import load_queries
 from .rows import Call, put_call, writes_call
+from .sealing import Seal
 from .serde import serializer
 from .statement import Hook
 from .sync import SyncCalls
@@ -253,6 +254,11 @@ class Saver(SyncCalls, AsyncPostgresSaver):
                     {"configurable": {"thread_id": thread_id}},
                     lambda: super(Saver, self).aprune([thread_id], strategy=strategy),  # noqa: B023 - runs here and now
                 )
+
+    async def _load_checkpoint_tuple(self, value: DictRow) -> CheckpointTuple:
+        # The base class makes all its tuples with this.
+        metadata = Seal(self.serde).open_metadata(value["metadata"])
+        return await super()._load_checkpoint_tuple({**value, "metadata": metadata})
 
     async def _commit(self, config: RunnableConfig, make: Callable[[], Call]) -> None:
         thread_id = str(config["configurable"]["thread_id"])

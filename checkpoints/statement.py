@@ -11,11 +11,11 @@ import psycopg
 from psycopg import AsyncConnection, Capabilities
 from psycopg.rows import tuple_row
 
-from .arrays import Packed, PackedDumper, bigints, byteas, texts, utf8s
+from .arrays import Packed, bigints, byteas, texts, utf8s
 from .queries import load_queries
 from .rows import BlobRow, Call, CheckpointRow, Put, Write, WriteRow, merge
 
-__all__ = ["Hook", "prepare", "store"]
+__all__ = ["Hook", "store"]
 
 Hook: TypeAlias = Callable[[Sequence[Put], Sequence[Write]], Sequence[tuple[str, Sequence[Any]]]]
 """What others add to the commits of this process: `(puts, writes) -> [(sql, parameters)]`.
@@ -93,11 +93,6 @@ async def _in_transaction(
         if refused:
             raise psycopg.Rollback(transaction)
     return refused
-
-
-def prepare(connection: AsyncConnection[Any]) -> None:
-    """Make a connection understand the parameters of `store`; costs nothing when it does."""
-    connection.adapters.register_dumper(Packed, PackedDumper)
 
 
 def _parameters(calls: Sequence[Call]) -> list[Packed]:

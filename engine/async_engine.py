@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 
+from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import open_storage
 from ..settings import Settings, load_settings
 from .looking import Looking
@@ -54,7 +55,10 @@ class AsyncEngine(Streaming, Resuming, Looking):
         settings = settings or load_settings()
         configure_logs(settings)
         registry = Registry(workflows, settings.project)
-        async with open_storage(settings, url) as storage, recording(storage.pool, settings.event_days) as recorder:
+        async with (
+            open_storage(settings, url) as storage,
+            recording(storage.pool, Seal(storage.saver.serde), settings.event_days) as recorder,
+        ):
             engine = cls(storage, registry, principal or Principal.from_system(), settings, channel, recorder)
             try:
                 yield engine

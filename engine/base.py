@@ -10,6 +10,7 @@ import anyio
 import structlog
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import Storage
 from ..errors import LeaseLost, NotAuthorized, UnknownThread
 from ..nodes.analysts import check_model
@@ -31,6 +32,7 @@ from .recorder import Recorder
 from .registry import Registry, Workflow
 from .reviews import ReviewStore
 from .runs import RunRow, RunStore, to_run
+from .witness import Witness
 
 __all__ = ["EngineBase", "serde_of"]
 
@@ -67,12 +69,15 @@ class EngineBase:
         self._recorder = recorder
         self._listener = Listener(settings.listen_url or storage.url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
-        self._runs = RunStore(storage.pool, owner=self._keeper.owner, seconds=settings.lease_seconds)
+        self._seal = Seal(storage.saver.serde)
+        self._runs = RunStore(storage.pool, self._seal, owner=self._keeper.owner, seconds=settings.lease_seconds)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde)
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
-        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde)
+        witness = Witness(storage.saver.serde)
+        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde, witness)
         storage.saver.add_hook(review_hook(storage.saver.serde))
+        storage.saver.add_hook(witness.hook)
 
     async def _close(self) -> None:
         await self._keeper.close()

@@ -39,6 +39,7 @@ from .reading import next_nodes, visible_state
 from .reviews import ReviewStore
 from .runs import Outcome, RunRow, RunStore, Settled, to_run
 from .translate import Translator
+from .witness import Witness
 
 __all__ = ["Driver", "Emit", "Work", "describe", "settled_unless_asked"]
 
@@ -93,13 +94,17 @@ class Driver:
         reviews: Questions and answers.
         reader: The checkpoints.
         serde: Serialises the questions of static breakpoints.
+        witness: Sees what is stored.
     """
 
-    def __init__(self, runs: RunStore, reviews: ReviewStore, reader: Reader, serde: SerializerProtocol) -> None:
+    def __init__(
+        self, runs: RunStore, reviews: ReviewStore, reader: Reader, serde: SerializerProtocol, witness: Witness
+    ) -> None:
         self._runs = runs
         self._reviews = reviews
         self._reader = reader
         self._serde = serde
+        self._witness = witness
 
     async def drive(self, work: Work, drive: Drive) -> Run | None:
         """Drive a run until it ends or needs people.
@@ -120,6 +125,7 @@ class Driver:
         """
         with (
             holding(work.thread_id, drive.token),
+            self._witness.watching(work.thread_id),
             bound_contextvars(thread=work.thread_id, workflow=work.row["workflow"]),
         ):
             work.emit(Started(work.thread_id, work.row["workflow"]))
@@ -145,6 +151,7 @@ class Driver:
             raise
         except GraphDrained:
             # asked to stop before the next step; why is recorded already, or recovery goes on from here
+            drive.ending = True
             await self._runs.release(work.thread_id, drive.token)
             return "over"
         except Exception as error:  # noqa: BLE001  (whatever a node raises is an outcome of its run)
@@ -194,21 +201,25 @@ class Driver:
 
     async def _record_end(self, work: Work, drive: Drive, feed: Feed) -> End:
         """Record a drive that LangGraph ended: the end is a checkpoint without tasks, never an empty `next`."""
-        saved = await self._reader.latest(work.thread_id)
+        saved = self._witness.end(work.thread_id) or await self._reader.latest(work.thread_id)
         if saved is None or not await self._has_tasks(work, saved):
             outcome = Outcome("completed", fed=feed.fed)
         elif open_interrupts(saved.pending_writes or []):
             outcome = Outcome("paused", fed=feed.fed)
         else:
             outcome = Outcome("paused", fed=feed.fed, breakpoint=await self._breakpoint(work.thread_id))
+        drive.ending = True
         settled, row = await self._runs.settle_run(work.thread_id, drive.token, outcome)
         if settled == "go on":
             asked = {each.id for each in open_interrupts(saved.pending_writes or [])} if saved else set()
             settled, row = await settled_unless_asked(
                 self._runs, self._reviews, work.thread_id, drive.token, outcome, asked
             )
+        if settled == "go on":
+            drive.ending = False
+            return "go on"
         if row is None:
-            return "go on" if settled == "go on" else "over"
+            return "over"
         reviews: tuple[Review, ...] = ()
         if outcome.status == "paused":
             reviews = await self._reviews.pending(work.thread_id, work.row["workflow"])
@@ -234,6 +245,7 @@ class Driver:
     async def _reopen(self, work: Work, drive: Drive, feed: Feed, error: Exception) -> NoReturn:
         """Undo answers that the workflow's own schema refused, so that the question can be answered again."""
         await self._reviews.reopen(work.thread_id, feed.fed, drive.token)
+        drive.ending = True
         await self._runs.settle(work.thread_id, drive.token, Outcome("paused"))
         raise InvalidDecision(
             f"The workflow refused this answer: {describe(error, None)['message']}. The question stays open.",
@@ -242,6 +254,7 @@ class Driver:
 
     async def _record_stop(self, work: Work, drive: Drive, error: BaseException, node: str | None) -> None:
         if drive.cancelled:
+            drive.ending = True
             await self._runs.release(work.thread_id, drive.token)
         else:
             await self._record_failure(work, drive, error, node)
@@ -251,6 +264,7 @@ class Driver:
         _log.warning("run failed", error=described["message"], error_type=described["type"], failed_node=node)
         saved = await self._reader.latest(work.thread_id)
         outcome = Outcome("failed", described, checkpointed=saved is not None)
+        drive.ending = True
         if await self._runs.settle(work.thread_id, drive.token, outcome) == "recorded":
             work.emit(Failed(work.thread_id, described))
 

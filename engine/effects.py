@@ -13,6 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.queries import load_queries
+from ..checkpoints.sealing import Seal
 from ..errors import EffectMismatch, EffectUncertain, InvalidInput, LeaseLost, RunFailed
 from ..nodes.effects import Begun, Effect
 from ..state.values import canonical_json, json_problem
@@ -40,6 +41,7 @@ class EffectLedger:
         self.loop = asyncio.get_running_loop()
         self._pool = pool
         self._serde = serde
+        self._seal = Seal(serde)
         self._token = token
         self._used: dict[tuple[str, str, str, str], Any] = {}
 
@@ -140,7 +142,7 @@ class EffectLedger:
         )
 
     async def _end(self, effect: Effect, status: str, kind: str | None, data: bytes | None, error: str | None) -> None:
-        values = {"status": status, "result_type": kind, "result": data, "error": error}
+        values = {"status": status, "result_type": kind, "result": data, "error": self._seal.close_text(error)}
         with mapped_faults(f"cannot record the effect {effect.name!r}", thread_id=effect.place.scope):
             async with self._pool.connection() as connection:
                 await connection.execute(_SQL["end_effect"], {**self._values(effect), **values})
@@ -149,7 +151,8 @@ class EffectLedger:
         with mapped_faults(f"cannot begin the effect {effect.name!r}", thread_id=effect.place.scope):
             async with self._pool.connection() as connection:
                 cursor = await connection.execute(_SQL[query], {**self._values(effect), **more})
-                return await cursor.fetchone()
+                row = await cursor.fetchone()
+        return {**row, "error": self._seal.open_text(row["error"])} if row and row.get("error") else row
 
     def _values(self, effect: Effect) -> dict[str, Any]:
         scope, namespace, name, key = _identity(effect)

@@ -17,6 +17,7 @@ from typing import Any, Final
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Pool
 from ..checkpoints.queries import load_queries
+from ..checkpoints.sealing import Seal
 from .event_json import from_row
 from .events import Cancelled, Completed, Event, Failed, Paused
 from .listener import Listener
@@ -38,6 +39,7 @@ async def follow_events(
     *,
     after: int,
     pool: Pool,
+    seal: Seal,
     listener: Listener,
     read_row: Callable[[], Awaitable[RunRow]],
     read_reviews: Callable[[], Awaitable[tuple[Review, ...]]],
@@ -48,6 +50,7 @@ async def follow_events(
         thread_id: The run.
         after: Only events behind this number.
         pool: Where the events are.
+        seal: Reads them where they are encrypted.
         listener: Wakes us when there are new ones.
         read_row: Reads the run's row.
         read_reviews: Reads the questions that are open now.
@@ -55,14 +58,14 @@ async def follow_events(
     Raises:
         StorageUnavailable: The database cannot be reached. Follow again from the last number that was given out.
     """
-    seen = await _page(pool, thread_id, after - 1, 1) if after > 0 else []
+    seen = await _page(pool, seal, thread_id, after - 1, 1) if after > 0 else []
     last = from_row(thread_id, seen[0], {}) if seen else None
     ended_since: float | None = None
     async with listener.woken(thread_id) as waker:
         while True:
             waker.clear()
             row = await read_row()
-            while rows := await _page(pool, thread_id, after):
+            while rows := await _page(pool, seal, thread_id, after):
                 after = rows[-1]["seq"]
                 for event in await _events(thread_id, rows, read_reviews):
                     last = event
@@ -85,11 +88,12 @@ async def _woken(waker: asyncio.Event, seconds: float) -> None:
             await waker.wait()
 
 
-async def _page(pool: Pool, thread_id: str, after: int, limit: int = _PAGE) -> list[dict[str, Any]]:
+async def _page(pool: Pool, seal: Seal, thread_id: str, after: int, limit: int = _PAGE) -> list[dict[str, Any]]:
     values = {"thread_id": thread_id, "after": after, "limit": limit}
     with mapped_faults("cannot read the events of a run", thread_id=thread_id):
         async with pool.connection() as connection:
-            return await (await connection.execute(_SQL["read_events"], values)).fetchall()
+            rows = await (await connection.execute(_SQL["read_events"], values)).fetchall()
+    return [{**row, "payload": seal.open(row["payload"])} for row in rows]
 
 
 async def _events(

@@ -39,6 +39,8 @@ class Drive:
         task: The task that drives.
         lost: Whether somebody else has the lease now.
         cancelled: Whether the run was cancelled while it was driven.
+        ending: Whether the drive is giving its lease back, or has: then a heartbeat that no longer finds the lease says
+            nothing. Whether it was still ours, the statement that gives it back finds out.
     """
 
     thread_id: str
@@ -47,6 +49,7 @@ class Drive:
     task: asyncio.Task[Any] | None = None
     lost: bool = False
     cancelled: bool = False
+    ending: bool = False
 
     def stop(self) -> None:
         """Stop at once: the task is cancelled."""
@@ -128,8 +131,10 @@ class LeaseKeeper:
     def _judge(self, drive: Drive, held: DictRow | None) -> None:
         if held is not None and held["cancelled"]:
             self.cancel(drive)
+        elif held is not None and held["token"] == drive.token:
+            return
         # Only drives that had begun before the statement ran are judged; one that ended meanwhile is no drive any more.
-        elif (held is None or held["token"] != drive.token) and self._drives.get(drive.thread_id) is drive:
+        elif not drive.ending and self._drives.get(drive.thread_id) is drive:
             _log.warning("a lease was lost", thread=drive.thread_id, token=drive.token, held=held and held["token"])
             drive.lost = True
             drive.stop()

@@ -14,13 +14,14 @@ import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+import orjson
 import psycopg
 import structlog
 from psycopg import errors
-from psycopg.types.json import Jsonb
 
 from ..checkpoints.pool import Pool
 from ..checkpoints.queries import load_queries
+from ..checkpoints.sealing import Seal
 from .event_json import LARGEST, to_payload
 from .events import Custom, Event, ModelToken
 
@@ -39,14 +40,15 @@ _log = structlog.get_logger("adjourn")
 
 
 @contextlib.asynccontextmanager
-async def recording(pool: Pool, days: int) -> AsyncIterator[Recorder]:
+async def recording(pool: Pool, seal: Seal, days: int) -> AsyncIterator[Recorder]:
     """Give a recorder, and write what it still holds at the end of the block, for at most five seconds.
 
     Args:
         pool: Where to write.
+        seal: Encrypts what happened where there is a key.
         days: How long the events of ended runs are kept.
     """
-    recorder = Recorder(pool, days)
+    recorder = Recorder(pool, seal, days)
     try:
         yield recorder
     finally:
@@ -56,8 +58,9 @@ async def recording(pool: Pool, days: int) -> AsyncIterator[Recorder]:
 class Recorder:
     """Collects events and writes them; see `recording`."""
 
-    def __init__(self, pool: Pool, days: int) -> None:
+    def __init__(self, pool: Pool, seal: Seal, days: int) -> None:
         self._pool = pool
+        self._seal = seal
         self._days = days
         self._waiting: list[Event] = []
         self._left_out = 0
@@ -125,12 +128,12 @@ class Recorder:
         return True
 
     async def _insert(self, batch: list[Event]) -> None:
-        values: dict[str, Any] = {
-            "threads": [event.thread_id for event in batch],
-            "kinds": [event.kind for event in batch],
-            "payloads": [Jsonb(to_payload(event)) for event in batch],
-            "channel": CHANNEL,
-        }
+        # one document for all: a parameter each would take the client most of the time that events cost
+        events = [
+            {"thread_id": event.thread_id, "kind": event.kind, "payload": self._seal.close(to_payload(event))}
+            for event in batch
+        ]
+        values: dict[str, Any] = {"events": orjson.dumps(events).decode(), "channel": CHANNEL}
         for attempt in range(_ATTEMPTS):
             try:
                 async with self._pool.connection() as connection:

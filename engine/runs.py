@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -14,8 +15,9 @@ from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.queries import load_queries
-from .inputs import Stored
+from ..checkpoints.sealing import Seal
 from .model import Run, RunStatus
+from .run_groups import End, NewRun, RunGroups, accept_on
 
 __all__ = ["Outcome", "RunRow", "RunStore", "Settled", "to_run"]
 
@@ -25,7 +27,6 @@ Connection = AsyncConnection[DictRow]
 
 _SQL: Final = load_queries(__package__, "runs.sql")
 _PIPELINE: Final = Capabilities().has_pipeline()
-_ENDED: Final = ("completed", "failed", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,50 +53,27 @@ class RunStore:
 
     Args:
         pool: Connections in autocommit mode that return rows as dictionaries.
+        seal: Encrypts errors where there is a key.
         owner: Who takes leases: this engine.
         seconds: How long a lease lasts.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], *, owner: str, seconds: float) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Connection], seal: Seal, *, owner: str, seconds: float) -> None:
         self._pool = pool
+        self._seal = seal
         self._lessee: dict[str, Any] = {"owner": owner, "seconds": seconds}
+        self._groups = RunGroups(pool, owner, seconds)
 
-    async def accept(
-        self,
-        *,
-        thread_id: str,
-        tenant: str,
-        workflow: str,
-        version: str,
-        source: str,
-        requested_by: str,
-        given: Stored,
-        context: Stored | None,
-        forked_from: str | None = None,
-        connection: Connection | None = None,
-    ) -> RunRow | None:
+    async def accept(self, run: NewRun, connection: Connection | None = None) -> RunRow | None:
         """Accept a run and take its lease, on a connection of the caller's if its transaction is to hold both.
 
         Returns:
             Its row with the lease's `token`, or None when the thread id is taken.
         """
-        return await self._one(
-            "accept_run",
-            connection,
-            **self._lessee,
-            thread_id=thread_id,
-            tenant=tenant,
-            workflow=workflow,
-            version=version,
-            source=source,
-            requested_by=requested_by,
-            input_type=given.type,
-            input=given.data,
-            input_digest=given.digest,
-            context_type=context.type if context else None,
-            context=context.data if context else None,
-            forked_from=forked_from,
-        )
+        with mapped_faults("cannot accept the run", thread_id=run.thread_id):
+            if connection is None:
+                return await self._groups.accept(run)
+            return (await accept_on(connection, [run], **self._lessee)).get(run.thread_id)
 
     async def get(self, thread_id: str, tenant: str) -> RunRow | None:
         """Return one run of a tenant, or None."""
@@ -112,7 +90,7 @@ class RunStore:
                 cursor = await connection.execute(
                     _SQL["list_runs"], {"tenant": tenant, "limit": limit, "after": after, **values}
                 )
-                return await cursor.fetchall()
+                return [self._opened(row) for row in await cursor.fetchall()]
 
     async def lock(self, connection: Connection, thread_id: str) -> None:
         """Lock a run for the rest of a transaction that changes its questions or its lease as well."""
@@ -138,41 +116,43 @@ class RunStore:
         """Record how a drive ended and give the lease back, in one transaction.
 
         Returns:
-            What became of the outcome: `recorded`, with the run's row; `go on` when an answer came that the drive was not
-            given, and nothing was changed; or `gone` when the lease had been lost or the run cancelled meanwhile.
+            What became of the outcome: `recorded`, with the run's row; `go on` when an answer came to a paused run that the
+            drive was not given, and nothing was changed; or `gone` when the lease had been lost or the run cancelled
+            meanwhile.
         """
+        with mapped_faults("cannot record how a drive ended", thread_id=thread_id):
+            if outcome.status != "paused":
+                return _ended(await self._groups.end(self._end(thread_id, token, outcome)), self._opened)
+            async with self._pool.connection() as connection:
+                row = await self._pause_on(connection, thread_id, token, outcome)
+        if row is not None and not row["ends"]:
+            return "go on", None
+        return _ended(row, self._opened)
+
+    async def _pause_on(self, connection: Connection, thread_id: str, token: int, outcome: Outcome) -> RunRow | None:
+        """Lock the run, then its lease, then settle: statements of their own, sent together."""
         values = {
             "thread_id": thread_id,
             "token": token,
-            "status": outcome.status,
-            "error": Jsonb(outcome.error) if outcome.error else None,
-            "ended": outcome.status in _ENDED,
             "checkpointed": outcome.checkpointed,
             "fed": outcome.fed,
         }
-        with mapped_faults("cannot record how a drive ended", thread_id=thread_id):
-            async with self._pool.connection() as connection:
-                row = await self._settle_on(connection, values, outcome)
-        if row is None:
-            return "gone", None
-        if not row["ends"]:
-            return "go on", None
-        return ("recorded", row) if row["thread_id"] is not None else ("gone", None)
-
-    async def _settle_on(self, connection: Connection, values: dict[str, Any], outcome: Outcome) -> RunRow | None:
-        """Lock the run, then its lease, then settle: statements of their own, sent together."""
         async with _together(connection), connection.transaction():
-            await self.lock(connection, values["thread_id"])
+            await self.lock(connection, thread_id)
             await connection.execute(_SQL["lock_lease"], values)
             if outcome.breakpoint is not None:
-                opened = _breakpoint(values["thread_id"], values["token"], outcome.breakpoint)
-                await connection.execute(_SQL["open_breakpoint"], opened)
-            cursor = await connection.execute(_SQL["settle_run"], values)
+                await connection.execute(_SQL["open_breakpoint"], _breakpoint(thread_id, token, outcome.breakpoint))
+            cursor = await connection.execute(_SQL["pause_run"], values)
             return await cursor.fetchone()
+
+    def _end(self, thread_id: str, token: int, outcome: Outcome) -> End:
+        error = json.dumps(self._seal.close(outcome.error)) if outcome.error else None
+        return End(thread_id, token, outcome.status, error, outcome.checkpointed)
 
     async def cancel(self, thread_id: str, tenant: str, error: dict[str, Any]) -> bool:
         """End a run for good and withdraw its open questions; False when it has ended already."""
-        return await self._one("cancel_run", thread_id=thread_id, tenant=tenant, error=Jsonb(error)) is not None
+        kept = Jsonb(self._seal.close(error))
+        return await self._one("cancel_run", thread_id=thread_id, tenant=tenant, error=kept) is not None
 
     async def delete(self, thread_id: str, tenant: str) -> None:
         """Forget a run whose thread was deleted."""
@@ -188,10 +168,14 @@ class RunStore:
 
     async def _one(self, query: str, connection: Connection | None = None, **values: Any) -> RunRow | None:
         if connection is not None:
-            return await (await connection.execute(_SQL[query], values)).fetchone()
+            row = await (await connection.execute(_SQL[query], values)).fetchone()
+            return None if row is None else self._opened(row)
         with mapped_faults(f"{query} failed", thread_id=values["thread_id"]):
             async with self._pool.connection() as own:
                 return await self._one(query, own, **values)
+
+    def _opened(self, row: RunRow) -> RunRow:
+        return {**row, "error": self._seal.open(row["error"])} if row.get("error") else row
 
     async def _do(self, query: str, **values: Any) -> None:
         with mapped_faults(f"{query} failed", thread_id=values["thread_id"]):
@@ -212,6 +196,10 @@ def to_run(row: RunRow, **extra: Any) -> Run:
     )  # fmt: skip
     status: RunStatus = "stalled" if row["status"] == "running" and row["expired"] else row["status"]
     return Run(status=status, **{name: row[name] for name in names}, **extra)
+
+
+def _ended(row: RunRow | None, opened: Callable[[RunRow], RunRow]) -> tuple[Settled, RunRow | None]:
+    return ("gone", None) if row is None or row["thread_id"] is None else ("recorded", opened(row))
 
 
 def _together(connection: Connection) -> AbstractAsyncContextManager[Any]:

@@ -1,26 +1,3 @@
--- name: accept_run
--- Accept a run and take its lease; returns nothing when the thread id is taken.
-with run as (
-    insert into adjourn.runs (
-        thread_id, tenant, workflow, version, source, status, requested_by,
-        input_type, input, input_digest, context_type, context, forked_from
-    ) values (
-        %(thread_id)s, %(tenant)s, %(workflow)s, %(version)s, %(source)s, 'running', %(requested_by)s,
-        %(input_type)s, %(input)s, %(input_digest)s, %(context_type)s, %(context)s, %(forked_from)s
-    )
-    on conflict (thread_id) do nothing
-    returning *
-),
-lease as (
-    insert into adjourn.leases (thread_id, owner, expires_at)
-    select thread_id, %(owner)s, clock_timestamp() + make_interval(secs => %(seconds)s) from run
-    on conflict (thread_id) do update
-        set token = nextval('adjourn.lease_tokens'), owner = excluded.owner, expires_at = excluded.expires_at
-        where leases.expires_at <= clock_timestamp()
-    returning token
-)
-select run.*, lease.token, 'new' as was, false as expired from run left join lease on true;
-
 -- name: claim_run
 -- Take the lease of a run that stands in one of some statuses, and drive it; of several callers exactly one succeeds.
 -- The run is locked first, so that nothing happens to the lease of one that stands elsewhere.
@@ -67,28 +44,28 @@ limit %(limit)s;
 select from adjourn.runs where thread_id = %(thread_id)s for no key update;
 
 -- name: lock_lease
--- First half of the end of a drive: whoever wants the lease waits from here on, and sees then what was recorded.
+-- First half of a pause: whoever wants the lease waits from here on, and sees then what was recorded.
 select from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s for update;
 
--- name: settle_run
--- Second half: record how the drive ended and give the lease back, unless an answer came meanwhile that this drive has
--- not been given; then nothing changes and the drive goes on. (A statement of its own, so that it sees every answer whose
--- sender found the lease taken.) A run that was cancelled meanwhile stays so.
+-- name: pause_run
+-- Second half: record the pause and give the lease back, unless an answer came meanwhile that this drive has not been
+-- given; then nothing changes and the drive goes on. (A statement of its own, so that it sees every answer whose sender
+-- found the lease taken.) A run that was cancelled meanwhile stays so.
 with open_answer as (
     select from adjourn.decisions
     where thread_id = %(thread_id)s and consumed_at is null and review_id <> all (%(fed)s)
     limit 1
 ),
 verdict as (
-    select not (%(status)s = 'paused' and exists (select from open_answer)) as ends
+    select not exists (select from open_answer) as ends
     from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s
 ),
 settled as (
     update adjourn.runs
-    set status = %(status)s,
-        error = %(error)s,
+    set status = 'paused',
+        error = null,
         updated_at = now(),
-        ended_at = case when %(ended)s then now() end,
+        ended_at = null,
         input = case when %(checkpointed)s then null else input end,
         input_type = case when %(checkpointed)s then null else input_type end,
         attempts = '[]', attempted_checkpoint = null, next_attempt_at = null
@@ -100,11 +77,6 @@ released as (
     update adjourn.leases set expires_at = '-infinity'
     from verdict
     where thread_id = %(thread_id)s and token = %(token)s and verdict.ends
-),
-withdrawn as (
-    update adjourn.reviews set status = 'withdrawn', closed_at = now()
-    from verdict
-    where thread_id = %(thread_id)s and reviews.status = 'pending' and %(status)s = 'completed' and verdict.ends
 )
 select settled.*, false as expired, verdict.ends from verdict left join settled on true;
 

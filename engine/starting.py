@@ -17,6 +17,7 @@ from .model import Run, Step
 from .reader import thread_config
 from .reading import steps_of
 from .registry import Graph, Workflow
+from .run_groups import NewRun
 from .runs import Outcome, RunRow
 
 __all__ = ["Starting"]
@@ -71,14 +72,16 @@ class Starting(EngineBase):
             serde = serde_of(graph)
             given = serialised(serde, input, what="input", limit=self.settings.max_input_bytes)
             row = await self._runs.accept(
-                thread_id=run_id,
-                tenant=self.principal.tenant,
-                workflow=chosen.name,
-                version=chosen.version,
-                source=chosen.source,
-                requested_by=actor,
-                given=given,
-                context=None if context is None else serialised(serde, context, what="context"),
+                NewRun(
+                    thread_id=run_id,
+                    tenant=self.principal.tenant,
+                    workflow=chosen.name,
+                    version=chosen.version,
+                    source=chosen.source,
+                    requested_by=actor,
+                    given=given,
+                    context=None if context is None else serialised(serde, context, what="context"),
+                )
             )
             if row is None:
                 return await self._existing(run_id, chosen, given)
@@ -133,7 +136,7 @@ class Starting(EngineBase):
     async def _copy_run(self, row: RunRow, fork_id: str, checkpoint_id: str, actor: str) -> RunRow:
         async with self._storage.pool.connection() as connection, connection.transaction():
             await copy_until(connection, row["thread_id"], fork_id, checkpoint_id)
-            forked = await self._runs.accept(
+            new = NewRun(
                 thread_id=fork_id,
                 tenant=row["tenant"],
                 workflow=row["workflow"],
@@ -143,8 +146,8 @@ class Starting(EngineBase):
                 given=Stored(None, None, row["input_digest"]),
                 context=Stored(row["context_type"], row["context"], ""),
                 forked_from=row["thread_id"],
-                connection=connection,
             )
+            forked = await self._runs.accept(new, connection)
         assert forked is not None, "a fresh UUID was taken"  # noqa: S101
         return forked
 

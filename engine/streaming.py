@@ -88,6 +88,7 @@ class Streaming(Starting):
             thread_id,
             after=after,
             pool=self._storage.pool,
+            seal=self._seal,
             listener=self._listener,
             read_row=lambda: self._row(thread_id),
             read_reviews=lambda: self._open_reviews(thread_id),

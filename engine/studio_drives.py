@@ -23,6 +23,7 @@ from langgraph.errors import GraphBubbleUp, GraphDrained, is_invalid_resume
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Pool
+from ..checkpoints.sealing import Seal
 from ..errors import AdjournError, LeaseLost, NotPaused, StorageUnavailable, ThreadBusy, UnknownThread
 from ..nodes.effects import EffectPort, install_effects
 from .drive import describe, settled_unless_asked
@@ -37,6 +38,7 @@ from .questions import BREAKPOINT
 from .reader import Reader
 from .reading import next_nodes
 from .reviews import ReviewStore
+from .run_groups import NewRun
 from .runs import Outcome, RunRow, RunStore
 from .studio_answers import take_answers
 
@@ -108,7 +110,7 @@ class Drives:
         self._saver = saver
         self._keeper = keeper
         self._source = source
-        self._store = RunStore(pool, owner=keeper.owner, seconds=keeper.seconds)
+        self._store = RunStore(pool, Seal(saver.serde), owner=keeper.owner, seconds=keeper.seconds)
         self._reviews = ReviewStore(pool, saver.serde)
         self._reader = Reader(saver)
         install_effects(_effects_of_node)
@@ -155,6 +157,7 @@ class Drives:
         Raises:
             StorageUnavailable: The database cannot be reached; recovery goes on from here.
         """
+        drive.ending = True
         try:
             if isinstance(error, GraphDrained | LeaseLost | StorageUnavailable):
                 await self._give_up(drive)
@@ -180,7 +183,7 @@ class Drives:
         thread_id = call.thread_id
         with mapped_faults("cannot accept the run", thread_id=thread_id):
             async with self._pool.connection() as connection, connection.transaction():
-                row = await self._store.accept(
+                new = NewRun(
                     thread_id=thread_id,
                     tenant=DEFAULT_TENANT,
                     workflow=call.workflow,
@@ -189,9 +192,8 @@ class Drives:
                     requested_by=call.by or Principal.from_system().id,
                     # the server keeps the input; no input that the engine is given equals it
                     given=Stored(None, None, ""),
-                    context=None,
-                    connection=connection,
                 )
+                row = await self._store.accept(new, connection)
                 if row is not None and row["token"] is None:
                     raise _busy(thread_id)
         if row is None:

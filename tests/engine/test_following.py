@@ -320,7 +320,7 @@ async def test_a_slow_database_costs_details_and_no_more(database: str, monkeypa
     from adjourn.engine import recorder as module
 
     monkeypatch.setattr(module, "_FEW", 3)
-    recorder = module.Recorder(pool=None, days=7)  # type: ignore[arg-type]
+    recorder = module.Recorder(pool=None, seal=None, days=7)  # type: ignore[arg-type]
     monkeypatch.setattr(recorder, "_writer", object())  # nobody writes
     for number in range(10):
         recorder.record(Custom("t", (), number))

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from adjourn.checkpoints import open_saver
 from adjourn.checkpoints.encryption import Cipher, cipher
 from adjourn.errors import ConfigurationError
+from support.postgres import dump
 from support.saving import config, put
 
 OLD, NEW = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
@@ -45,23 +46,6 @@ async def a_run_with_secrets(url: str) -> None:
         await graph.ainvoke({"text": "INPUTSECRET", "ratio": 0.123456789}, config("t"))
         with pytest.raises(ValueError, match="ERRORSECRET"):
             await graph.ainvoke(Command(resume="ANSWERSECRET"), config("t"))
-
-
-def dump(url: str) -> bytes:
-    """Everything in every table, in PostgreSQL's text form and decoded from its bytes."""
-    found = b""
-    with psycopg.connect(url) as connection:
-        tables = connection.execute(
-            "select format('%I.%I', schemaname, tablename) from pg_tables "
-            "where schemaname not in ('pg_catalog', 'information_schema')"
-        ).fetchall()
-        for (table,) in tables:
-            with connection.cursor() as cursor:
-                cursor.execute(f"select * from {table}")  # type: ignore[call-overload]
-                found += b"\n".join(
-                    value if isinstance(value, bytes) else str(value).encode() for row in cursor for value in row
-                )
-    return found
 
 
 SECRETS = (

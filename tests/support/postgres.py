@@ -12,6 +12,7 @@ from uuid import uuid4
 import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.types.string import TextLoader
 from pydantic import SecretStr
 
 from adjourn.checkpoints import embedded
@@ -143,3 +144,21 @@ def postmaster(home: Path) -> psutil.Process | None:
         return process if process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE else None
     except (psutil.NoSuchProcess, IndexError):
         return None
+
+
+def dump(url: str) -> bytes:
+    """Everything in every table, in PostgreSQL's text form and decoded from its bytes."""
+    found = b""
+    with psycopg.connect(url) as connection:
+        connection.adapters.register_loader("timestamptz", TextLoader)  # Python has no infinite time
+        tables = connection.execute(
+            "select format('%I.%I', schemaname, tablename) from pg_tables "
+            "where schemaname not in ('pg_catalog', 'information_schema')"
+        ).fetchall()
+        for (table,) in tables:
+            with connection.cursor() as cursor:
+                cursor.execute(f"select * from {table}")  # type: ignore[call-overload]
+                found += b"\n".join(
+                    value if isinstance(value, bytes) else str(value).encode() for row in cursor for value in row
+                )
+    return found

@@ -1,0 +1,155 @@
+"""Accepting runs and recording their ends, many at once: every run needs both, and a commit each would cost the most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+from psycopg_pool import AsyncConnectionPool
+
+from ..checkpoints.arrays import Packed, bigints, byteas, register_arrays, texts
+from ..checkpoints.queries import load_queries
+from .grouping import Grouping
+from .inputs import Stored
+
+__all__ = ["End", "NewRun", "RunGroups", "accept_on"]
+
+_SQL: Final = load_queries(__package__, "run_groups.sql")
+_NOTHING: Final = Stored(None, None, "")
+_Connection = AsyncConnection[DictRow]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be accepted.
+
+    Args:
+        thread_id: Its thread.
+        tenant: Whose it is.
+        workflow: The workflow's name.
+        version: Its version.
+        source: Where it was registered.
+        requested_by: Who asks for it.
+        given: Its input, serialised.
+        context: Its context, serialised.
+        forked_from: The thread that it was forked from.
+    """
+
+    thread_id: str
+    tenant: str
+    workflow: str
+    version: str
+    source: str
+    requested_by: str
+    given: Stored
+    context: Stored | None = None
+    forked_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A drive that is over for good, or failed: whatever answers came meanwhile, nobody goes on with them.
+
+    Args:
+        thread_id: Its thread.
+        token: Its lease.
+        status: completed or failed.
+        error: JSON text of a failure.
+        checkpointed: Whether a checkpoint holds the input.
+    """
+
+    thread_id: str
+    token: int
+    status: str
+    error: str | None
+    checkpointed: bool
+
+
+class RunGroups:
+    """Accepts and ends runs of one engine in groups.
+
+    Args:
+        pool: Connections in autocommit mode that return rows as dictionaries.
+        owner: Who takes the leases of accepted runs.
+        seconds: How long a lease lasts.
+    """
+
+    def __init__(self, pool: AsyncConnectionPool[_Connection], owner: str, seconds: float) -> None:
+        self._pool = pool
+        self._owner = owner
+        self._seconds = seconds
+        self._accepting: Grouping[NewRun, DictRow] = Grouping(self._accept)
+        self._ending: Grouping[End, DictRow] = Grouping(self._end)
+
+    async def accept(self, run: NewRun) -> DictRow | None:
+        """Accept a run and take its lease; None when its thread id is taken. Raises psycopg.Error."""
+        return await self._accepting.do(run)
+
+    async def end(self, end: End) -> DictRow | None:
+        """Record an end and give the lease back; None when the lease had been lost. Raises psycopg.Error.
+
+        The row has no `thread_id` when the lease was given back but the run had been cancelled.
+        """
+        return await self._ending.do(end)
+
+    async def _accept(self, runs: Sequence[NewRun]) -> dict[str, DictRow]:
+        async with self._pool.connection() as connection:
+            return await accept_on(connection, runs, owner=self._owner, seconds=self._seconds)
+
+    async def _end(self, ends: Sequence[End]) -> dict[str, DictRow]:
+        values = {
+            "thread_ids": texts(end.thread_id for end in ends),
+            "tokens": bigints(end.token for end in ends),
+            "statuses": texts(end.status for end in ends),
+            "errors": texts(end.error for end in ends),
+            "checkpointed": bigints(int(end.checkpointed) for end in ends),
+        }
+        async with self._pool.connection() as connection:
+            return await _by_thread(connection, "end_runs", values, "of_thread")
+
+
+async def accept_on(
+    connection: _Connection, runs: Sequence[NewRun], *, owner: str, seconds: float
+) -> dict[str, DictRow]:
+    """Accept runs with different thread ids on a connection; in its transaction, if it has one.
+
+    Args:
+        connection: The connection.
+        runs: The runs.
+        owner: Who takes their leases.
+        seconds: How long a lease lasts.
+
+    Returns:
+        The rows with the lease's `token`, by thread id; those whose thread id is taken are missing.
+    """
+    contexts = [run.context or _NOTHING for run in runs]
+    values = {
+        "owner": owner,
+        "seconds": seconds,
+        "thread_ids": texts(run.thread_id for run in runs),
+        "tenants": texts(run.tenant for run in runs),
+        "workflows": texts(run.workflow for run in runs),
+        "versions": texts(run.version for run in runs),
+        "sources": texts(run.source for run in runs),
+        "requested_by": texts(run.requested_by for run in runs),
+        "input_types": texts(run.given.type for run in runs),
+        "inputs": _bytes(run.given for run in runs),
+        "input_digests": texts(run.given.digest for run in runs),
+        "context_types": texts(context.type for context in contexts),
+        "contexts": _bytes(contexts),
+        "forked_from": texts(run.forked_from for run in runs),
+    }
+    return await _by_thread(connection, "accept_runs", values, "thread_id")
+
+
+async def _by_thread(connection: _Connection, query: str, values: dict[str, Any], key: str) -> dict[str, DictRow]:
+    register_arrays(connection)
+    cursor = await connection.execute(_SQL[query], values)
+    return {row[key]: row for row in await cursor.fetchall()}
+
+
+def _bytes(stored: Iterable[Stored]) -> Packed:
+    return byteas(each.data for each in stored)
