@@ -26,8 +26,10 @@ from .inputs import typed_input
 from .leases import Drive, LeaseKeeper
 from .listener import Listener
 from .model import Principal, Run
+from .notifications import Notifications
 from .reader import Reader
 from .reading import visible_state
+from .receivers import receivers_of
 from .recorder import Recorder
 from .registry import Registry, Workflow
 from .reviews import ReviewStore
@@ -70,8 +72,21 @@ class EngineBase:
         self._listener = Listener(settings.listen_url or storage.url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
-        self._runs = RunStore(storage.pool, self._seal, owner=self._keeper.owner, seconds=settings.lease_seconds)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde)
+        self._notifications = Notifications(
+            storage.pool,
+            storage.saver.serde,
+            receivers_of(settings),
+            self._reviews.review_from,
+            content=settings.notify_content,
+        )
+        self._runs = RunStore(
+            storage.pool,
+            self._seal,
+            owner=self._keeper.owner,
+            seconds=settings.lease_seconds,
+            on_pause=self._notifications.post_asked,
+        )
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
         witness = Witness(storage.saver.serde)
@@ -80,6 +95,7 @@ class EngineBase:
         storage.saver.add_hook(witness.hook)
 
     async def _close(self) -> None:
+        await self._notifications.close()
         await self._keeper.close()
 
     def _actor(self, by: str | None) -> str:
@@ -163,7 +179,10 @@ class EngineBase:
                     await asyncio.wait({task})
                 raise
         if not task.cancelled():
-            return task.result()
+            run = task.result()
+            if run is not None and run.status == "paused":
+                self._notifications.wake()
+            return run
         if drive.lost:
             raise LeaseLost(
                 f"Run {work.thread_id} is driven by another process now; this one stopped and stored nothing more.",

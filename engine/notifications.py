@@ -172,8 +172,11 @@ class Notifications:
 
     async def _tell(self, row: DictRow) -> None:
         """Send one event to everybody who has not got it, and say when it is due again."""
-        if row["kind"] in ASKING and row["status"] != "pending":
+        if row["kind"] in ASKING and row["status"] not in ("pending", None):
             await self._leave(row, None, row["refused"])
+            return
+        if row["status"] is None:  # its review is being made anew
+            await self._leave(row, self._wait(row["attempts"], ()), row["refused"])
             return
         try:
             notice = self._notice(row)

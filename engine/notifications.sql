@@ -36,7 +36,7 @@ select claimed.thread_id, claimed.review_id, claimed.kind, claimed.number, claim
     decisions.decided_by
 from claimed
 join adjourn.runs using (thread_id)
-join adjourn.reviews using (thread_id, review_id)
+left join adjourn.reviews using (thread_id, review_id)
 left join adjourn.decisions using (thread_id, review_id);
 
 -- name: leave

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 
 from ..errors import ConfigurationError
@@ -53,9 +54,10 @@ def _mail(settings: Settings) -> Iterator[Receiver]:
         )
     server = MailServer.from_url(settings.notify_smtp_url)
     sender = address_of(settings.notify_mail_from, "ADJOURN_NOTIFY_MAIL_FROM")
+    tls = ssl.create_default_context()  # the authorities of a machine are many, so they are read once
     for given, roles in _roles_by_address(settings).items():
         to = address_of(given, "ADJOURN_NOTIFY_MAIL_TO")
-        yield Receiver(f"mail:{to.addr_spec}", MailNotifier(server, sender, to), roles)
+        yield Receiver(f"mail:{to.addr_spec}", MailNotifier(server, sender, to, tls=tls), roles)
 
 
 def _roles_by_address(settings: Settings) -> dict[str, frozenset[str] | None]:

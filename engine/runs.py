@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -56,10 +56,20 @@ class RunStore:
         seal: Encrypts errors where there is a key.
         owner: Who takes leases: this engine.
         seconds: How long a lease lasts.
+        on_pause: What else the transaction that records a pause writes down, for a thread.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], seal: Seal, *, owner: str, seconds: float) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[Connection],
+        seal: Seal,
+        *,
+        owner: str,
+        seconds: float,
+        on_pause: Callable[[Connection, str], Awaitable[None]] | None = None,
+    ) -> None:
         self._pool = pool
+        self._on_pause = on_pause
         self._seal = seal
         self._lessee: dict[str, Any] = {"owner": owner, "seconds": seconds}
         self._groups = RunGroups(pool, owner, seconds)
@@ -143,6 +153,8 @@ class RunStore:
             if outcome.breakpoint is not None:
                 await connection.execute(_SQL["open_breakpoint"], _breakpoint(thread_id, token, outcome.breakpoint))
             cursor = await connection.execute(_SQL["pause_run"], values)
+            if self._on_pause is not None:
+                await self._on_pause(connection, thread_id)
             return await cursor.fetchone()
 
     def _end(self, thread_id: str, token: int, outcome: Outcome) -> End:
