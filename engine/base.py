@@ -26,10 +26,9 @@ from .inputs import typed_input
 from .leases import Drive, LeaseKeeper
 from .listener import Listener
 from .model import Principal, Run
-from .notifications import Notifications
 from .reader import Reader
 from .reading import visible_state
-from .receivers import receivers_of
+from .receivers import notifications_of
 from .recorder import Recorder
 from .registry import Registry, Workflow
 from .reviews import ReviewStore
@@ -73,16 +72,10 @@ class EngineBase:
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde)
-        self._notifications = Notifications(
-            storage.pool,
-            storage.saver.serde,
-            receivers_of(settings),
-            self._reviews.review_from,
-            content=settings.notify_content,
-        )
+        self._notifications = notifications_of(settings, storage.pool, storage.saver.serde)
         self._runs = RunStore(
             storage.pool,
-            self._seal,
+            storage.saver,
             owner=self._keeper.owner,
             seconds=settings.lease_seconds,
             on_pause=self._notifications.post_asked,

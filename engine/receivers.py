@@ -5,13 +5,18 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
+from ..checkpoints.pool import Pool
 from ..errors import ConfigurationError
 from ..settings import Settings
 from .mail import MailNotifier, MailServer, address_of
+from .notifications import Notifications
 from .notifiers import LogNotifier, Receiver
+from .reviews import ReviewStore
 from .webhook import WebhookNotifier, signing_keys
 
-__all__ = ["EVERY_ROLE", "receivers_of"]
+__all__ = ["EVERY_ROLE", "notifications_of", "receivers_of"]
 
 EVERY_ROLE = "*"
 
@@ -23,6 +28,21 @@ def receivers_of(settings: Settings) -> tuple[Receiver, ...]:
         ConfigurationError: A setting is not usable, or another one that it needs is missing.
     """
     return (*_log(settings), *_webhook(settings), *_mail(settings))
+
+
+def notifications_of(settings: Settings, pool: Pool, serde: SerializerProtocol) -> Notifications:
+    """Return what tells the receivers that the settings name.
+
+    Args:
+        settings: The settings.
+        pool: Connections.
+        serde: Reads questions.
+
+    Raises:
+        ConfigurationError: As `receivers_of`.
+    """
+    read = ReviewStore(pool, serde).review_from
+    return Notifications(pool, serde, receivers_of(settings), read, content=settings.notify_content)
 
 
 def _log(settings: Settings) -> Iterator[Receiver]:

@@ -11,7 +11,9 @@ from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.arrays import Packed, bigints, byteas, register_arrays, texts
+from ..checkpoints.patience import patiently
 from ..checkpoints.queries import load_queries
+from ..checkpoints.saver import Saver
 from .grouping import Grouping
 from .inputs import Stored
 
@@ -73,12 +75,14 @@ class RunGroups:
 
     Args:
         pool: Connections in autocommit mode that return rows as dictionaries.
+        saver: Lends connections for ends, which may be recorded twice and wait for a database that is away.
         owner: Who takes the leases of accepted runs.
         seconds: How long a lease lasts.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[_Connection], owner: str, seconds: float) -> None:
+    def __init__(self, pool: AsyncConnectionPool[_Connection], saver: Saver, owner: str, seconds: float) -> None:
         self._pool = pool
+        self._saver = saver
         self._owner = owner
         self._seconds = seconds
         self._accepting: Grouping[NewRun, DictRow] = Grouping(self._accept)
@@ -107,8 +111,12 @@ class RunGroups:
             "errors": texts(end.error for end in ends),
             "checkpointed": bigints(int(end.checkpointed) for end in ends),
         }
-        async with self._pool.connection() as connection:
-            return await _by_thread(connection, "end_runs", values, "of_thread")
+
+        async def attempt() -> dict[str, DictRow]:
+            async with self._saver.lend() as connection:
+                return await _by_thread(connection, "end_runs", values, "of_thread")
+
+        return await patiently(attempt, self._saver.patience)
 
 
 async def accept_on(

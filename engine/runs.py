@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.queries import load_queries
+from ..checkpoints.saver import Saver
 from ..checkpoints.sealing import Seal
 from .model import Run, RunStatus
 from .run_groups import End, NewRun, RunGroups, accept_on
@@ -53,7 +54,7 @@ class RunStore:
 
     Args:
         pool: Connections in autocommit mode that return rows as dictionaries.
-        seal: Encrypts errors where there is a key.
+        saver: Stores the checkpoints; encrypts errors where there is a key.
         owner: Who takes leases: this engine.
         seconds: How long a lease lasts.
         on_pause: What else the transaction that records a pause writes down, for a thread.
@@ -62,7 +63,7 @@ class RunStore:
     def __init__(
         self,
         pool: AsyncConnectionPool[Connection],
-        seal: Seal,
+        saver: Saver,
         *,
         owner: str,
         seconds: float,
@@ -70,9 +71,9 @@ class RunStore:
     ) -> None:
         self._pool = pool
         self._on_pause = on_pause
-        self._seal = seal
+        self._seal = Seal(saver.serde)
         self._lessee: dict[str, Any] = {"owner": owner, "seconds": seconds}
-        self._groups = RunGroups(pool, owner, seconds)
+        self._groups = RunGroups(pool, saver, owner, seconds)
 
     async def accept(self, run: NewRun, connection: Connection | None = None) -> RunRow | None:
         """Accept a run and take its lease, on a connection of the caller's if its transaction is to hold both.

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
-from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.config import get_config
 from langgraph.errors import GraphBubbleUp, GraphDrained, is_invalid_resume
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Pool
-from ..checkpoints.sealing import Seal
+from ..checkpoints.saver import Saver
 from ..errors import AdjournError, LeaseLost, NotPaused, StorageUnavailable, ThreadBusy, UnknownThread
 from ..nodes.effects import EffectPort, install_effects
 from .drive import describe, settled_unless_asked
@@ -33,6 +33,7 @@ from .inputs import Stored
 from .internals import open_interrupts
 from .leases import Drive, LeaseKeeper
 from .model import DEFAULT_TENANT, Principal, RunStatus
+from .notifications import Notifications
 from .outcome import status_after
 from .questions import BREAKPOINT
 from .reader import Reader
@@ -102,15 +103,20 @@ class Drives:
         pool: Connections.
         saver: The checkpoints.
         keeper: Keeps the leases alive.
+        notifications: Tells people when a drive pauses.
         source: Where the workflows of runs that are started here come from, in words.
     """
 
-    def __init__(self, pool: Pool, saver: BaseCheckpointSaver[str], keeper: LeaseKeeper, source: str) -> None:
+    def __init__(
+        self, pool: Pool, saver: Saver, keeper: LeaseKeeper, notifications: Notifications, source: str
+    ) -> None:
         self._pool = pool
         self._saver = saver
         self._keeper = keeper
         self._source = source
-        self._store = RunStore(pool, Seal(saver.serde), owner=keeper.owner, seconds=keeper.seconds)
+        self._notifications = notifications
+        asked = notifications.post_asked
+        self._store = RunStore(pool, saver, owner=keeper.owner, seconds=keeper.seconds, on_pause=asked)
         self._reviews = ReviewStore(pool, saver.serde)
         self._reader = Reader(saver)
         install_effects(_effects_of_node)
@@ -235,6 +241,7 @@ class Drives:
         if settled == "go on":
             # The engine recorded an answer meanwhile. Nobody can make the server go on; recovery does.
             await self._give_up(drive)
+        self._notifications.wake()
         _log.info("run left by the Agent Server", thread=thread_id, status=outcome.status, recorded=settled)
 
     async def _breakpoint(self, thread_id: str) -> tuple[str, str, str, bytes] | None:
