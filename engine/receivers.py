@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 
+import httpx
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ..checkpoints.pool import Pool
@@ -54,14 +55,25 @@ def _webhook(settings: Settings) -> Iterator[Receiver]:
     url, secret = settings.notify_webhook_url, settings.notify_webhook_secret
     if url is None:
         return
-    if not url.get_secret_value().startswith(("https://", "http://")):
-        raise ConfigurationError("ADJOURN_NOTIFY_WEBHOOK_URL is not usable: it starts with https:// or http://.")
+    if not _is_web_address(url.get_secret_value()):
+        raise ConfigurationError(
+            "ADJOURN_NOTIFY_WEBHOOK_URL is not usable: it has the form https://host/path (or http://), without a user: "
+            "the signature says who posts."
+        )
     if secret is None:
         raise ConfigurationError(
             "ADJOURN_NOTIFY_WEBHOOK_URL needs ADJOURN_NOTIFY_WEBHOOK_SECRET, so that the receiver can tell who posts. "
             'Make one with: echo "whsec_$(openssl rand -base64 32)"'
         )
     yield Receiver("webhook", WebhookNotifier(url, signing_keys(secret)))
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in ("https", "http") and bool(url.host) and not url.userinfo
 
 
 def _mail(settings: Settings) -> Iterator[Receiver]:

@@ -66,7 +66,16 @@ def test_addresses_that_are_no_such_json(monkeypatch: pytest.MonkeyPatch, given:
     ("given", "named"),
     [
         ({"notify_webhook_url": "https://x.example"}, "ADJOURN_NOTIFY_WEBHOOK_SECRET"),
-        ({**WEB, "notify_webhook_url": "ftp://x.example"}, "ADJOURN_NOTIFY_WEBHOOK_URL"),
+        *(
+            ({**WEB, "notify_webhook_url": url}, "ADJOURN_NOTIFY_WEBHOOK_URL")
+            for url in (
+                "ftp://x.example",
+                "x.example",
+                "https://",
+                "https://x.example:port",
+                "https://kate:x@x.example",
+            )
+        ),
         ({**MAIL, "notify_mail_from": None}, "ADJOURN_NOTIFY_MAIL_FROM"),
         ({**MAIL, "notify_mail_to": {}}, "ADJOURN_NOTIFY_MAIL_TO"),
         ({**MAIL, "notify_mail_to": {"legal": ["dana"]}}, "ADJOURN_NOTIFY_MAIL_TO"),
