@@ -82,7 +82,7 @@ class EngineBase:
         )
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
-        witness = Witness(storage.saver.serde)
+        witness = Witness(storage.saver.serde, self._keeper.driving)
         self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde, witness)
         storage.saver.add_hook(review_hook(storage.saver.serde))
         storage.saver.add_hook(witness.hook)

@@ -166,13 +166,16 @@ class Driver:
         The open questions are read again: somebody without the engine may have driven the thread past one that was
         answered here, and LangGraph would give an answer with a stale id to the next question.
         """
-        saved = None if was == "new" else await self._reader.latest(work.thread_id)
+        if was == "new":
+            return Feed(work.input)
+        saved, given = await asyncio.gather(
+            self._reader.latest(work.thread_id), self._reviews.unconsumed(work.thread_id)
+        )
         if saved is None:
             return Feed(work.input)
         if has_failed_tasks(saved.pending_writes or []):
             await self._runs.forget_failed_writes(work.thread_id, drive.token)
         asked = {each.id for each in open_interrupts(saved.pending_writes or [])}
-        given = await self._reviews.unconsumed(work.thread_id)
         passed = [each.review_id for each in given if each.review_id.startswith(BREAKPOINT)]
         if passed:
             await self._reviews.consume(work.thread_id, passed)
@@ -201,7 +204,10 @@ class Driver:
 
     async def _record_end(self, work: Work, drive: Drive, feed: Feed) -> End:
         """Record a drive that LangGraph ended: the end is a checkpoint without tasks, never an empty `next`."""
-        saved = self._witness.end(work.thread_id) or await self._reader.latest(work.thread_id)
+        saved = self._witness.end(work.thread_id)
+        if saved is not None and (row := await self._runs.ended(work.thread_id)):
+            return self._ended(work, row, saved, ())
+        saved = saved or await self._reader.latest(work.thread_id)
         if saved is None or not await self._has_tasks(work, saved):
             outcome = Outcome("completed", fed=feed.fed)
         elif open_interrupts(saved.pending_writes or []):
@@ -223,8 +229,11 @@ class Driver:
         reviews: tuple[Review, ...] = ()
         if outcome.status == "paused":
             reviews = await self._reviews.pending(work.thread_id, work.row["workflow"])
-        _log.info(f"run {outcome.status}", questions=len(reviews))
-        work.emit(Paused(work.thread_id, reviews) if outcome.status == "paused" else Completed(work.thread_id))
+        return self._ended(work, row, saved, reviews)
+
+    def _ended(self, work: Work, row: RunRow, saved: CheckpointTuple | None, reviews: tuple[Review, ...]) -> Run:
+        _log.info(f"run {row['status']}", questions=len(reviews))
+        work.emit(Paused(work.thread_id, reviews) if row["status"] == "paused" else Completed(work.thread_id))
         return to_run(row, state=visible_state(saved), reviews=reviews)
 
     async def _has_tasks(self, work: Work, saved: CheckpointTuple) -> bool:

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
+from ..checkpoints.patience import patiently
 from ..checkpoints.queries import load_queries
 from ..checkpoints.saver import Saver
 from ..checkpoints.sealing import Seal
@@ -71,6 +72,7 @@ class RunStore:
     ) -> None:
         self._pool = pool
         self._on_pause = on_pause
+        self._saver = saver
         self._seal = Seal(saver.serde)
         self._lessee: dict[str, Any] = {"owner": owner, "seconds": seconds}
         self._groups = RunGroups(pool, saver, owner, seconds)
@@ -85,6 +87,16 @@ class RunStore:
             if connection is None:
                 return await self._groups.accept(run)
             return (await accept_on(connection, [run], **self._lessee)).get(run.thread_id)
+
+    async def ended(self, thread_id: str) -> RunRow | None:
+        """Return a run whose end was recorded with its last checkpoint; None when it was not."""
+
+        async def attempt() -> RunRow | None:
+            async with self._saver.lend() as connection:
+                return await (await connection.execute(_SQL["ended_run"], {"thread_id": thread_id})).fetchone()
+
+        with mapped_faults("cannot read the run", thread_id=thread_id):
+            return await patiently(attempt, self._saver.patience)
 
     async def get(self, thread_id: str, tenant: str) -> RunRow | None:
         """Return one run of a tenant, or None."""
