@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from .inputs import typed_input
 from .leases import Drive, LeaseKeeper
 from .listener import Listener
 from .model import Principal, Run
+from .policy_book import Policies, PolicyBook
 from .reader import Reader
 from .reading import visible_state
 from .receivers import notifications_of
@@ -51,6 +53,7 @@ class EngineBase:
         settings: The settings.
         channel: Through which door answers come: python, cli, http, page.
         recorder: Writes events down for those who follow.
+        policies: By workflow, the policies of questions that bring none.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class EngineBase:
         settings: Settings,
         channel: str,
         recorder: Recorder,
+        policies: Mapping[str, Policies] | None = None,
     ) -> None:
         self.principal = principal
         self.settings = settings
@@ -71,8 +75,8 @@ class EngineBase:
         self._listener = Listener(settings.listen_url or storage.url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
-        self._reviews = ReviewStore(storage.pool, storage.saver.serde)
         self._notifications = notifications_of(settings, storage.pool, storage.saver.serde)
+        self._reviews = ReviewStore(storage.pool, storage.saver.serde, on_event=self._notifications.post)
         self._runs = RunStore(
             storage.pool,
             storage.saver,
@@ -82,9 +86,11 @@ class EngineBase:
         )
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
+        self._policies = PolicyBook(self._seal)
+        self._workflow_policies = dict(policies or {})
         witness = Witness(storage.saver.serde, self._keeper.driving)
-        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde, witness)
-        storage.saver.add_hook(review_hook(storage.saver.serde))
+        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde, witness, self._policies)
+        storage.saver.add_hook(review_hook(storage.saver.serde, self._policies))
         storage.saver.add_hook(witness.hook)
 
     async def _close(self) -> None:
@@ -93,11 +99,18 @@ class EngineBase:
 
     def _actor(self, by: str | None) -> str:
         """Say who acts, where the principal may name somebody else only if it is trusted."""
-        if by is None or by == self.principal.id:
-            return self.principal.id
+        return self._acting(by).id
+
+    def _acting(self, by: str | Principal | None) -> Principal:
+        """Say who acts, with their roles: somebody who is only named has none."""
+        if by is None or by in (self.principal, self.principal.id):
+            return self.principal
+        who = by if isinstance(by, Principal) else Principal(by, tenant=self.principal.tenant)
         if self.principal.source != "trusted":
-            raise NotAuthorized(f"{self.principal.id} is authenticated and cannot act as {by!r}; leave `by` out.")
-        return by
+            raise NotAuthorized(f"{self.principal.id} is authenticated and cannot act as {who.id!r}; leave `by` out.")
+        if who.tenant != self.principal.tenant:
+            raise NotAuthorized(f"{who.id} belongs to the tenant {who.tenant!r}, and this engine to another.")
+        return who
 
     def _bound(self, workflow: Workflow, thread_id: str, context: Any) -> AbstractAsyncContextManager[Compiled]:
         if workflow.built_in and self.settings.model:
@@ -125,7 +138,7 @@ class EngineBase:
         saved = await self._reader.latest(thread_id)
         row = await finished_elsewhere(self._runs, row, saved)
         asking = row["status"] in ("running", "paused", "failed")
-        reviews = await self._reviews.pending(thread_id, row["workflow"]) if asking else ()
+        reviews = await self._reviews.pending(thread_id) if asking else ()
         return to_run(row, state=visible_state(saved), reviews=reviews)
 
     async def _drive(
@@ -146,6 +159,7 @@ class EngineBase:
             on_event: Gets the events.
             tokens: Whether models stream their tokens.
         """
+        self._policies.learn(row["thread_id"], row["policies"])
         work = Work(
             row=row,
             graph=graph,

@@ -10,8 +10,7 @@ What reached whom is remembered by `once_for`, so an event that is posted, claim
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
@@ -23,14 +22,16 @@ from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.queries import load_queries
-from ..errors import AdjournError
+from ..errors import AdjournError, StorageUnavailable
 from ..nodes.effects import effects_in, once_for
 from .effects import EffectLedger
 from .model import Review
-from .notices import ASKING, Notice, NoticeKind, in_short
+from .notice_events import NoticeEvent
+from .notices import ASKING, Notice, in_short
 from .notifiers import NotDelivered, Receiver
+from .reviews import ReviewStore
 
-__all__ = ["NoticeEvent", "Notifications"]
+__all__ = ["Notifications"]
 
 Result = TypeVar("Result")
 
@@ -42,23 +43,6 @@ _DELIVERY_SECONDS: Final = 60.0
 _CLAIM_SECONDS: Final = 180.0
 _AT_ONCE: Final = 5
 _log = structlog.get_logger("adjourn")
-
-
-@dataclass(frozen=True, slots=True)
-class NoticeEvent:
-    """An event of a review, to be told.
-
-    Args:
-        thread_id: The run.
-        review_id: The review.
-        kind: What happened.
-        number: Tells events of one kind apart, such as the second reminder from the first.
-    """
-
-    thread_id: str
-    review_id: str
-    kind: NoticeKind
-    number: int = 0
 
 
 class Notifications:
@@ -74,7 +58,7 @@ class Notifications:
         pool: Connections.
         serde: For the memory of what was sent.
         receivers: Who is told; nobody: every method does nothing.
-        review_from: Reads the review of a row.
+        reviews: Reads reviews.
         content: Whether a notice says what is asked.
         waits: The pauses between attempts.
     """
@@ -84,7 +68,7 @@ class Notifications:
         pool: AsyncConnectionPool[AsyncConnection[DictRow]],
         serde: SerializerProtocol,
         receivers: Sequence[Receiver],
-        review_from: Callable[[DictRow, str], Review],
+        reviews: ReviewStore,
         *,
         content: bool = False,
         waits: Sequence[timedelta] = _WAITS,
@@ -92,7 +76,7 @@ class Notifications:
         self._pool = pool
         self._serde = serde
         self._receivers = tuple(receivers)
-        self._review_from = review_from
+        self._reviews = reviews
         self._content = content
         self._waits = tuple(waits)
         self._task: asyncio.Task[None] | None = None
@@ -172,18 +156,20 @@ class Notifications:
 
     async def _tell(self, row: DictRow) -> None:
         """Send one event to everybody who has not got it, and say when it is due again."""
-        if row["kind"] in ASKING and row["status"] not in ("pending", None):
-            await self._leave(row, None, row["refused"])
-            return
-        if row["status"] is None:  # its review is being made anew
-            await self._leave(row, self._wait(row["attempts"], ()), row["refused"])
-            return
         try:
-            notice = self._notice(row)
+            review = await self._reviews.get(row["thread_id"], row["review_id"])
+        except StorageUnavailable:
+            raise
         except Exception:  # noqa: BLE001  (a question that cannot be read must not hold up what is told of others)
             _log.exception("a notice cannot be written", thread=row["thread_id"], review=row["review_id"])
+            review = None
+        if review is None:  # or it is being made anew
             await self._leave(row, self._wait(row["attempts"], ()), row["refused"])
             return
+        if row["kind"] in ASKING and review.status != "pending":
+            await self._leave(row, None, row["refused"])
+            return
+        notice = self._notice(row, review)
         left = [each for each in self._receivers if each.wants(notice) and each.name not in row["refused"]]
         failed = [each for each in await _together(self._send(receiver, notice) for receiver in left) if each]
         refused = [name for name, failure in failed if failure.for_good]
@@ -219,19 +205,20 @@ class Notifications:
             return receiver.name, failure
         return None
 
-    def _notice(self, row: DictRow) -> Notice:
-        review = self._review_from(row, row["workflow"])
+    def _notice(self, row: DictRow, review: Review) -> Notice:
         asked = ": ".join(part for part in (review.action, review.description) if part)
         return Notice(
             kind=row["kind"],
             thread_id=row["thread_id"],
             review_id=row["review_id"],
-            workflow=row["workflow"],
+            workflow=review.workflow,
             at=row["created_at"],
             number=row["number"],
+            roles=review.roles,
             decisions=review.allowed,
+            due_at=review.due_at,
             asked=in_short(asked) if self._content else None,
-            outcome=None if row["kind"] in ASKING else _outcome(row),
+            outcome=None if row["kind"] in ASKING else _outcome(review),
         )
 
     def _wait(self, attempts: int, failures: Sequence[NotDelivered]) -> timedelta | None:
@@ -266,5 +253,8 @@ async def _together(doing: Iterable[Coroutine[Any, Any, Result]]) -> list[Result
     return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
 
 
-def _outcome(row: DictRow) -> str:
-    return f"{row['status']} by {row['decided_by']}" if row["decided_by"] else str(row["status"])
+def _outcome(review: Review) -> str:
+    """Say how a review was closed: by whom, and where it was decided with which decision."""
+    kinds = [vote.kind for vote in review.votes if vote.counts and vote.by == review.closed_by]
+    word = kinds[-1] if review.status == "decided" and kinds else review.status
+    return f"{word} by {review.closed_by}" if review.closed_by else str(word)

@@ -31,13 +31,7 @@ claimed as (
         = (due.thread_id, due.review_id, due.kind, due.number)
     returning notices.*
 )
-select claimed.thread_id, claimed.review_id, claimed.kind, claimed.number, claimed.created_at, claimed.attempts,
-    claimed.refused, runs.workflow, reviews.status, reviews.checkpoint_id, reviews.question_type, reviews.question,
-    decisions.decided_by
-from claimed
-join adjourn.runs using (thread_id)
-left join adjourn.reviews using (thread_id, review_id)
-left join adjourn.decisions using (thread_id, review_id);
+select * from claimed;
 
 -- name: leave
 -- Put an event off, or (with no time) for good, unless somebody else has taken it meanwhile.

@@ -42,8 +42,8 @@ def notifications_of(settings: Settings, pool: Pool, serde: SerializerProtocol) 
     Raises:
         ConfigurationError: As `receivers_of`.
     """
-    read = ReviewStore(pool, serde).review_from
-    return Notifications(pool, serde, receivers_of(settings), read, content=settings.notify_content)
+    reviews = ReviewStore(pool, serde)
+    return Notifications(pool, serde, receivers_of(settings), reviews, content=settings.notify_content)
 
 
 def _log(settings: Settings) -> Iterator[Receiver]:

@@ -40,6 +40,7 @@ class NewRun:
         given: Its input, serialised.
         context: Its context, serialised.
         forked_from: The thread that it was forked from.
+        policies: JSON text of the policies of its questions.
     """
 
     thread_id: str
@@ -51,6 +52,7 @@ class NewRun:
     given: Stored
     context: Stored | None = None
     forked_from: str | None = None
+    policies: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ async def accept_on(
         "context_types": texts(context.type for context in contexts),
         "contexts": _bytes(contexts),
         "forked_from": texts(run.forked_from for run in runs),
+        "policies": texts(run.policies for run in runs),
     }
     return await _by_thread(connection, _SQL["accept_runs"], values, "thread_id")
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from psycopg import AsyncConnection, Capabilities
+from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.patience import patiently
+from ..checkpoints.pool import together
 from ..checkpoints.queries import load_queries
 from ..checkpoints.saver import Saver
 from ..checkpoints.sealing import Seal
 from .model import Run, RunStatus
+from .opening import Opening
 from .run_groups import End, NewRun, RunGroups, accept_on
 
 __all__ = ["Outcome", "RunRow", "RunStore", "Settled", "to_run"]
@@ -28,7 +30,6 @@ Settled = Literal["recorded", "go on", "gone"]
 Connection = AsyncConnection[DictRow]
 
 _SQL: Final = load_queries(__package__, "runs.sql")
-_PIPELINE: Final = Capabilities().has_pipeline()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,14 @@ class Outcome:
         status: Where the run stands now: paused, completed or failed.
         error: For a failed run `type`, `message` and `node`.
         checkpointed: Whether a checkpoint holds the input, so that the run row need not.
-        breakpoint: The review of a static breakpoint: id, checkpoint id, and the serialised question.
+        breakpoint: The review of a static breakpoint: id, checkpoint id, and the columns of its question.
         fed: The reviews whose answers this drive was given.
     """
 
     status: RunStatus
     error: dict[str, Any] | None = None
     checkpointed: bool = True
-    breakpoint: tuple[str, str, str, bytes] | None = None
+    breakpoint: tuple[str, str, Opening] | None = None
     fed: list[str] = field(default_factory=list)
 
 
@@ -160,7 +161,7 @@ class RunStore:
             "checkpointed": outcome.checkpointed,
             "fed": outcome.fed,
         }
-        async with _together(connection), connection.transaction():
+        async with together(connection), connection.transaction():
             await self.lock(connection, thread_id)
             await connection.execute(_SQL["lock_lease"], values)
             if outcome.breakpoint is not None:
@@ -227,18 +228,12 @@ def _ended(row: RunRow | None, opened: Callable[[RunRow], RunRow]) -> tuple[Sett
     return ("gone", None) if row is None or row["thread_id"] is None else ("recorded", opened(row))
 
 
-def _together(connection: Connection) -> AbstractAsyncContextManager[Any]:
-    """Send statements without waiting for the answer to each, where libpq can."""
-    return connection.pipeline() if _PIPELINE else nullcontext()
-
-
-def _breakpoint(thread_id: str, token: int, opened: tuple[str, str, str, bytes]) -> dict[str, Any]:
-    review_id, checkpoint_id, kind, data = opened
+def _breakpoint(thread_id: str, token: int, opened: tuple[str, str, Opening]) -> dict[str, Any]:
+    review_id, checkpoint_id, columns = opened
     return {
         "thread_id": thread_id,
         "token": token,
         "review_id": review_id,
         "checkpoint_id": checkpoint_id,
-        "question_type": kind,
-        "question": data,
+        **dataclasses.asdict(columns),
     }

@@ -17,12 +17,14 @@ from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMet
 
 from ..checkpoints.pool import Pool
 from ..checkpoints.saver import Saver
+from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import open_storage
 from ..settings import load_settings
 from .hook import review_hook
 from .internals import served_graphs
 from .leases import LeaseKeeper
 from .notifications import Notifications
+from .policy_book import PolicyBook
 from .receivers import notifications_of
 from .storable import storable_types
 from .studio_drives import Drives, control_drive, token_of_drive
@@ -46,9 +48,10 @@ class StudioSaver(Saver):
 
     def __init__(self, pool: Pool, keeper: LeaseKeeper, notifications: Notifications, **options: Any) -> None:
         super().__init__(pool, **options)
-        self.add_hook(review_hook(self.serde))
+        policies = PolicyBook(Seal(self.serde))
+        self.add_hook(review_hook(self.serde, policies))
         source = f"the langgraph.json of an Agent Server in {Path.cwd()}"
-        self.drives = Drives(pool, self, keeper, notifications, source)
+        self.drives = Drives(pool, self, keeper, notifications, policies, source)
         self._learned: set[str] = set()
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:

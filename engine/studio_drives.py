@@ -28,13 +28,14 @@ from ..errors import AdjournError, LeaseLost, NotPaused, StorageUnavailable, Thr
 from ..nodes.effects import EffectPort, install_effects
 from .drive import describe, settled_unless_asked
 from .effects import EffectLedger
-from .hook import stored_question
 from .inputs import Stored
 from .internals import open_interrupts
 from .leases import Drive, LeaseKeeper
 from .model import DEFAULT_TENANT, Principal, RunStatus
 from .notifications import Notifications
+from .opening import Opening, opening
 from .outcome import status_after
+from .policy_book import PolicyBook
 from .questions import BREAKPOINT
 from .reader import Reader
 from .reading import next_nodes
@@ -104,20 +105,28 @@ class Drives:
         saver: The checkpoints.
         keeper: Keeps the leases alive.
         notifications: Tells people when a drive pauses.
+        policies: Learns the policies of the runs that are driven here.
         source: Where the workflows of runs that are started here come from, in words.
     """
 
     def __init__(
-        self, pool: Pool, saver: Saver, keeper: LeaseKeeper, notifications: Notifications, source: str
+        self,
+        pool: Pool,
+        saver: Saver,
+        keeper: LeaseKeeper,
+        notifications: Notifications,
+        policies: PolicyBook,
+        source: str,
     ) -> None:
         self._pool = pool
         self._saver = saver
         self._keeper = keeper
         self._source = source
         self._notifications = notifications
+        self._policies = policies
         asked = notifications.post_asked
         self._store = RunStore(pool, saver, owner=keeper.owner, seconds=keeper.seconds, on_pause=asked)
-        self._reviews = ReviewStore(pool, saver.serde)
+        self._reviews = ReviewStore(pool, saver.serde, on_event=notifications.post)
         self._reader = Reader(saver)
         install_effects(_effects_of_node)
 
@@ -133,6 +142,7 @@ class Drives:
             UnknownReview: It is answered by the id of a question that it does not ask.
             ReviewClosed: The question was closed before.
             InvalidDecision: The answer does not fit; the question stays open.
+            NotAuthorized: An open question of it takes more than one answer by anybody.
             UnknownThread: It belongs to another tenant.
             StorageUnavailable: The database cannot be reached.
         """
@@ -140,6 +150,7 @@ class Drives:
         row = await self._store.get(thread_id, DEFAULT_TENANT)
         claimed, fed = await (self._accept(call) if row is None else self._claim(call, row))
         drive = ServerDrive(thread_id, claimed["token"], fed=fed)
+        self._policies.learn(thread_id, claimed["policies"])
         try:
             if row is not None and row["status"] in ("failed", "running"):
                 # As in the engine's retry: the nodes that failed run again as a whole, routing included.
@@ -244,13 +255,14 @@ class Drives:
         self._notifications.wake()
         _log.info("run left by the Agent Server", thread=thread_id, status=outcome.status, recorded=settled)
 
-    async def _breakpoint(self, thread_id: str) -> tuple[str, str, str, bytes] | None:
+    async def _breakpoint(self, thread_id: str) -> tuple[str, str, Opening] | None:
         newest: CheckpointTuple | None = await self._reader.newest(thread_id)
         if newest is None:
             return None
         checkpoint_id = newest.checkpoint["id"]
-        kind, data = stored_question(self._saver.serde, list(next_nodes(newest.checkpoint)))
-        return f"{BREAKPOINT}{checkpoint_id}", checkpoint_id, kind, data
+        policy = self._policies.policy(thread_id, None)
+        opened = opening(self._saver.serde, list(next_nodes(newest.checkpoint)), None, policy)
+        return f"{BREAKPOINT}{checkpoint_id}", checkpoint_id, opened
 
     async def _give_up(self, drive: ServerDrive) -> None:
         """Give the lease back and record no end: the run is shown as stalled, and recovery goes on with it."""

@@ -1,12 +1,15 @@
 """The engine tells people, and never waits or fails for it."""
 
 import json
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from adjourn import AsyncEngine, approve
+from adjourn import AsyncEngine, Run, approve, reject
 from adjourn.errors import ConfigurationError
 from adjourn.settings import Settings, load_settings
+from adjourn.state.policies import DAY, HOUR, ReviewPolicy, Stage
 from support import workflows
 from support.eventually import eventually
 from support.telling import rows
@@ -60,6 +63,67 @@ async def test_what_one_process_could_not_send_the_next_one_sends(database: str,
     async with AsyncEngine.open(database, workflows=KNOWN, settings=settings(web.url)) as engine:
         await engine.start("asking", {"name": "x"}, thread_id="t-2")
     assert {thread for _, thread in told(web)} == {"t-1", "t-2"}
+
+
+CHAIN = ReviewPolicy(
+    roles=("legal",),
+    deadline=DAY,
+    remind_after=4 * HOUR,
+    escalate_to=(Stage(("lead",), deadline=DAY, on_deadline=reject("nobody")),),
+)
+
+
+async def at(engine: AsyncEngine, web: WebReceiver, run: Run, **by: float) -> dict[str, Any]:
+    """Sweep at a time after the question; return what is told then."""
+    (review,) = run.reviews
+    assert review.asked_at is not None
+    before = len(web.posted)
+    assert len(await engine.sweep(now=review.asked_at + timedelta(seconds=1, **by))) == 1
+    await eventually(lambda: len(web.posted) > before)
+    told = json.loads(web.posted[-1].body)
+    return {"type": told["type"], **told["data"]}
+
+
+async def test_what_deadlines_do_is_told_to_those_who_are_asked_then(database: str, web: WebReceiver) -> None:
+    async with AsyncEngine.open(database, workflows=KNOWN, settings=settings(web.url)) as engine:
+        run = await engine.start("asking", {"name": "x"}, thread_id="t", policies=CHAIN)
+        await eventually(lambda: web.posted)
+        reminded = await at(engine, web, run, hours=4)
+        escalated = await at(engine, web, run, days=1)
+        decided = await at(engine, web, run, days=3)
+    asked = json.loads(web.posted[0].body)["data"]
+    assert (asked["roles"], asked["due_at"] is not None) == (["legal"], True)
+    assert (reminded["type"], reminded["roles"], reminded["number"]) == ("review.reminded", ["legal"], 1)
+    assert (escalated["type"], escalated["roles"], escalated["number"]) == ("review.escalated", ["lead"], 1)
+    assert escalated["due_at"] > asked["due_at"]
+    assert (decided["type"], decided["outcome"]) == ("review.decided", "reject by system:deadline")
+    assert len(web.posted) == 4
+
+
+async def test_an_expired_question_is_told_and_told_again_when_it_is_asked_anew(
+    database: str, web: WebReceiver
+) -> None:
+    async with AsyncEngine.open(database, workflows=KNOWN, settings=settings(web.url)) as engine:
+        run = await engine.start("asking", {"name": "x"}, thread_id="t", policies=ReviewPolicy(deadline=DAY))
+        await eventually(lambda: web.posted)
+        expired = await at(engine, web, run, days=1)
+        assert (expired["type"], expired["outcome"]) == ("review.expired", "expired by system:deadline")
+        assert (await engine.retry("t")).status == "paused"
+    assert [kind for kind, _ in told(web)] == ["review.asked", "review.expired", "review.asked"]
+    assert json.loads(web.posted[-1].body)["data"]["number"] == 1
+
+
+async def test_a_sweep_sends_what_could_not_be_sent_before(database: str, web: WebReceiver) -> None:
+    web.answers = [(503, {"retry-after": "3600"})]
+    async with AsyncEngine.open(database, workflows=KNOWN, settings=settings(web.url)) as engine:
+        await engine.start("asking", {"name": "x"}, thread_id="t")
+        an_hour_has_passed = (
+            "update adjourn.notices set next_at = now() where next_at > now() + interval '50 minutes' returning 1"
+        )
+        await eventually(lambda: rows(database, an_hour_has_passed))
+        assert await engine.sweep() == []
+        await eventually(lambda: len(web.posted) == 2)
+    assert await rows(database, STATE) == [("t", "asked", 2, True)]
 
 
 async def test_by_default_nothing_is_written_down(database: str) -> None:

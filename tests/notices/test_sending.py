@@ -13,8 +13,8 @@ import structlog
 from pydantic import SecretStr
 
 from adjourn import AsyncEngine, approve
+from adjourn.engine.notice_events import NoticeEvent
 from adjourn.engine.notices import Notice
-from adjourn.engine.notifications import NoticeEvent
 from adjourn.engine.notifiers import LogNotifier, NotDelivered, Receiver
 from adjourn.engine.webhook import Patience, WebhookNotifier, signing_keys
 from support import workflows

@@ -41,7 +41,7 @@ async def ask(database: str, *threads: str) -> None:
 
 def on_storage(storage: Storage, receivers: Sequence[Receiver], **more: Any) -> Notifications:
     store = ReviewStore(storage.pool, storage.saver.serde)
-    return Notifications(storage.pool, storage.saver.serde, receivers, store.review_from, **more)
+    return Notifications(storage.pool, storage.saver.serde, receivers, store, **more)
 
 
 @contextlib.asynccontextmanager
