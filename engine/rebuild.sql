@@ -1,7 +1,3 @@
--- name: is_driven
--- Whether somebody drives a thread at this moment.
-select 1 as driven from adjourn.leases where thread_id = %(thread_id)s and expires_at > clock_timestamp();
-
 -- name: known_reviews
 -- What the table says of a thread: when each question was asked, and when those that were withdrawn were.
 select review_id, created_at, status, closed_at from adjourn.reviews where thread_id = %(thread_id)s;

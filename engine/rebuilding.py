@@ -76,9 +76,8 @@ class Rebuilding(EngineBase):
         self._policies.learn(thread_id, row["policies"])
         with mapped_faults("cannot rebuild the reviews", thread_id=thread_id):
             async with self._storage.pool.connection() as connection, connection.transaction():
-                now = await self._reviews.lock_run(connection, thread_id)
-                driven = await connection.execute(_SQL["is_driven"], {"thread_id": thread_id})
-                if now is None or await driven.fetchone():
+                now = await self._reviews.lock_idle(connection, thread_id)
+                if now is None:
                     return False
                 # nobody can store anything while the lease's row is locked
                 saved = await self._reader.everything(thread_id)

@@ -1,9 +1,16 @@
 -- name: lock_run
--- Whoever changes reviews locks the run, then its lease, then the reviews, so that nobody waits in a circle.
+-- Whoever changes reviews locks the run first, then the reviews. A live lease is never waited for with the run locked: the
+-- commit of its holder may be waiting for the run.
 select status, requested_by from adjourn.runs where thread_id = %(thread_id)s for no key update
 
+-- name: is_driven
+-- Whether somebody drives a thread at this moment. Whoever does looks for answers when the lease is given back, for which
+-- the run is locked, too.
+select coalesce(bool_or(expires_at > clock_timestamp()), false) as driven
+from adjourn.leases where thread_id = %(thread_id)s;
+
 -- name: lock_lease
--- The lease comes second, whoever holds it.
+-- The lease of a thread that nobody drives: nobody can begin to until the end of the transaction.
 select from adjourn.leases where thread_id = %(thread_id)s for update;
 
 -- name: holds_lease
