@@ -94,6 +94,12 @@ class Settings(BaseSettings):
         SecretStr | None,
         Field(description="Keys (32 bytes, base64; newest first, commas between) that encrypt stored values."),
     ] = None
+    audit_key: Annotated[
+        SecretStr | None,
+        Field(
+            description="Key (16 characters or more) that signs anchors and exports of the audit. Keep it elsewhere."
+        ),
+    ] = None
     max_input_bytes: Annotated[int, Field(gt=0, description="Largest input of a run, in bytes of JSON.")] = 10_000_000
     event_days: Annotated[int, Field(ge=0, description="Days that the events of an ended run are kept.")] = 7
     notify_log: Annotated[

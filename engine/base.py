@@ -17,6 +17,7 @@ from ..errors import LeaseLost, NotAuthorized, UnknownThread
 from ..nodes.analysts import check_model
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
+from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled
 from .drive import Driver, Emit, Work
 from .effects import EffectLedger
@@ -82,8 +83,10 @@ class EngineBase:
             storage.saver,
             owner=self._keeper.owner,
             seconds=settings.lease_seconds,
+            actor=actor_of(principal, channel),
             on_pause=self._notifications.post_asked,
         )
+        self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
         self._policies = PolicyBook(self._seal)
@@ -111,6 +114,20 @@ class EngineBase:
         if who.tenant != self.principal.tenant:
             raise NotAuthorized(f"{who.id} belongs to the tenant {who.tenant!r}, and this engine to another.")
         return who
+
+    def _audited(
+        self, thread_id: str, by: str | Principal | None, given: Any = None
+    ) -> AbstractAsyncContextManager[None]:
+        """Record it when the block refuses what somebody wants; only for runs that the principal may see.
+
+        Args:
+            thread_id: The run.
+            by: Who wants it, as the caller says.
+            given: What they want; a digest of it is recorded.
+        """
+        named = by.id if isinstance(by, Principal) else by
+        door, trusted = actor_of(self.principal, self.channel), self.principal.source == "trusted"
+        return self._audit.recording(thread_id, {**door, "by" if trusted else "as": named or self.principal.id}, given)
 
     def _bound(self, workflow: Workflow, thread_id: str, context: Any) -> AbstractAsyncContextManager[Compiled]:
         if workflow.built_in and self.settings.model:

@@ -126,6 +126,18 @@ async def test_a_sweep_sends_what_could_not_be_sent_before(database: str, web: W
     assert await rows(database, STATE) == [("t", "asked", 2, True)]
 
 
+async def test_erasing_a_run_forgets_who_was_told_of_it_and_of_no_other(database: str, web: WebReceiver) -> None:
+    async with AsyncEngine.open(database, workflows=KNOWN, settings=settings(web.url)) as engine:
+        for thread in ("t-1", "t-2"):
+            await engine.start("asking", {"name": "x"}, thread_id=thread)
+        await eventually(lambda: rows(database, "select 1 from adjourn.notices having bool_and(next_at is null)"))
+        assert (await engine.resume("t-1", approve())).status == "completed"
+        await engine.erase("t-1")
+    assert [row[0] for row in await rows(database, STATE)] == ["t-2"]
+    left = await rows(database, "select scope from adjourn.effects where scope like 'notices:%'")
+    assert left == [("notices:t-2",)]
+
+
 async def test_by_default_nothing_is_written_down(database: str) -> None:
     async with AsyncEngine.open(database, workflows=KNOWN) as engine:
         await engine.start("asking", {"name": "x"})
