@@ -13,7 +13,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import Storage
-from ..errors import LeaseLost, NotAuthorized, UnknownThread
+from ..errors import LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
 from ..nodes.analysts import check_model
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
@@ -190,7 +190,7 @@ class EngineBase:
 
     async def _run_task(self, work: Work, drive: Drive) -> Run | None:
         """Run the drive in a task of its own, so that it can be stopped without stopping its caller."""
-        ledger = EffectLedger(self._storage.pool, serde_of(work.graph), drive.token)
+        ledger = EffectLedger(self._storage.pool, serde_of(work.graph), drive.token, self.settings.storage_patience)
         with using_settings(self.settings), effects_in(ledger), self._keeper.keeping(drive):
             task = asyncio.create_task(self._driver.drive(work, drive))
             drive.task = task
@@ -203,6 +203,8 @@ class EngineBase:
                     await asyncio.wait({task})
                 raise
         if not task.cancelled():
+            if isinstance(task.exception(), StorageUnavailable):
+                self._keeper.abandon(drive)
             run = task.result()
             if run is not None and run.status == "paused":
                 self._notifications.wake()

@@ -60,6 +60,7 @@ class Notifications:
         receivers: Who is told; nobody: every method does nothing.
         reviews: Reads reviews.
         content: Whether a notice says what is asked.
+        patience: Seconds for which the record of what was sent waits for a database that is away.
         waits: The pauses between attempts.
     """
 
@@ -71,6 +72,7 @@ class Notifications:
         reviews: ReviewStore,
         *,
         content: bool = False,
+        patience: float = 30.0,
         waits: Sequence[timedelta] = _WAITS,
     ) -> None:
         self._pool = pool
@@ -78,6 +80,7 @@ class Notifications:
         self._receivers = tuple(receivers)
         self._reviews = reviews
         self._content = content
+        self._patience = patience
         self._waits = tuple(waits)
         self._task: asyncio.Task[None] | None = None
         self._woken = False
@@ -199,7 +202,7 @@ class Notifications:
 
         scope, name = f"notices:{notice.thread_id}", f"{notice.kind} {notice.number} {notice.review_id}"
         try:
-            with effects_in(EffectLedger(self._pool, self._serde, None)):
+            with effects_in(EffectLedger(self._pool, self._serde, None, self._patience)):
                 await once_for(scope, name, send, notice.event_id, key=receiver.name, on_uncertain="retry")
         except NotDelivered as failure:
             return receiver.name, failure

@@ -43,7 +43,8 @@ def notifications_of(settings: Settings, pool: Pool, serde: SerializerProtocol) 
         ConfigurationError: As `receivers_of`.
     """
     reviews = ReviewStore(pool, serde)
-    return Notifications(pool, serde, receivers_of(settings), reviews, content=settings.notify_content)
+    content, patience = settings.notify_content, settings.storage_patience
+    return Notifications(pool, serde, receivers_of(settings), reviews, content=content, patience=patience)
 
 
 def _log(settings: Settings) -> Iterator[Receiver]:
