@@ -11,6 +11,7 @@ import structlog
 
 from adjourn import Engine
 from adjourn.cli.main import run_command
+from support.forking import fork_server
 
 INSTALLED = Path(__file__).parent / "installed"
 PROGRAM = Path(sys.executable).with_name("adjourn")
@@ -65,12 +66,13 @@ def cli(
 
 @pytest.fixture
 def program(samples: None, database: str, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run the real program in a process of its own, on a database of the test's own."""
+    """Run the program in a process of its own, forked from one that has imported it, on a database of the test's own."""
     monkeypatch.setenv("ADJOURN_DATABASE_URL", database)
+    monkeypatch.setenv("FORKED_EXECUTABLE", str(fork_server() / "python"))
 
     def run(*arguments: str, **environment: str) -> Said:
         done = subprocess.run(
-            [PROGRAM, *arguments],
+            [fork_server() / "adjourn", *arguments],
             capture_output=True,
             encoding="utf-8",
             stdin=subprocess.DEVNULL,

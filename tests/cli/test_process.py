@@ -1,4 +1,7 @@
-"""The real program in processes of its own: what it costs, signals, pipes, the demo."""
+"""The program in processes of its own: what it costs, signals, pipes, the demo.
+
+Where nothing is said of the installed program, its processes are forked from one that has imported it.
+"""
 
 import os
 import pty
@@ -9,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from adjourn import Engine
 from adjourn.cli.demo import IN_PYTHON
 from adjourn.cli.main import InterruptOnce
 from support.eventually import eventually
+from support.forking import fork_server
 
 from .conftest import PROGRAM, Command
 
@@ -61,8 +65,9 @@ def test_the_program_tells_its_version_and_explains_itself_without_arguments(pro
 
 @contextmanager
 def started(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    command = [fork_server() / "adjourn", *arguments]
     process = subprocess.Popen(
-        [PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
         yield process
@@ -159,12 +164,12 @@ def test_the_python_that_the_demo_shows_does_the_same(
 
 
 class Terminal:
-    """A terminal with the program in it."""
+    """A terminal with a program in it."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *command: str | Path) -> None:
         self.master, slave = pty.openpty()
         self.process = subprocess.Popen(
-            [PROGRAM, *arguments], stdin=slave, stdout=slave, stderr=slave, env={**os.environ, "TERM": "xterm"}
+            command, stdin=slave, stdout=slave, stderr=slave, env={**os.environ, "TERM": "xterm"}
         )
         os.close(slave)
         self.seen = ""
@@ -190,13 +195,19 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(program: Command) -> Iterator[Terminal]:
-    opened = Terminal("demo")
-    yield opened
-    opened.close()
+def in_terminal(program: Command) -> Iterator[Callable[..., Terminal]]:
+    with ExitStack() as stack:
+
+        def opened(*command: str | Path) -> Terminal:
+            terminal = Terminal(*command)
+            stack.callback(terminal.close)
+            return terminal
+
+        yield opened
 
 
-def test_on_a_terminal_the_demo_asks_and_a_refused_answer_is_asked_again(terminal: Terminal) -> None:
+def test_on_a_terminal_the_demo_asks_and_a_refused_answer_is_asked_again(in_terminal: Callable[..., Terminal]) -> None:
+    terminal = in_terminal(fork_server() / "adjourn", "demo")
     terminal.wait_for("a, e, r or s")
     terminal.type("e")
     terminal.wait_for("low, medium or high")
@@ -211,7 +222,10 @@ def test_on_a_terminal_the_demo_asks_and_a_refused_answer_is_asked_again(termina
     assert terminal.process.wait(timeout=20) == 0
 
 
-def test_a_demo_that_is_left_says_that_the_run_waits(terminal: Terminal, database: str) -> None:
+def test_the_installed_demo_that_is_left_says_that_the_run_waits(
+    in_terminal: Callable[..., Terminal], database: str
+) -> None:
+    terminal = in_terminal(PROGRAM, "demo")
     terminal.wait_for("a, e, r or s")
     # Python does not see a signal between the prompt and the reading behind it; a person presses the keys again
     terminal.wait_for("The run waits as long as it takes", again=lambda: terminal.process.send_signal(signal.SIGINT))

@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import textwrap
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from support.forking import fork_server
 from support.load import assert_all_ended_right
 
 TESTS = Path(__file__).parents[1]
@@ -58,7 +58,8 @@ class Drivers:
         self.alive: list[int] = []
         self._log = self.log.open("w")
         self._process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(PROGRAM), database, self.ledger, str(runs), str(pause), str(lease)],
+            [fork_server() / "python", "-c", textwrap.dedent(PROGRAM),
+             database, self.ledger, str(runs), str(pause), str(lease)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
             env={**os.environ, "PYTHONPATH": str(TESTS)},
         )  # fmt: skip

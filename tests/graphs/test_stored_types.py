@@ -42,6 +42,6 @@ async def test_the_whole_state_of_review_comes_back_in_a_second_process(database
             run = await engine.resume(run.thread_id, answer)
     assert run.status == "completed", run.error
     assert set(run.state) == set(get_type_hints(ReviewState))
-    with child(READ, database, run.thread_id) as other:
+    with child(READ, database, run.thread_id, fresh=True) as other:
         (line,) = [line for line in other.finish().splitlines() if line.startswith("STATE ")]
     assert json.loads(line.removeprefix("STATE ")) == shape(run.state)

@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import textwrap
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pydantic import SecretStr
 from adjourn.checkpoints import open_saver
 from adjourn.checkpoints.migrate import migrate
 from adjourn.settings import load_settings
+from support.forking import fork_server
 from support.saving import config, four_steps
 from support.servers import Server, own_server
 
@@ -68,7 +68,7 @@ class Drivers:
         self.acknowledged = acknowledged
         acknowledged.touch()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(PROGRAM), url, str(acknowledged), str(RUNS_AT_ONCE)],
+            [fork_server() / "python", "-c", textwrap.dedent(PROGRAM), url, str(acknowledged), str(RUNS_AT_ONCE)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "ADJOURN_STORAGE_PATIENCE": "90"},
         )  # fmt: skip

@@ -79,7 +79,7 @@ def test_the_types_of_a_graph_are_those_that_langgraph_collects_in_its_strict_mo
         assert builder.compile()._serde_allowlist == graph_types(builder)
         assert ("__main__", "Money") in graph_types(builder)
     """
-    with child(program, environment={"LANGGRAPH_STRICT_MSGPACK": "true"}) as strict:
+    with child(program, environment={"LANGGRAPH_STRICT_MSGPACK": "true"}, fresh=True) as strict:
         strict.finish()
 
 

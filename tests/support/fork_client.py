@@ -15,7 +15,7 @@ import sys
 
 def main() -> None:
     address, *arguments = sys.argv[1:]
-    body = json.dumps({"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}).encode()
+    body = json.dumps({"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}).encode()  # noqa: PTH109
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(address)
     socket.send_fds(connection, [b"\0"], [0, 1, 2])

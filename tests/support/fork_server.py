@@ -7,8 +7,9 @@ The answer is the child's process id, and its return code once it has ended. A c
 is killed; so is every child when standard input ends, which is when the test process is gone.
 
 In a child the loop returns, and the interpreter goes on as `python` does with the same arguments: same `sys.path`, same
-`__main__`, same end with all exit handlers. It cannot show what the interpreter reads when it starts (`PYTHONHASHSEED`,
-`-W`, …), what importing costs, or that something is imported too early or too late.
+`__main__`, same end with all exit handlers. `FORKED_EXECUTABLE` in its environment becomes its `sys.executable`. A child
+cannot show what the interpreter or a library reads when it starts (`PYTHONHASHSEED`, `-W`, …), what importing costs, or
+that something is imported too early or too late.
 """
 
 import contextlib
@@ -123,14 +124,15 @@ def become(streams, request):
     time.tzset()
     os.chdir(request["folder"])
     # new ones: what the old ones know of the terminal, and of seeking, is about other files
-    sys.stdin = sys.__stdin__ = open(0, encoding=sys.stdin.encoding, errors=sys.stdin.errors, closefd=False)
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        old = getattr(sys, name)
-        new = open(number, "w", encoding=old.encoding, errors=old.errors, closefd=False)
-        new.reconfigure(line_buffering=name == "stderr" or new.isatty())
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        old, mode = getattr(sys, name), "w" if number else "r"
+        new = open(number, mode, encoding=old.encoding, errors=old.errors, closefd=False)  # noqa: SIM115
+        if number:
+            new.reconfigure(line_buffering=name == "stderr" or new.isatty())
         setattr(sys, name, new)
         setattr(sys, f"__{name}__", new)
     importlib.invalidate_caches()
+    sys.executable = os.environ.pop("FORKED_EXECUTABLE", sys.executable)
 
 
 def run(arguments):
@@ -140,7 +142,7 @@ def run(arguments):
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     main.__builtins__ = __builtins__
     path = [each for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
-    first = {"-c": "", "-": "", "-m": os.getcwd()}.get(kind, str(Path(kind).parent.resolve()))
+    first = {"-c": "", "-": "", "-m": str(Path.cwd())}.get(kind, str(Path(kind).parent.resolve()))
     sys.path[:] = [*([] if safe else [first]), *path, *sys.path]
     if kind == "-m":
         sys.argv = rest

@@ -50,8 +50,8 @@ class Forked:
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         their_input, our_input = os.pipe()
         our_output, their_output = os.pipe()
-        self.stdin = open(our_input, "w")  # noqa: SIM115 - closed by whoever waits for the end
-        self.stdout = open(our_output)  # noqa: SIM115
+        self.stdin = os.fdopen(our_input, "w")
+        self.stdout = os.fdopen(our_output)
         request = {"arguments": list(arguments), "environment": dict(environment), "folder": str(folder)}
         body = json.dumps(request).encode()
         self._connection = socket.socket(socket.AF_UNIX)
@@ -91,7 +91,7 @@ def fork_server() -> Path:
     """Start the fork server of this process; return a folder with its socket and the programs `python` and `adjourn`.
 
     The programs have the server fork a child that runs as the installed ones do, on their streams, with their
-    environment, in their folder.
+    environment, in their folder. With FORKED_EXECUTABLE set to that `python`, a child forks its own as well.
     """
     folder = Path(tempfile.mkdtemp(prefix="adjourn-fork-"))
     address = folder / "socket"
