@@ -210,7 +210,7 @@ async def timed(
 async def measure(url: str, *, quick: bool) -> dict[str, list[float]]:
     """Run everything once; return the ratios of each round."""
     workflows = {"steps": steps(), "asking": asking()}
-    seconds, rounds, many = (0.2, 1, 1_000) if quick else (1.0, 11, 100_000)
+    seconds, rounds, many = (0.1, 1, 1_000) if quick else (1.0, 11, 100_000)
     async with AsyncEngine.open(url, workflows=workflows, settings=Settings(log_level="error")) as engine:
         found = await overhead(engine, seconds, rounds)
         return found | await waiting(engine, url, many, rounds)

@@ -16,8 +16,8 @@ import psycopg
 
 from adjourn.checkpoints.embedded import acquire
 
-SIZE = """
-    select coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint
+TABLES = """
+    select format('%I.%I', n.nspname, c.relname), pg_total_relation_size(c.oid)
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'm') and (n.nspname = 'dbos' or c.relname like 'checkpoint%')
 """
@@ -50,9 +50,9 @@ def new_database(url: str, name: str) -> str:
 def bytes_on_disk(url: str) -> int:
     """What the tables of a contender take, indexes and all, after a vacuum."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("vacuum full")
-        row = connection.execute(SIZE).fetchone()
-    return int(row[0]) if row else 0
+        for name, _ in connection.execute(TABLES).fetchall():
+            connection.execute(f"vacuum full {name}")
+        return sum(size for _, size in connection.execute(TABLES))
 
 
 def server_seconds(url: str) -> float:

@@ -140,7 +140,7 @@ def main() -> None:
     given = arguments.parse_args()
     names = ["ours", "stock", "memory", *(["dbos"] if find_spec("dbos") and not given.quick else [])]
     at_once = [1, 4] if given.quick else [1, 16, 32, 64]
-    rounds, seconds = (1, 0.1) if given.quick else (given.rounds, 1.5)
+    rounds, seconds = (1, 0.05) if given.quick else (given.rounds, 1.5)
     with server(given.url) as url:
         machine = describe(url) | {"began": datetime.now(UTC).isoformat(timespec="seconds"), "rounds": rounds}
         cells = measure(url, names, rounds, seconds, at_once)

@@ -2,14 +2,15 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
+
+from support.forking import fork_server
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_a_short_benchmark_prints_its_targets_and_writes_its_figures(server: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.engine", "--quick", "--url", server, "--out", str(tmp_path)]
+    command = [fork_server() / "python", "-m", "benchmarks.engine", "--quick", "--url", server, "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / "engine.json").read_text())
@@ -19,7 +20,7 @@ def test_a_short_benchmark_prints_its_targets_and_writes_its_figures(server: str
 
 
 def test_a_short_benchmark_of_the_inbox_names_the_index_of_each_page(server: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.inbox", "--quick", "--url", server, "--out", str(tmp_path)]
+    command = [fork_server() / "python", "-m", "benchmarks.inbox", "--quick", "--url", server, "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / "inbox.json").read_text())
