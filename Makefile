@@ -32,10 +32,10 @@ demo: $(READY) ## a run that pauses for a person and is resumed by another proce
 	@$(BIN)/adjourn demo
 
 test: $(READY) ## all tests (the long versions: make soak)
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not soak"
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not soak"
 
 soak: $(READY) ## the long versions of the crash, race and load tests
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m soak --timeout=3600
+	@$(BIN)/python -m pytest -n $(JOBS) -m soak --timeout=3600
 
 bench: .venv/.bench ## the checkpoint store against LangGraph's own savers and DBOS, and the engine against bare LangGraph
 	@$(BIN)/python -m benchmarks.store

@@ -13,8 +13,6 @@ from adjourn import AsyncEngine, Run
 from support.postgres import TEMPLATE, fresh_database
 from support.processes import child
 
-pytestmark = pytest.mark.xdist_group("kinds")  # its processes run once, in one worker
-
 START = """
     import json
     from adjourn import Engine

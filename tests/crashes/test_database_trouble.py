@@ -18,8 +18,6 @@ from support.recovering import attempt_and_die
 from support.servers import Server, own_server
 from support.workflows import Trail, chain, mark
 
-pytestmark = pytest.mark.xdist_group("database-trouble")  # its server is started once, in one worker
-
 KILL_OTHERS = """
     select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and pid <> pg_backend_pid()"""

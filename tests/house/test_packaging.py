@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("wheel")  # the wheel is built once, in one worker
-
 ROOT = Path(__file__).parents[2]
 NOT_PACKAGED = {"tests", "docs", "benchmarks", "build", "dist"}
 

@@ -18,8 +18,6 @@ from support.postgres import execute
 from support.saving import config, count_of, four_steps, put
 from support.servers import PGBOUNCER, Server, own_server, pgbouncer
 
-pytestmark = pytest.mark.xdist_group("connections")  # its server is started once, in one worker
-
 KILL_OTHERS = (
     "select pg_terminate_backend(pid) from pg_stat_activity "
     "where datname = current_database() and pid <> pg_backend_pid()"

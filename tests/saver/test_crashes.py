@@ -22,8 +22,6 @@ from support.forking import fork_server
 from support.saving import config, four_steps
 from support.servers import Server, own_server
 
-pytestmark = pytest.mark.xdist_group("saver-crashes")  # its server is started once, in one worker
-
 RUNS_AT_ONCE = 32
 
 # Forks a driver for each name that it reads, and says its process id. Forking saves the imports, not the crash.

@@ -13,8 +13,6 @@ from support.telling import rows
 
 from .conftest import Studio
 
-pytestmark = pytest.mark.xdist_group("studio")  # the Agent Server is started once, in one worker
-
 DOUBTFUL = {"input_text": "The supplier is liable without any limit. We may sue, or not."}
 APPROVED = {"resume": {"decisions": [{"type": "approve"}]}}
 

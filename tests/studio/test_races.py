@@ -17,8 +17,6 @@ from support.eventually import eventually
 
 from .conftest import Studio
 
-pytestmark = pytest.mark.xdist_group("project")  # the Agent Server is started once, in one worker
-
 CHILD = """
 import asyncio, sys
 sys.path[:0] = [sys.argv[1], sys.argv[2]]

@@ -18,8 +18,6 @@ from support.postgres import TEMPLATE, fresh_database
 
 from .conftest import Studio, graphs_of, running_studio
 
-pytestmark = pytest.mark.xdist_group("project")  # the Agent Server is started once, in one worker
-
 
 async def new_thread(client: LangGraphClient) -> str:
     return str((await client.threads.create())["thread_id"])
