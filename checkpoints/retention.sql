@@ -52,11 +52,16 @@ select from adjourn.runs where thread_id = any (%(thread_ids)s) order by thread_
 update adjourn.runs set pruned_at = %(now)s, actor = %(actor)s where thread_id = any (%(thread_ids)s);
 
 -- name: erase_content
--- What adjourn itself keeps of what these runs were about: questions and answers, what effects returned, events, input,
--- context, and the text of errors. Of the run stay ids, status and times. (The audit gets its entry by this.)
+-- What adjourn itself keeps of what these runs were about: questions and answers, what effects returned, who was told,
+-- events, input, context, and the text of errors. Of the run stay ids, status and times. (The audit gets its entry by this.)
 with reviews as (delete from adjourn.reviews where thread_id = any (%(thread_ids)s)),
     decisions as (delete from adjourn.decisions where thread_id = any (%(thread_ids)s)),
-    effects as (delete from adjourn.effects where scope = any (%(thread_ids)s)),
+    effects as (
+        delete from adjourn.effects
+        where scope = any (
+            %(thread_ids)s::text[] || array(select 'notices:' || id from unnest(%(thread_ids)s::text[]) ids (id)))
+    ),
+    notices as (delete from adjourn.notices where thread_id = any (%(thread_ids)s)),
     events as (delete from adjourn.events where thread_id = any (%(thread_ids)s))
 update adjourn.runs
 set erased_at = coalesce(%(now)s, clock_timestamp()), pruned_at = coalesce(%(now)s, clock_timestamp()),

@@ -31,6 +31,7 @@ from .model import Principal, Run
 from .policy_book import Policies, PolicyBook
 from .reader import Reader
 from .reading import visible_state
+from .receivers import notifications_of
 from .recorder import Recorder
 from .registry import Registry, Workflow
 from .reviews import ReviewStore
@@ -75,14 +76,16 @@ class EngineBase:
         self._listener = Listener(settings.listen_url or storage.url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
+        self._notifications = notifications_of(settings, storage.pool, storage.saver.serde)
+        self._reviews = ReviewStore(storage.pool, storage.saver.serde, on_event=self._notifications.post)
         self._runs = RunStore(
             storage.pool,
             storage.saver,
             owner=self._keeper.owner,
             seconds=settings.lease_seconds,
             actor=actor_of(principal, channel),
+            on_pause=self._notifications.post_asked,
         )
-        self._reviews = ReviewStore(storage.pool, storage.saver.serde)
         self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
@@ -94,6 +97,7 @@ class EngineBase:
         storage.saver.add_hook(witness.hook)
 
     async def _close(self) -> None:
+        await self._notifications.close()
         await self._keeper.close()
 
     def _actor(self, by: str | None) -> str:
@@ -201,7 +205,10 @@ class EngineBase:
         if not task.cancelled():
             if isinstance(task.exception(), StorageUnavailable):
                 self._keeper.abandon(drive)
-            return task.result()
+            run = task.result()
+            if run is not None and run.status == "paused":
+                self._notifications.wake()
+            return run
         if drive.lost:
             raise LeaseLost(
                 f"Run {work.thread_id} is driven by another process now; this one stopped and stored nothing more.",

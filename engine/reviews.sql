@@ -71,35 +71,45 @@ select review_id from adjourn.reviews where thread_id = %(thread_id)s and status
 
 -- name: inbox
 -- A page of open questions: the most urgent first, then those that wait longest; `after` ended the page before.
+with page as (
+    select thread_id, review_id
+    from adjourn.reviews
+    where reviews.tenant = %(tenant)s and reviews.status = 'pending'
+      and (%(workflow)s::text is null or reviews.workflow = %(workflow)s)
+      and (%(role)s::text is null or reviews.roles @> array[%(role)s::text])
+      and (%(thread_id)s::text is null or reviews.thread_id = %(thread_id)s)
+      and (%(asked_before)s::timestamptz is null or reviews.created_at < %(asked_before)s)
+      and (%(due_before)s::timestamptz is null or reviews.due_at < %(due_before)s)
+      and (%(after_thread)s::text is null
+           or (-reviews.priority, reviews.created_at, reviews.thread_id, reviews.review_id)
+              > (-%(after_priority)s::integer, %(after_time)s::timestamptz, %(after_thread)s, %(after_review)s))
+    order by -reviews.priority, reviews.created_at, reviews.thread_id, reviews.review_id
+    limit %(limit)s
+)
 select reviews.*, runs.requested_by, coalesce(reviews.due_at <= clock_timestamp(), false) as overdue
-from adjourn.reviews join adjourn.runs using (thread_id)
-where reviews.tenant = %(tenant)s and reviews.status = 'pending'
-  and (%(workflow)s::text is null or reviews.workflow = %(workflow)s)
-  and (%(role)s::text is null or reviews.roles @> array[%(role)s::text])
-  and (%(thread_id)s::text is null or reviews.thread_id = %(thread_id)s)
-  and (%(asked_before)s::timestamptz is null or reviews.created_at < %(asked_before)s)
-  and (%(due_before)s::timestamptz is null or reviews.due_at < %(due_before)s)
-  and (%(after_thread)s::text is null
-       or (-reviews.priority, reviews.created_at, reviews.thread_id, reviews.review_id)
-          > (-%(after_priority)s::integer, %(after_time)s::timestamptz, %(after_thread)s, %(after_review)s))
-order by -reviews.priority, reviews.created_at, reviews.thread_id, reviews.review_id
-limit %(limit)s;
+from page join adjourn.reviews using (thread_id, review_id) join adjourn.runs using (thread_id)
+order by -reviews.priority, reviews.created_at, reviews.thread_id, reviews.review_id;
 
 -- name: closed_reviews
 -- A page of reviews that are decided, expired or withdrawn, newest first; `after` ended the page before.
+with page as (
+    select thread_id, review_id
+    from adjourn.reviews
+    where reviews.tenant = %(tenant)s and reviews.status = %(status)s and reviews.status <> 'pending'
+      and (%(workflow)s::text is null or reviews.workflow = %(workflow)s)
+      and (%(role)s::text is null or reviews.roles @> array[%(role)s::text])
+      and (%(thread_id)s::text is null or reviews.thread_id = %(thread_id)s)
+      and (%(asked_before)s::timestamptz is null or reviews.created_at < %(asked_before)s)
+      and (%(due_before)s::timestamptz is null or reviews.due_at < %(due_before)s)
+      and (%(after_thread)s::text is null
+           or (reviews.created_at, reviews.thread_id, reviews.review_id)
+              < (%(after_time)s::timestamptz, %(after_thread)s, %(after_review)s))
+    order by reviews.created_at desc, reviews.thread_id desc, reviews.review_id desc
+    limit %(limit)s
+)
 select reviews.*, runs.requested_by, false as overdue
-from adjourn.reviews join adjourn.runs using (thread_id)
-where reviews.tenant = %(tenant)s and reviews.status = %(status)s and reviews.status <> 'pending'
-  and (%(workflow)s::text is null or reviews.workflow = %(workflow)s)
-  and (%(role)s::text is null or reviews.roles @> array[%(role)s::text])
-  and (%(thread_id)s::text is null or reviews.thread_id = %(thread_id)s)
-  and (%(asked_before)s::timestamptz is null or reviews.created_at < %(asked_before)s)
-  and (%(due_before)s::timestamptz is null or reviews.due_at < %(due_before)s)
-  and (%(after_thread)s::text is null
-       or (reviews.created_at, reviews.thread_id, reviews.review_id)
-          < (%(after_time)s::timestamptz, %(after_thread)s, %(after_review)s))
-order by reviews.created_at desc, reviews.thread_id desc, reviews.review_id desc
-limit %(limit)s;
+from page join adjourn.reviews using (thread_id, review_id) join adjourn.runs using (thread_id)
+order by reviews.created_at desc, reviews.thread_id desc, reviews.review_id desc;
 
 -- name: record_vote
 -- A decision, in a transaction that holds the review's lock.

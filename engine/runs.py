@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -60,6 +60,7 @@ class RunStore:
         owner: Who takes leases: this engine.
         seconds: How long a lease lasts.
         actor: Who acts, for the audit: `by`, `source` and `channel`.
+        on_pause: What else the transaction that records a pause writes down, for a thread.
     """
 
     def __init__(
@@ -70,8 +71,10 @@ class RunStore:
         owner: str,
         seconds: float,
         actor: Mapping[str, str],
+        on_pause: Callable[[Connection, str], Awaitable[None]] | None = None,
     ) -> None:
         self._pool = pool
+        self._on_pause = on_pause
         self._saver = saver
         self._seal = Seal(saver.serde)
         self._actor = actor
@@ -186,6 +189,8 @@ class RunStore:
             if outcome.breakpoint is not None:
                 await connection.execute(_SQL["open_breakpoint"], _breakpoint(thread_id, token, outcome.breakpoint))
             cursor = await connection.execute(_SQL["pause_run"], values)
+            if self._on_pause is not None:
+                await self._on_pause(connection, thread_id)
             return await cursor.fetchone()
 
     def _end(self, thread_id: str, token: int, outcome: Outcome) -> End:

@@ -34,6 +34,7 @@ from .inputs import Stored
 from .internals import open_interrupts
 from .leases import Drive, LeaseKeeper
 from .model import DEFAULT_TENANT, Principal, RunStatus
+from .notifications import Notifications
 from .opening import Opening, opening
 from .outcome import status_after
 from .policy_book import PolicyBook
@@ -105,20 +106,37 @@ class Drives:
         pool: Connections.
         saver: The checkpoints.
         keeper: Keeps the leases alive.
+        notifications: Tells people when a drive pauses.
         policies: Learns the policies of the runs that are driven here.
         source: Where the workflows of runs that are started here come from, in words.
     """
 
-    def __init__(self, pool: Pool, saver: Saver, keeper: LeaseKeeper, policies: PolicyBook, source: str) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        saver: Saver,
+        keeper: LeaseKeeper,
+        notifications: Notifications,
+        policies: PolicyBook,
+        source: str,
+    ) -> None:
         self._pool = pool
         self._saver = saver
         self._keeper = keeper
         self._source = source
+        self._notifications = notifications
         self._acting = {"by": UNKNOWN, "source": "trusted", "channel": CHANNEL}
         self._audit = AuditStore(pool)
         self._policies = policies
-        self._store = RunStore(pool, saver, owner=keeper.owner, seconds=keeper.seconds, actor=self._acting)
-        self._reviews = ReviewStore(pool, saver.serde)
+        self._store = RunStore(
+            pool,
+            saver,
+            owner=keeper.owner,
+            seconds=keeper.seconds,
+            actor=self._acting,
+            on_pause=notifications.post_asked,
+        )
+        self._reviews = ReviewStore(pool, saver.serde, on_event=notifications.post)
         self._reader = Reader(saver)
         install_effects(_effects_of_node)
 
@@ -259,6 +277,7 @@ class Drives:
         if settled == "go on":
             # The engine recorded an answer meanwhile. Nobody can make the server go on; recovery does.
             await self._give_up(drive)
+        self._notifications.wake()
         _log.info("run left by the Agent Server", thread=thread_id, status=outcome.status, recorded=settled)
 
     async def _breakpoint(self, thread_id: str) -> tuple[str, str, Opening] | None:
