@@ -1,33 +1,19 @@
-"""What a caller gives to a vote, checked: options, weights, accuracies, thresholds.
+"""What a caller gives to a vote, checked: options, weights, accuracies.
 
 Numbers become fractions of the decimals that they are written as: 0.1 + 0.2 is 0.3, and a tie on paper is a tie.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from ...errors import InvalidInput
+from ..arguments import check_share, is_number
 
-__all__ = ["check_accuracies", "check_count", "check_options", "check_share", "check_weights", "exact", "one_of"]
-
-
-def one_of(kind: str, name: Any, known: Iterable[str]) -> None:
-    """Refuse a name that is not among the known ones.
-
-    Raises:
-        InvalidInput: It is unknown; the message names those that are known, and the nearest.
-    """
-    names = list(known)
-    if name in names:
-        return
-    near = difflib.get_close_matches(str(name), names, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise InvalidInput(f"There is no {kind} {name!r}; known: {', '.join(names)}.{hint}")
+__all__ = ["check_accuracies", "check_options", "check_weights", "exact"]
 
 
 def exact(number: float) -> Fraction:
@@ -54,28 +40,6 @@ def check_options(options: Sequence[Any]) -> list[str]:
     return names
 
 
-def check_share(name: str, value: Any) -> float:
-    """Return a number from 0 to 1.
-
-    Raises:
-        InvalidInput: It is not one.
-    """
-    if not _is_number(value) or not 0 <= value <= 1:
-        raise InvalidInput(f"{name} must be a number from 0 to 1, not {value!r}.")
-    return float(value)
-
-
-def check_count(name: str, value: Any, least: int) -> int:
-    """Return a whole number.
-
-    Raises:
-        InvalidInput: It is not one, or below `least`.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidInput(f"{name} must be a whole number of at least {least}, not {value!r}.")
-    return value
-
-
 def check_weights(weights: Mapping[str, Any], agents: Iterable[str]) -> dict[str, Fraction]:
     """Return the weight of each agent.
 
@@ -85,7 +49,7 @@ def check_weights(weights: Mapping[str, Any], agents: Iterable[str]) -> dict[str
     found: dict[str, Fraction] = {}
     for agent in sorted(agents):
         weight = _of("weight", weights, agent)
-        if not _is_number(weight) or not math.isfinite(weight) or weight < 0:
+        if not is_number(weight) or not math.isfinite(weight) or weight < 0:
             raise InvalidInput(f"The weight of {agent!r} must be a finite number of at least 0, not {weight!r}.")
         found[agent] = exact(weight)
     if found and not sum(found.values()):
@@ -120,7 +84,3 @@ def _of(what: str, given: Mapping[str, Any], agent: str) -> Any:
         names = ", ".join(sorted(map(repr, given))) or "nobody"
         raise InvalidInput(f"There is no {what} for the agent {agent!r}; it is given for {names}.")
     return given[agent]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

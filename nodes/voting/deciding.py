@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from ...errors import InvalidInput
 from ...state.votes import Outcome, Vote
-from .arguments import check_count, check_options, check_share, one_of
+from ..arguments import check_count, check_share, one_of
+from .arguments import check_options
 from .groups import log_odds, plurality, unanimous, weighted
 from .polling import Poll, dissent, poll, quoted
 from .rankings import METHODS, ranked
