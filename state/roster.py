@@ -20,7 +20,8 @@ Names = Annotated[tuple[Name, ...], Strict(False), AfterValidator(lambda names: 
 class Agent(BaseModel):
     """One agent of a roster.
 
-    What is not known is None (or left out) and never counts against an agent; the strategies say what they take instead.
+    All but the name may be left out. What is not known is None; the formulas of the strategies say what they take for it.
+    A cost and a time that are left out are 0: the agent is free and at once.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -75,7 +76,7 @@ class Roster(BaseModel):
         return self
 
     def __getitem__(self, name: str) -> Agent:
-        return next(agent for agent in self.agents if agent.name == name)
+        return {agent.name: agent for agent in self.agents}[name]
 
 
 def _mistake(message: str, *where: str | int) -> PydanticCustomError:

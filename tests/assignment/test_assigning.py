@@ -66,6 +66,12 @@ def test_peer_asks_those_it_trusts_for_what_it_lacks():
     assert (found["agent"], found["helpers"]) == ("lead", ["friend"])
 
 
+def test_peer_does_not_ask_at_a_trust_of_three_tenths():
+    agents = [agent("lead", "sql", "go", trust={"liar": 0.3}), agent("liar", "law", trust={"lead": 0.3})]
+    left = why_not("peer", [task("t", "sql", "go", "law")], agents)
+    assert (left["cause"], left["missing"]) == ("no_trusted_peers", ["law"])
+
+
 def test_peer_asks_nobody_when_the_agent_can_do_it_alone():
     (found,) = assign("peer", [task("t", "sql")], [agent("a", "sql", "go"), agent("b", "go")])["assignments"]
     assert (found["agent"], found["helpers"]) == ("a", [])
