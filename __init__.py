@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .engine import (
         AsyncEngine,
+        AuditEntry,
+        AuditReport,
         Engine,
         Event,
         Page,
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
         Review,
         Run,
         Step,
+        Swept,
         Timeline,
+        Vote,
     )
     from .errors import (
         AdjournError,
@@ -51,6 +55,11 @@ if TYPE_CHECKING:
         reject,
         respond,
     )
+    from .state.policies import (
+        DefaultValue,
+        ReviewPolicy,
+        Stage,
+    )
 
 __version__ = "0.1.0"
 
@@ -58,6 +67,8 @@ __version__ = "0.1.0"
 _PUBLIC: dict[str, tuple[str, ...]] = {
     "engine": (
         "AsyncEngine",
+        "AuditEntry",
+        "AuditReport",
         "Engine",
         "Event",
         "Page",
@@ -65,7 +76,9 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "Review",
         "Run",
         "Step",
+        "Swept",
         "Timeline",
+        "Vote",
     ),
     "errors": (
         "AdjournError",
@@ -99,15 +112,23 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "reject",
         "respond",
     ),
+    "state.policies": (
+        "DefaultValue",
+        "ReviewPolicy",
+        "Stage",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 
 __all__ = [
     "AdjournError",
     "AsyncEngine",
+    "AuditEntry",
+    "AuditReport",
     "BudgetExceeded",
     "ConfigurationError",
     "Decision",
+    "DefaultValue",
     "DigestMismatch",
     "EffectMismatch",
     "EffectUncertain",
@@ -125,17 +146,21 @@ __all__ = [
     "Principal",
     "Review",
     "ReviewClosed",
+    "ReviewPolicy",
     "Run",
     "RunFailed",
     "Settings",
+    "Stage",
     "Step",
     "StorageUnavailable",
+    "Swept",
     "ThreadBusy",
     "ThreadExists",
     "Timeline",
     "UnknownReview",
     "UnknownThread",
     "UnknownWorkflow",
+    "Vote",
     "approve",
     "edit",
     "reject",

@@ -167,8 +167,9 @@ select id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type,
 from checkpoint_writes, copies where thread_id = %(thread)s
 """
 COPY_REVIEWS = """
-insert into adjourn.reviews (thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question)
-select 'copy-' || n, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question
+insert into adjourn.reviews (
+    thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question, digest, tenant, workflow)
+select 'copy-' || n, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question, digest, tenant, workflow
 from adjourn.reviews, generate_series(%(first)s::int, %(last)s::int) n where thread_id = %(thread)s
 """
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, Final, TypeAlias
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, Capabilities
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
@@ -17,7 +17,7 @@ from ..errors import AdjournError, ConfigurationError, StorageUnavailable
 from ..settings import Settings
 from .faults import first_line
 
-__all__ = ["Connection", "Pool", "connect", "open_pool"]
+__all__ = ["Connection", "Pool", "connect", "open_pool", "together"]
 
 Connection: TypeAlias = AsyncConnection[DictRow]
 Pool: TypeAlias = AsyncConnectionPool[Connection]
@@ -32,6 +32,7 @@ _DEFAULTS: Final = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
 }
+_PIPELINE: Final = Capabilities().has_pipeline()
 _MAX_IDLE_SECONDS: Final = 300.0
 _MAX_LIFETIME_SECONDS: Final = 1800.0
 _EXAMPLE: Final = "postgresql://user:password@host:5432/database"
@@ -106,6 +107,11 @@ async def open_pool(url: SecretStr, settings: Settings) -> AsyncIterator[Pool]:
     )
     async with pool:
         yield pool
+
+
+def together(connection: AsyncConnection[Any]) -> AbstractAsyncContextManager[Any]:
+    """Send the statements of a block without waiting for the answer to each, where libpq can."""
+    return connection.pipeline() if _PIPELINE else nullcontext()
 
 
 def _parameters(url: SecretStr, settings: Settings) -> dict[str, Any]:

@@ -280,6 +280,7 @@ class Saver(SyncCalls, AsyncPostgresSaver):
                 error.thread_id = thread_id
                 raise
             call.token = token
+            call.puts = [put._replace(token=token) for put in call.puts]
             return call
 
         await self._committer.commit(carrying)

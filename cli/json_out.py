@@ -7,15 +7,25 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from ..engine import Event, Page, Review, Run, Step, Timeline
+    from ..engine import AuditEntry, AuditReport, Event, Page, Review, Run, Step, Timeline
 
-__all__ = ["dumps", "event_json", "plain", "review_json", "run_json", "runs_json", "step_json", "timeline_json"]
+__all__ = [
+    "audit_json",
+    "dumps",
+    "event_json",
+    "plain",
+    "review_json",
+    "run_json",
+    "runs_json",
+    "step_json",
+    "timeline_json",
+]
 
 # What a terminal might obey. Outside of strings JSON has none of these, so they can be escaped in the finished text.
 _UNSAFE: Final = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -95,6 +105,19 @@ def timeline_json(timeline: Timeline) -> dict[str, Any]:
         "items": [step_json(step) for step in timeline.steps],
         "after": None,
     }
+
+
+def audit_json(thread_id: str, entries: Sequence[AuditEntry]) -> dict[str, Any]:
+    """Return the entries of a run."""
+    names = ("number", "at", "kind", "by", "source", "channel", "details", "text", "hash")
+    items = [{name: getattr(entry, name) for name in names} for entry in entries]
+    return {"thread_id": thread_id, "items": items, "after": None}
+
+
+def report_json(report: AuditReport) -> dict[str, Any]:
+    """Return what a check of the audit found."""
+    names = ("whole", "threads", "entries", "waiting", "wrong", "findings", "anchored", "anchored_at")
+    return {name: getattr(report, name) for name in names}
 
 
 def plain(value: Any) -> Any:

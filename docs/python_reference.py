@@ -15,8 +15,27 @@ from typing import Any
 from pydantic import BaseModel
 from typing_extensions import is_typeddict
 
-from adjourn import AsyncEngine, Decision, Engine, Page, Principal, Review, Run, Step, Timeline, errors, testing
-from adjourn.engine import events
+from adjourn import (
+    AsyncEngine,
+    AuditEntry,
+    AuditReport,
+    Decision,
+    DefaultValue,
+    Engine,
+    Page,
+    Principal,
+    Review,
+    ReviewPolicy,
+    Run,
+    Stage,
+    Step,
+    Swept,
+    Timeline,
+    Vote,
+    errors,
+    testing,
+)
+from adjourn.engine import Finding, events
 from adjourn.nodes.assignment import assign, reputation_after, trust_after
 from adjourn.nodes.conflicts import find_conflicts
 from adjourn.nodes.effects import once, once_for, once_sync
@@ -27,12 +46,14 @@ from adjourn.state.conflicts import Conflict
 from adjourn.state.decisions import approve, edit, reject, respond
 from adjourn.state.questions import question, read_answer
 from adjourn.state.roster import Agent
-from adjourn.state.votes import Outcome, Round, Vote
+from adjourn.state.votes import AgentVote, Outcome, Round
 from adjourn.testing import replies
 
 VERBS = (
     *("start", "resume", "retry", "cancel", "recover", "fork"),
-    *("get", "runs", "history", "timeline", "stream", "follow"),
+    *("get", "runs", "reviews", "history", "timeline", "stream", "follow"),
+    *("audit", "verify_audit", "anchor_audit", "export_audit", "erase"),
+    *("sweep", "rebuild"),
 )
 SECTION = re.compile(r"^(Args|Returns|Raises|Yields)( \([^\n]*\))?:$")
 ENTRY = re.compile(r"^([\w*, .]+): (.*)$", re.DOTALL)
@@ -44,9 +65,9 @@ HEAD = """\
 The public names of `adjourn`, from their docstrings; this page is generated. Each verb is shown as `AsyncEngine` has it.
 `Engine` has the same verbs without `await`, and `stream` and `follow` as ordinary iterators.
 
-Contents: [engine](#engine) · [decisions](#decisions) · [what the engine shows](#what-the-engine-shows) ·
-[events](#events) · [errors](#errors) · [questions](#questions) · [effects](#effects) · [voting](#voting) ·
-[assignment](#assignment) · [testing](#testing) · [settings](settings.md)
+Contents: [engine](#engine) · [decisions](#decisions) · [policies](#policies) ·
+[what the engine shows](#what-the-engine-shows) · [events](#events) · [errors](#errors) · [questions](#questions) ·
+[effects](#effects) · [voting](#voting) · [assignment](#assignment) · [testing](#testing) · [settings](settings.md)
 """
 
 VOTING = """\
@@ -72,8 +93,12 @@ def python_page() -> str:
         "## Decisions\n",
         *(callable_part(f"{each.__name__}()", each) for each in (approve, edit, reject, respond)),
         class_part(Decision),
+        "## Policies\n",
+        "What each part means in practice: [Review policies](review-policies.md).\n",
+        *(class_part(each) for each in (ReviewPolicy, Stage, DefaultValue)),
         "## What the engine shows\n",
-        *(class_part(each) for each in (Run, Review, Page, Step, Timeline, Principal)),
+        *(class_part(each) for each in (Run, Review, Vote, Page, Step, Timeline, Swept)),
+        *(class_part(each) for each in (AuditEntry, AuditReport, Finding, Principal)),
         "## Events\n",
         events_part(),
         "## Errors\n",
@@ -87,7 +112,7 @@ def python_page() -> str:
         "## Voting\n",
         VOTING,
         *(callable_part(f"{each.__name__}()", each) for each in (read_vote, abstention, decide, agreed)),
-        *(class_part(each) for each in (Vote, Outcome, Round)),
+        *(class_part(each) for each in (AgentVote, Outcome, Round)),
         "## Assignment\n",
         ASSIGNMENT,
         *(callable_part(f"{each.__name__}()", each) for each in (assign, reputation_after, trust_after)),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -15,14 +14,13 @@ from jsonschema.exceptions import SchemaError, UnknownType
 from langgraph.types import Interrupt
 from referencing.exceptions import Unresolvable
 
-from ..errors import InvalidDecision
-from ..state.decisions import ALIASES, KINDS, Decision, DecisionKind, approve, edit, reject, respond
-from ..state.questions import Stamp
+from ..state.decisions import Decision, DecisionKind
 from ..state.values import digest, json_problem
-from .model import Review
+from .model import Review, VoteKind
 from .questions import is_action_request, is_tool_approval, review_of
+from .replies import invalid, normalise, replies_to
 
-__all__ = ["Answer", "check_answer", "delivered", "normalise", "same_answer"]
+__all__ = ["Answer", "check_answer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +30,16 @@ class Answer:
     Args:
         value: JSON-safe; for a `HITLRequest` LangChain's `HITLResponse`.
         digest: SHA-256 of its canonical JSON: tells the same answer from another.
+        kind: What was decided; `value` for a plain answer, and for several decisions that are not all of one kind.
+        args: For an edit of one action all of its arguments, changed.
+        message: The comment, if there is one.
     """
 
     value: Any
     digest: str
+    kind: VoteKind
+    args: dict[str, Any] | None = None
+    message: str | None = None
 
 
 def check_answer(review: Review, given: Any) -> Answer:
@@ -48,112 +52,22 @@ def check_answer(review: Review, given: Any) -> Answer:
     Raises:
         InvalidDecision: The answer does not fit; the message says what would.
     """
-    value = _checked(review, given)
-    return Answer(value, digest(value))
-
-
-def delivered(question: Any, value: Any, *, by: str, at: datetime) -> Any:
-    """Return what LangGraph is resumed with: the recorded answer and, for a question of ours, who gave it and when.
-
-    Args:
-        question: The question as the workflow raised it.
-        value: The recorded answer.
-        by: Who answered.
-        at: When.
-    """
-    if isinstance(question, dict) and "adjourn" in question and isinstance(value, dict):
-        stamp: Stamp = {"by": by, "at": at.isoformat()}
-        return {**value, "adjourn": stamp}
-    return value
-
-
-def same_answer(recorded: Any, given: Any) -> bool:
-    """Say whether somebody sends again what was recorded, where the question is closed and cannot be asked any more.
-
-    Args:
-        recorded: The recorded answer.
-        given: What is sent now, in any accepted shape.
-    """
-    first = _one_decision(recorded)
-    if first is None:
-        return bool(recorded == given)
-    action: dict[str, Any] = first.get("edited_action") or {}
-    args: dict[str, Any] = action.get("args") or {}
-    again = Review(
-        id="", thread_id="", workflow="", action=action.get("name") or "", args=args, description="", allowed=KINDS
-    )
-    try:
-        return bool(_wire(again, normalise(again, given)) == first)
-    except InvalidDecision:
-        return False
-
-
-def _one_decision(recorded: Any) -> dict[str, Any] | None:
-    if not isinstance(recorded, dict):
-        return None
-    if recorded.get("type") in KINDS:  # to a tool approval, which takes the decision alone
-        return recorded
-    decisions = recorded.get("decisions")
-    alone = isinstance(decisions, list) and len(decisions) == 1 and isinstance(decisions[0], dict)
-    return decisions[0] if alone and isinstance(decisions, list) else None
-
-
-def _checked(review: Review, given: Any) -> Any:
     if is_action_request(review.value) and review.action is None:
         return _many_decisions(review, given)
     if review.action is None:
-        return _plain_value(review, given)
+        value = _plain_value(review, given)
+        return Answer(value, digest(value), "value")
     decision = normalise(review, given)
     _check_allowed(review, decision.kind)
     wire = _wire(review, decision)
-    return _fitting(review, wire) if is_tool_approval(review.value) else {"decisions": [wire]}
-
-
-def normalise(review: Review, given: Any) -> Decision:
-    """Bring an answer to a question about one action into one form.
-
-    Accepted are a Decision, a kind alone (`"approve"`), LangChain's decision (`{"type": "reject", "message": …}`)
-    and that decision alone in `{"decisions": […]}`.
-
-    Raises:
-        InvalidDecision: It is none of these.
-    """
-    if isinstance(given, Decision):
-        return given
-    if isinstance(given, str):
-        given = {"type": given}
-    if isinstance(given, dict) and isinstance(given.get("decisions"), list):
-        if len(given["decisions"]) != 1:
-            raise _invalid(review, f"{len(given['decisions'])} decisions were given for one action")
-        given = given["decisions"][0]
-    if not isinstance(given, dict) or not isinstance(given.get("type"), str):
-        raise _invalid(review, f"a {type(given).__name__} is not a decision")
-    return _from_wire(review, given)
-
-
-def _from_wire(review: Review, given: dict[str, Any]) -> Decision:
-    kind = ALIASES.get(given["type"], given["type"])
-    message = given.get("message")
-    if message is not None and not isinstance(message, str):
-        raise _invalid(review, f"the message is a {type(message).__name__}, not text")
-    if kind == "approve":
-        return approve(message)
-    if kind == "reject":
-        return reject(message)
-    if kind == "respond":
-        return respond(message or "")
-    if kind == "edit":
-        edited = given.get("edited_action")
-        args = edited.get("args") if isinstance(edited, dict) else given.get("args")
-        if not isinstance(args, dict):
-            raise _invalid(review, "an edit names the changed arguments")
-        return edit(args)
-    raise _invalid(review, f"{given['type']!r} is no decision; there are {', '.join(KINDS)}")
+    value = _fitting(review, wire) if is_tool_approval(review.value) else {"decisions": [wire]}
+    args = wire["edited_action"]["args"] if decision.kind == "edit" else None
+    return Answer(value, digest(value), decision.kind, args, decision.message)
 
 
 def _check_allowed(review: Review, kind: DecisionKind) -> None:
     if kind not in review.allowed:
-        raise _invalid(review, f"{kind} is not allowed here")
+        raise invalid(review, f"{kind} is not allowed here")
 
 
 def _wire(review: Review, decision: Decision) -> dict[str, Any]:
@@ -161,11 +75,11 @@ def _wire(review: Review, decision: Decision) -> dict[str, Any]:
     if decision.message is not None:
         wire["message"] = decision.message
     if problem := json_problem(decision.message, "the message"):
-        raise _invalid(review, problem)
+        raise invalid(review, problem)
     if decision.kind == "edit":
         args = decision.args or {}
         if problem := json_problem(args, "the edit"):
-            raise _invalid(review, problem)
+            raise invalid(review, problem)
         _check_edit(review, args)
         wire["edited_action"] = {"name": review.action, "args": {**review.args, **args}}
     return wire
@@ -175,17 +89,15 @@ def _check_edit(review: Review, args: dict[str, Any]) -> None:
     if review.edit_schema is None:
         unknown = sorted(args.keys() - review.args.keys())
         if unknown:
-            raise _invalid(review, f"the action has no argument {unknown[0]!r}; it has {', '.join(review.args)}")
+            raise invalid(review, f"the action has no argument {unknown[0]!r}; it has {', '.join(review.args)}")
         return
     if problem := _misfit(review.edit_schema, args):
-        raise _invalid(review, f"the edit does not fit: {problem}")
+        raise invalid(review, f"the edit does not fit: {problem}")
 
 
-def _many_decisions(review: Review, given: Any) -> Any:
+def _many_decisions(review: Review, given: Any) -> Answer:
     count = len(review.value["action_requests"])
-    decisions = given.get("decisions") if isinstance(given, dict) else given
-    if not isinstance(decisions, list) or len(decisions) != count:
-        raise _invalid(review, f"this question is about {count} actions and takes a list of {count} decisions")
+    decisions = replies_to(review, given, count)
     each = []
     for request, config, one in zip(
         review.value["action_requests"], _configs(review.value, count), decisions, strict=True
@@ -194,7 +106,11 @@ def _many_decisions(review: Review, given: Any) -> Any:
         decision = normalise(part, one)
         _check_allowed(part, decision.kind)
         each.append(_wire(part, decision))
-    return {"decisions": each}
+    value: Any = {"decisions": each}
+    kinds: set[DecisionKind] = {one["type"] for one in each}
+    # people who agree about all of them approve, reject or respond; anything else is an answer of its own
+    kind: VoteKind = kinds.pop() if len(kinds) == 1 and "edit" not in kinds else "value"
+    return Answer(value, digest(value), kind)
 
 
 def _configs(value: dict[str, Any], count: int) -> list[dict[str, Any]]:
@@ -204,20 +120,20 @@ def _configs(value: dict[str, Any], count: int) -> list[dict[str, Any]]:
 
 def _part(review: Review, request: dict[str, Any], config: dict[str, Any]) -> Review:
     one = {"action_requests": [request], "review_configs": [config or {"action_name": request.get("name")}]}
-    return review_of(Interrupt(value=one, id=review.id), review.thread_id, review.workflow)
+    return review_of(Interrupt(value=one, id=review.id), review.thread_id, review.workflow, review.policy)
 
 
 def _plain_value(review: Review, given: Any) -> Any:
     if isinstance(given, Decision):
-        raise _invalid(review, f"{given.kind} is a decision, but this question asks for a plain value")
+        raise invalid(review, f"{given.kind} is a decision, but this question asks for a plain value")
     if problem := json_problem(given, "the answer"):
-        raise _invalid(review, problem)
+        raise invalid(review, problem)
     return _fitting(review, given)
 
 
 def _fitting(review: Review, answer: Any) -> Any:
     if review.response_schema is not None and (problem := _misfit(review.response_schema, answer)):
-        raise _invalid(review, f"the answer does not fit: {problem}")
+        raise invalid(review, f"the answer does not fit: {problem}")
     return answer
 
 
@@ -231,16 +147,3 @@ def _misfit(schema: dict[str, Any], value: Any) -> str | None:
         # The question can be answered all the same: LangGraph does not enforce such a schema, it only shows it.
         return None
     return None
-
-
-def _invalid(review: Review, problem: str) -> InvalidDecision:
-    if review.allowed:
-        right = f"Possible: {', '.join(review.allowed)}."
-    elif review.response_schema is not None:
-        right = "It must fit the question's response schema."
-    else:
-        right = "Give a JSON value."
-    return InvalidDecision(
-        f"This answer to review {review.id} was not taken: {problem}. {right} The question stays open.",
-        thread_id=review.thread_id,
-    )

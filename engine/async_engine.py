@@ -8,18 +8,22 @@ from collections.abc import AsyncIterator, Mapping
 from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import open_storage
 from ..settings import Settings, load_settings
+from .auditing import Auditing
 from .looking import Looking
 from .model import Principal
+from .policy_book import Policies
+from .rebuilding import Rebuilding
 from .recorder import recording
 from .registry import Registry, Target
 from .resuming import Resuming
 from .streaming import Streaming
+from .sweeping import Sweeping
 from .telemetry import configure_logs
 
 __all__ = ["AsyncEngine"]
 
 
-class AsyncEngine(Streaming, Resuming, Looking):
+class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Auditing):
     """Drives workflows that stop for people and go on later; made by `AsyncEngine.open()`.
 
     Every verb sees only its principal's tenant; anything else is unknown to it. Every verb may raise
@@ -36,6 +40,7 @@ class AsyncEngine(Streaming, Resuming, Looking):
         principal: Principal | None = None,
         settings: Settings | None = None,
         channel: str = "python",
+        policies: Mapping[str, Policies] | None = None,
     ) -> AsyncIterator[AsyncEngine]:
         """Open an engine on a database; an async context manager.
 
@@ -46,6 +51,9 @@ class AsyncEngine(Streaming, Resuming, Looking):
             principal: Who acts. Default: the operating-system user, trusted.
             settings: Default: from the environment.
             channel: Through which door answers come; kept with each answer.
+            policies: By the name of a workflow, who may answer those of its questions that bring no policy of their own:
+                one `ReviewPolicy`, or one for each action by name, with `"*"` for all others. A run keeps what stands
+                here when it is started, wherever it is driven later.
 
         Raises:
             ConfigurationError: A setting does not fit, the embedded server's folder cannot be used, or the
@@ -59,7 +67,8 @@ class AsyncEngine(Streaming, Resuming, Looking):
             open_storage(settings, url) as storage,
             recording(storage.pool, Seal(storage.saver.serde), settings.event_days) as recorder,
         ):
-            engine = cls(storage, registry, principal or Principal.from_system(), settings, channel, recorder)
+            who = principal or Principal.from_system()
+            engine = cls(storage, registry, who, settings, channel, recorder, policies)
             try:
                 yield engine
             finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -12,10 +13,11 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import Storage
-from ..errors import LeaseLost, NotAuthorized, UnknownThread
+from ..errors import LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
 from ..nodes.analysts import check_model
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
+from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled
 from .drive import Driver, Emit, Work
 from .effects import EffectLedger
@@ -26,8 +28,10 @@ from .inputs import typed_input
 from .leases import Drive, LeaseKeeper
 from .listener import Listener
 from .model import Principal, Run
+from .policy_book import Policies, PolicyBook
 from .reader import Reader
 from .reading import visible_state
+from .receivers import notifications_of
 from .recorder import Recorder
 from .registry import Registry, Workflow
 from .reviews import ReviewStore
@@ -50,6 +54,7 @@ class EngineBase:
         settings: The settings.
         channel: Through which door answers come: python, cli, http, page.
         recorder: Writes events down for those who follow.
+        policies: By workflow, the policies of questions that bring none.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class EngineBase:
         settings: Settings,
         channel: str,
         recorder: Recorder,
+        policies: Mapping[str, Policies] | None = None,
     ) -> None:
         self.principal = principal
         self.settings = settings
@@ -70,25 +76,58 @@ class EngineBase:
         self._listener = Listener(settings.listen_url or storage.url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
-        self._runs = RunStore(storage.pool, storage.saver, owner=self._keeper.owner, seconds=settings.lease_seconds)
-        self._reviews = ReviewStore(storage.pool, storage.saver.serde)
+        self._notifications = notifications_of(settings, storage.pool, storage.saver.serde)
+        self._reviews = ReviewStore(storage.pool, storage.saver.serde, on_event=self._notifications.post)
+        self._runs = RunStore(
+            storage.pool,
+            storage.saver,
+            owner=self._keeper.owner,
+            seconds=settings.lease_seconds,
+            actor=actor_of(principal, channel),
+            on_pause=self._notifications.post_asked,
+        )
+        self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
+        self._policies = PolicyBook(self._seal)
+        self._workflow_policies = dict(policies or {})
         witness = Witness(storage.saver.serde, self._keeper.driving)
-        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde, witness)
-        storage.saver.add_hook(review_hook(storage.saver.serde))
+        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde, witness, self._policies)
+        storage.saver.add_hook(review_hook(storage.saver.serde, self._policies))
         storage.saver.add_hook(witness.hook)
 
     async def _close(self) -> None:
+        await self._notifications.close()
         await self._keeper.close()
 
     def _actor(self, by: str | None) -> str:
         """Say who acts, where the principal may name somebody else only if it is trusted."""
-        if by is None or by == self.principal.id:
-            return self.principal.id
+        return self._acting(by).id
+
+    def _acting(self, by: str | Principal | None) -> Principal:
+        """Say who acts, with their roles: somebody who is only named has none."""
+        if by is None or by in (self.principal, self.principal.id):
+            return self.principal
+        who = by if isinstance(by, Principal) else Principal(by, tenant=self.principal.tenant)
         if self.principal.source != "trusted":
-            raise NotAuthorized(f"{self.principal.id} is authenticated and cannot act as {by!r}; leave `by` out.")
-        return by
+            raise NotAuthorized(f"{self.principal.id} is authenticated and cannot act as {who.id!r}; leave `by` out.")
+        if who.tenant != self.principal.tenant:
+            raise NotAuthorized(f"{who.id} belongs to the tenant {who.tenant!r}, and this engine to another.")
+        return who
+
+    def _audited(
+        self, thread_id: str, by: str | Principal | None, given: Any = None
+    ) -> AbstractAsyncContextManager[None]:
+        """Record it when the block refuses what somebody wants; only for runs that the principal may see.
+
+        Args:
+            thread_id: The run.
+            by: Who wants it, as the caller says.
+            given: What they want; a digest of it is recorded.
+        """
+        named = by.id if isinstance(by, Principal) else by
+        door, trusted = actor_of(self.principal, self.channel), self.principal.source == "trusted"
+        return self._audit.recording(thread_id, {**door, "by" if trusted else "as": named or self.principal.id}, given)
 
     def _bound(self, workflow: Workflow, thread_id: str, context: Any) -> AbstractAsyncContextManager[Compiled]:
         if workflow.built_in and self.settings.model:
@@ -116,7 +155,7 @@ class EngineBase:
         saved = await self._reader.latest(thread_id)
         row = await finished_elsewhere(self._runs, row, saved)
         asking = row["status"] in ("running", "paused", "failed")
-        reviews = await self._reviews.pending(thread_id, row["workflow"]) if asking else ()
+        reviews = await self._reviews.pending(thread_id) if asking else ()
         return to_run(row, state=visible_state(saved), reviews=reviews)
 
     async def _drive(
@@ -137,6 +176,7 @@ class EngineBase:
             on_event: Gets the events.
             tokens: Whether models stream their tokens.
         """
+        self._policies.learn(row["thread_id"], row["policies"])
         work = Work(
             row=row,
             graph=graph,
@@ -150,7 +190,7 @@ class EngineBase:
 
     async def _run_task(self, work: Work, drive: Drive) -> Run | None:
         """Run the drive in a task of its own, so that it can be stopped without stopping its caller."""
-        ledger = EffectLedger(self._storage.pool, serde_of(work.graph), drive.token)
+        ledger = EffectLedger(self._storage.pool, serde_of(work.graph), drive.token, self.settings.storage_patience)
         with using_settings(self.settings), effects_in(ledger), self._keeper.keeping(drive):
             task = asyncio.create_task(self._driver.drive(work, drive))
             drive.task = task
@@ -163,7 +203,12 @@ class EngineBase:
                     await asyncio.wait({task})
                 raise
         if not task.cancelled():
-            return task.result()
+            if isinstance(task.exception(), StorageUnavailable):
+                self._keeper.abandon(drive)
+            run = task.result()
+            if run is not None and run.status == "paused":
+                self._notifications.wake()
+            return run
         if drive.lost:
             raise LeaseLost(
                 f"Run {work.thread_id} is driven by another process now; this one stopped and stored nothing more.",

@@ -24,15 +24,16 @@ from structlog.contextvars import bound_contextvars
 
 from ..checkpoints.fence import holding
 from ..errors import InvalidDecision, LeaseLost, StorageUnavailable
-from .answers import delivered
 from .binding import Compiled
+from .delivery import delivered
 from .events import Completed, Event, Failed, Paused, Started
 from .factories import runnable_config
-from .hook import stored_question
 from .internals import has_failed_tasks, open_interrupts
 from .leases import Drive
 from .model import Review, Run
+from .opening import Opening, opening
 from .outcome import has_tasks
+from .policy_book import PolicyBook
 from .questions import BREAKPOINT
 from .reader import Reader, thread_config
 from .reading import next_nodes, visible_state
@@ -95,16 +96,24 @@ class Driver:
         reader: The checkpoints.
         serde: Serialises the questions of static breakpoints.
         witness: Sees what is stored.
+        policies: Says under which policy the questions of static breakpoints are asked.
     """
 
     def __init__(
-        self, runs: RunStore, reviews: ReviewStore, reader: Reader, serde: SerializerProtocol, witness: Witness
+        self,
+        runs: RunStore,
+        reviews: ReviewStore,
+        reader: Reader,
+        serde: SerializerProtocol,
+        witness: Witness,
+        policies: PolicyBook,
     ) -> None:
         self._runs = runs
         self._reviews = reviews
         self._reader = reader
         self._serde = serde
         self._witness = witness
+        self._policies = policies
 
     async def drive(self, work: Work, drive: Drive) -> Run | None:
         """Drive a run until it ends or needs people.
@@ -180,7 +189,7 @@ class Driver:
         if passed:
             await self._reviews.consume(work.thread_id, passed)
         answers = {
-            each.review_id: delivered(each.question, each.answer, by=each.by, at=each.at)
+            each.review_id: delivered(each.question, each.answer, by=each.by, at=each.at, approved_by=each.approved_by)
             for each in given
             if each.review_id in asked
         }
@@ -204,10 +213,10 @@ class Driver:
 
     async def _record_end(self, work: Work, drive: Drive, feed: Feed) -> End:
         """Record a drive that LangGraph ended: the end is a checkpoint without tasks, never an empty `next`."""
-        saved = self._witness.end(work.thread_id)
-        if saved is not None and (row := await self._runs.ended(work.thread_id)):
-            return self._ended(work, row, saved, ())
-        saved = saved or await self._reader.latest(work.thread_id)
+        seen = self._witness.end(work.thread_id)
+        if seen is not None and (row := await self._runs.ended(work.thread_id)):
+            return self._ended(work, row, seen, ())
+        saved = await self._reader.latest(work.thread_id)
         if saved is None or not await self._has_tasks(work, saved):
             outcome = Outcome("completed", fed=feed.fed)
         elif open_interrupts(saved.pending_writes or []):
@@ -228,7 +237,7 @@ class Driver:
             return "over"
         reviews: tuple[Review, ...] = ()
         if outcome.status == "paused":
-            reviews = await self._reviews.pending(work.thread_id, work.row["workflow"])
+            reviews = await self._reviews.pending(work.thread_id)
         return self._ended(work, row, saved, reviews)
 
     def _ended(self, work: Work, row: RunRow, saved: CheckpointTuple | None, reviews: tuple[Review, ...]) -> Run:
@@ -242,14 +251,15 @@ class Driver:
             return False
         return bool((await work.graph.aget_state(thread_config(work.thread_id))).tasks)
 
-    async def _breakpoint(self, thread_id: str) -> tuple[str, str, str, bytes] | None:
+    async def _breakpoint(self, thread_id: str) -> tuple[str, str, Opening] | None:
         """Return the review of a static breakpoint: its id changes with each, so that one answer never passes two."""
         newest = await self._reader.newest(thread_id)
         if newest is None:
             return None
         checkpoint_id = newest.checkpoint["id"]
-        kind, data = stored_question(self._serde, list(next_nodes(newest.checkpoint)))
-        return f"{BREAKPOINT}{checkpoint_id}", checkpoint_id, kind, data
+        policy = self._policies.policy(thread_id, None)
+        opened = opening(self._serde, list(next_nodes(newest.checkpoint)), None, policy)
+        return f"{BREAKPOINT}{checkpoint_id}", checkpoint_id, opened
 
     async def _reopen(self, work: Work, drive: Drive, feed: Feed, error: Exception) -> NoReturn:
         """Undo answers that the workflow's own schema refused, so that the question can be answered again."""

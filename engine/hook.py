@@ -12,13 +12,15 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.types import Interrupt
 from pydantic_core import to_jsonable_python
 
+from ..checkpoints.arrays import bigints, byteas, texts
 from ..checkpoints.queries import load_queries
 from ..checkpoints.rows import Put, Write
 from ..checkpoints.statement import Hook
-from ..state.schemas import json_schema
 from ..state.values import digest
+from .opening import opening
+from .policy_book import PolicyBook
 
-__all__ = ["review_hook", "stored_question"]
+__all__ = ["review_hook"]
 
 _SQL: Final = load_queries(__package__, "reviews.sql")
 _ASKED, _ANSWERED = "__interrupt__", "__resume__"
@@ -26,11 +28,12 @@ _ASKED, _ANSWERED = "__interrupt__", "__resume__"
 _NO_TASK = "00000000-0000-0000-0000-000000000000"
 
 
-def review_hook(serde: SerializerProtocol) -> Hook:
+def review_hook(serde: SerializerProtocol, policies: PolicyBook) -> Hook:
     """Make the hook.
 
     Args:
         serde: Serialises questions and answers; with an encryption key they are encrypted like channel values.
+        policies: Says under which policy a question is asked.
     """
 
     def hook(puts: Sequence[Put], writes: Sequence[Write]) -> list[tuple[str, Sequence[Any]]]:
@@ -41,28 +44,15 @@ def review_hook(serde: SerializerProtocol) -> Hook:
         questions = _questions(asked)
         statements: list[tuple[str, Sequence[Any]]] = []
         if questions:
-            statements.append((_SQL["open_reviews"], _question_columns(serde, questions)))
+            statements.append((_SQL["open_reviews"], _question_columns(serde, policies, questions)))
         if answered:
-            opened = [[write.thread_id for write, _ in questions], [interrupt.id for _, interrupt in questions]]
-            tasks = [[write.thread_id for write in answered], [write.task_id for write in answered]]
+            opened = [texts(write.thread_id for write, _ in questions), texts(each.id for _, each in questions)]
+            tasks = [texts(write.thread_id for write in answered), texts(write.task_id for write in answered)]
             statements.append((_SQL["consume_answers"], [*tasks, *opened]))
             statements.append((_SQL["close_answered_elsewhere"], [*tasks, *_answer_columns(serde, answered), *opened]))
         return statements
 
     return hook
-
-
-def stored_question(serde: SerializerProtocol, value: Any, response_schema: Any = None) -> tuple[str, bytes]:
-    """Serialise a question for its row: JSON-safe whatever the workflow asked with, since people are shown it.
-
-    Args:
-        serde: The serializer.
-        value: What the workflow asked with.
-        response_schema: JSON Schema, or a type to take it from; None without one.
-    """
-    if response_schema is not None and not isinstance(response_schema, dict):
-        response_schema = json_schema(response_schema)
-    return serde.dumps_typed({"value": to_jsonable_python(value, fallback=repr), "response_schema": response_schema})
 
 
 def _questions(writes: Sequence[Write]) -> list[tuple[Write, Interrupt]]:
@@ -73,21 +63,36 @@ def _questions(writes: Sequence[Write]) -> list[tuple[Write, Interrupt]]:
     ]
 
 
-def _question_columns(serde: SerializerProtocol, questions: Sequence[tuple[Write, Interrupt]]) -> list[list[Any]]:
-    stored = [stored_question(serde, interrupt.value, interrupt.response_schema) for _, interrupt in questions]
+def _question_columns(
+    serde: SerializerProtocol, policies: PolicyBook, questions: Sequence[tuple[Write, Interrupt]]
+) -> list[Any]:
+    opened = [
+        opening(serde, asked.value, asked.response_schema, policies.policy(write.thread_id, asked.value))
+        for write, asked in questions
+    ]
     return [
-        [write.thread_id for write, _ in questions],
-        [interrupt.id for _, interrupt in questions],
-        [write.checkpoint_ns for write, _ in questions],
-        [write.checkpoint_id for write, _ in questions],
-        [write.task_id for write, _ in questions],
-        [kind for kind, _ in stored],
-        [data for _, data in stored],
+        texts(write.thread_id for write, _ in questions),
+        texts(interrupt.id for _, interrupt in questions),
+        texts(write.checkpoint_ns for write, _ in questions),
+        texts(write.checkpoint_id for write, _ in questions),
+        texts(write.task_id for write, _ in questions),
+        texts(each.question_type for each in opened),
+        byteas(each.question for each in opened),
+        texts(each.digest for each in opened),
+        texts(each.roles for each in opened),
+        bigints(each.priority for each in opened),
+        bigints(each.deadline for each in opened),
+        bigints(each.remind_after for each in opened),
+        bigints(int(each.fails_closed) for each in opened),
     ]
 
 
-def _answer_columns(serde: SerializerProtocol, writes: Sequence[Write]) -> list[list[Any]]:
+def _answer_columns(serde: SerializerProtocol, writes: Sequence[Write]) -> list[Any]:
     last = [write.value[-1] if isinstance(write.value, list) and write.value else write.value for write in writes]
     safe = [to_jsonable_python(value, fallback=repr) for value in last]
     stored = [serde.dumps_typed(value) for value in safe]
-    return [[kind for kind, _ in stored], [data for _, data in stored], [digest(value) for value in safe]]
+    return [
+        texts(kind for kind, _ in stored),
+        byteas(data for _, data in stored),
+        texts(digest(value) for value in safe),
+    ]

@@ -6,14 +6,29 @@ import getpass
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from ..errors import RunFailed
 from ..state.decisions import DecisionKind
+from ..state.policies import ReviewPolicy
 
-__all__ = ["DEFAULT_TENANT", "Page", "Principal", "Review", "Run", "RunStatus", "Step", "Timeline"]
+__all__ = [
+    "DEFAULT_TENANT",
+    "Page",
+    "Principal",
+    "Review",
+    "ReviewStatus",
+    "Run",
+    "RunStatus",
+    "Step",
+    "Timeline",
+    "Vote",
+    "VoteKind",
+]
 
 RunStatus = Literal["queued", "running", "stalled", "paused", "completed", "failed", "cancelled"]
+ReviewStatus = Literal["pending", "decided", "expired", "withdrawn"]
+VoteKind: TypeAlias = DecisionKind | Literal["value", "remind", "escalate", "expire", "ask"]
 DEFAULT_TENANT = "default"
 
 Item = TypeVar("Item")
@@ -46,6 +61,42 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
+class Vote:
+    """One person's decision on a review, as it was recorded; or a note of what time did to it, by `system:deadline`.
+
+    Args:
+        by: Who.
+        kind: What: approve, edit, reject, respond; `value` for a plain answer. Of notes: `remind`, `escalate`, `expire`,
+            and `ask` when it was asked again.
+        at: When (database time).
+        answer: The whole answer in its one form.
+        answer_digest: SHA-256 of its canonical JSON.
+        shown: SHA-256 of exactly what was shown to them.
+        proposal: SHA-256 of what they want: what was shown, or their edit of it.
+        version: Which version of the proposal that is.
+        counts: Whether it stands: an edit clears the votes of others, and a newer vote replaces an older one.
+        source: How it is known who they are: trusted or authenticated.
+        channel: Through which door it came: python, cli, http, page, studio, deadline.
+        roles: The roles that they held.
+        message: Their comment.
+    """
+
+    by: str
+    kind: VoteKind
+    at: datetime
+    answer: Any
+    answer_digest: str
+    shown: str
+    proposal: str
+    version: int = 1
+    counts: bool = True
+    source: str = "trusted"
+    channel: str = "python"
+    roles: tuple[str, ...] = ()
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
     """One question to people, raised by a pause.
 
@@ -54,13 +105,28 @@ class Review:
         thread_id: The run that waits.
         workflow: Its workflow.
         action: The name of what would be done; None for a question that is not about one action.
-        args: The action's arguments: exactly what is approved or edited.
+        args: The action's arguments in the current version: exactly what is approved or edited.
         description: The question, in words.
         allowed: Decisions that are possible; empty for a question that asks for a plain JSON value.
-        edit_schema: JSON Schema of an edit's arguments, if the question gives one.
+        edit_schema: JSON Schema of an edit's arguments, if the question or its policy gives one.
         response_schema: JSON Schema of a plain answer, if the question gives one.
         context: What else people should see.
         value: The question as the workflow raised it.
+        status: pending; decided; expired (its deadline failed the run); withdrawn (the run does not ask it any more).
+        policy: Who may answer, how many must agree, until when.
+        requested_by: Who started the run.
+        roles: Who is asked now, after escalations; empty for everybody.
+        stage: How often it was escalated.
+        version: 1, and one more with each edit that other people must still approve.
+        digest: SHA-256 of exactly what is shown: the canonical JSON of the question in its current version. Give it as
+            `shown=` with an answer, so that nobody decides about something that they did not see.
+        asked_at: When it was asked (database time).
+        due_at: When its deadline is; None without one.
+        overdue: Whether that has passed, at the moment of reading.
+        votes: What people have decided so far, in order.
+        missing: How many more people must approve the current version.
+        closed_by: Who closed it.
+        closed_at: When.
     """
 
     id: str
@@ -74,7 +140,20 @@ class Review:
     response_schema: dict[str, Any] | None = None
     context: dict[str, Any] = field(default_factory=dict)
     value: Any = None
-    status: Literal["pending"] = "pending"
+    status: ReviewStatus = "pending"
+    policy: ReviewPolicy = field(default_factory=ReviewPolicy)
+    requested_by: str = ""
+    roles: tuple[str, ...] = ()
+    stage: int = 0
+    version: int = 1
+    digest: str = ""
+    asked_at: datetime | None = None
+    due_at: datetime | None = None
+    overdue: bool = field(default=False, compare=False)
+    votes: tuple[Vote, ...] = ()
+    missing: int = 1
+    closed_by: str | None = None
+    closed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,21 @@ from typing import Any, cast
 from langgraph.types import Interrupt
 
 from ..state.decisions import KINDS, DecisionKind
+from ..state.policies import ReviewPolicy
 from ..state.schemas import json_schema
+from ..state.values import digest
 from .model import Review
 
-__all__ = ["BREAKPOINT", "breakpoint_review", "is_action_request", "is_tool_approval", "review_of"]
+__all__ = [
+    "BREAKPOINT",
+    "action_of",
+    "breakpoint_review",
+    "is_action_request",
+    "is_tool_approval",
+    "review_of",
+    "shown_digest",
+    "with_args",
+]
 
 BREAKPOINT = "breakpoint:"
 
@@ -39,13 +50,47 @@ def is_tool_approval(value: Any) -> bool:
     )
 
 
-def review_of(interrupt: Interrupt, thread_id: str, workflow: str) -> Review:
+def action_of(value: Any) -> str | None:
+    """Return the name of the one action that a question is about; None where it is about none, or several."""
+    if is_tool_approval(value):
+        return str(value["name"])
+    if is_action_request(value) and len(value["action_requests"]) == 1:
+        return str(value["action_requests"][0].get("name"))
+    return None
+
+
+def with_args(value: Any, args: dict[str, Any]) -> Any:
+    """Return a question about one action as it is after an edit: with other arguments, and otherwise the same."""
+    if is_tool_approval(value):
+        return {**value, "args": args}
+    return {**value, "action_requests": [{**value["action_requests"][0], "args": args}]}
+
+
+def shown_digest(value: Any) -> str:
+    """Return the SHA-256 of exactly what is shown: the canonical JSON of a question.
+
+    Args:
+        value: The question, JSON-safe; the few values that JSON lacks (not finite numbers) are taken as Python writes them.
+    """
+    try:
+        return digest(value)
+    except ValueError:
+        return digest(ascii(value))
+
+
+def review_of(
+    interrupt: Interrupt,
+    thread_id: str,
+    workflow: str,
+    policy: ReviewPolicy = ReviewPolicy(),  # noqa: B008
+) -> Review:
     """Return the review that an interrupt asks for.
 
     Args:
         interrupt: LangGraph's interrupt; its value may be anything.
         thread_id: The run.
         workflow: Its workflow.
+        policy: May narrow the decisions that the question allows, and say what an edit must fit.
 
     Returns:
         For a `HITLRequest` with one action and for a `ToolApprovalRequest` that action; for everything else a question
@@ -55,7 +100,7 @@ def review_of(interrupt: Interrupt, thread_id: str, workflow: str) -> Review:
     schema = interrupt.response_schema
     schema = schema if schema is None or isinstance(schema, dict) else json_schema(schema)
     if is_tool_approval(value):
-        return _tool_approval(interrupt.id, value, schema or {}, thread_id, workflow)
+        return _tool_approval(interrupt.id, value, schema or {}, thread_id, workflow, policy)
     if not is_action_request(value) or len(value["action_requests"]) != 1:
         return Review(
             id=interrupt.id,
@@ -67,6 +112,7 @@ def review_of(interrupt: Interrupt, thread_id: str, workflow: str) -> Review:
             allowed=(),
             response_schema=schema,
             value=value,
+            policy=policy,
         )
     request, config = value["action_requests"][0], value["review_configs"][0]
     return Review(
@@ -76,15 +122,16 @@ def review_of(interrupt: Interrupt, thread_id: str, workflow: str) -> Review:
         action=str(request.get("name")),
         args=dict(request.get("args") or {}),
         description=str(request.get("description") or ""),
-        allowed=_allowed(config.get("allowed_decisions")),
-        edit_schema=config.get("args_schema"),
+        allowed=_allowed(config.get("allowed_decisions"), policy),
+        edit_schema=policy.edit_schema or config.get("args_schema"),
         context=dict((value.get("adjourn") or {}).get("context") or {}),
         value=value,
+        policy=policy,
     )
 
 
 def _tool_approval(
-    review_id: str, value: dict[str, Any], schema: dict[str, Any], thread_id: str, workflow: str
+    review_id: str, value: dict[str, Any], schema: dict[str, Any], thread_id: str, workflow: str, policy: ReviewPolicy
 ) -> Review:
     return Review(
         id=review_id,
@@ -93,10 +140,11 @@ def _tool_approval(
         action=value["name"],
         args=dict(value["args"]),
         description=str(value.get("description") or ""),
-        allowed=_allowed(_kinds_in(schema)),
-        edit_schema=_edit_schema_in(schema),
+        allowed=_allowed(_kinds_in(schema), policy),
+        edit_schema=policy.edit_schema or _edit_schema_in(schema),
         response_schema=schema or None,
         value=value,
+        policy=policy,
     )
 
 
@@ -140,10 +188,12 @@ def breakpoint_review(checkpoint_id: str, nodes: Sequence[str], thread_id: str, 
     )
 
 
-def _allowed(named: Any) -> tuple[DecisionKind, ...]:
-    if not isinstance(named, list):
-        return KINDS
-    return cast("tuple[DecisionKind, ...]", tuple(kind for kind in named if kind in KINDS)) or KINDS
+def _allowed(named: Any, policy: ReviewPolicy) -> tuple[DecisionKind, ...]:
+    offered = tuple(kind for kind in named if kind in KINDS) if isinstance(named, list) else KINDS
+    offered = offered or KINDS
+    # a policy narrows what the question offers; one that leaves nothing was meant for another question
+    narrowed = tuple(kind for kind in offered if policy.allowed is None or kind in policy.allowed)
+    return cast("tuple[DecisionKind, ...]", narrowed or offered)
 
 
 def _describe(value: Any) -> str:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
-from langgraph.types import Interrupt
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
+from ..checkpoints.pool import together
 from ..checkpoints.queries import load_queries
-from ..errors import ReviewClosed
-from .answers import Answer
-from .model import Principal, Review
-from .questions import BREAKPOINT, breakpoint_review, review_of
+from .model import Review, Vote
+from .notice_events import NoticeEvent, event_of
+from .review_case import Case, Closed, Command, Counted
+from .review_rows import Asked, ReviewRows
+from .review_rules import asked_again
 
-__all__ = ["Given", "Recorded", "ReviewStore"]
+__all__ = ["Given", "Locked", "ReviewStore"]
 
 _SQL: Final = load_queries(__package__, "reviews.sql")
+Connection = AsyncConnection[DictRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +36,26 @@ class Given:
     at: Any
     answer: Any
     question: Any
+    approved_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """What became of a review: its status, and the answer if there is one."""
+class Locked:
+    """A run that is locked together with its open questions.
 
-    review_id: str
+    Args:
+        status: Where the run stands.
+        requested_by: Who started it.
+        now: The time (the database's), after everything that was waited for.
+        is_driven: Whether somebody drives it, who will find what is recorded now.
+        asked: Its open questions by id, in the order in which they were asked.
+    """
+
     status: str
-    by: str | None
-    at: Any
-    answer: Any
-    digest: str | None
-
-    def is_same(self, by: str, digest: str) -> bool:
-        """Whether somebody sent this very answer before."""
-        return self.status == "decided" and (self.by, self.digest) == (by, digest)
-
-    def as_error(self, thread_id: str) -> ReviewClosed:
-        """Return the error for whoever comes too late: who answered, when and what."""
-        if self.by is None:
-            message = f"Review {self.review_id} of run {thread_id} is {self.status}; it takes no answer any more."
-        else:
-            message = (
-                f"Review {self.review_id} of run {thread_id} was answered by {self.by} "
-                f"at {self.at:%Y-%m-%d %H:%M:%S %Z}: {_in_short(self.answer)}. Your answer was not taken."
-            )
-        outcome = {"review_id": self.review_id, "status": self.status, "by": self.by, "answer": self.answer}
-        outcome["at"] = self.at.isoformat() if self.at else None
-        return ReviewClosed(message, outcome=outcome, thread_id=thread_id)
+    requested_by: str
+    now: Any
+    is_driven: bool
+    asked: dict[str, Asked]
 
 
 class ReviewStore:
@@ -70,69 +64,146 @@ class ReviewStore:
     Args:
         pool: Connections.
         serde: Serialises questions and answers.
+        on_event: What else is written down, in the same transaction, when time does something to a review.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]], serde: SerializerProtocol) -> None:
-        self._pool = pool
-        self._serde = serde
-
-    async def pending(
-        self, thread_id: str, workflow: str, connection: AsyncConnection[DictRow] | None = None
-    ) -> tuple[Review, ...]:
-        """Return the open questions of a thread, in the order in which they were asked; perhaps in a transaction."""
-        rows = await self._all("list_pending", connection, thread_id=thread_id)
-        return tuple(self._review(row, workflow) for row in rows)
-
-    async def recorded(self, thread_id: str, review_id: str | None = None) -> Recorded | None:
-        """Return what became of a review, or of the one that was answered last; None when there is none."""
-        query = "last_outcome" if review_id is None else "get_outcome"
-        rows = await self._all(query, thread_id=thread_id, review_id=review_id)
-        if not rows:
-            return None
-        row = rows[0]
-        answer = None if row["answer_type"] is None else self._load(row["answer_type"], row["answer"])
-        at = row["decided_at"] or row["closed_at"]
-        return Recorded(row["review_id"], row["status"], row["decided_by"], at, answer, row["answer_digest"])
-
-    async def decide(
+    def __init__(
         self,
-        connection: AsyncConnection[DictRow],
-        thread_id: str,
-        answers: Mapping[str, Answer],
+        pool: AsyncConnectionPool[Connection],
+        serde: SerializerProtocol,
         *,
-        by: str,
-        principal: Principal,
-        channel: str,
-    ) -> str | None:
-        """Record answers to open questions in a transaction of the caller's; the first to be recorded wins.
+        on_event: Callable[[Connection, Sequence[NoticeEvent]], Awaitable[None]] | None = None,
+    ) -> None:
+        self._pool = pool
+        self._on_event = on_event
+        self._rows = ReviewRows(serde)
+
+    async def pending(self, thread_id: str) -> tuple[Review, ...]:
+        """Return the open questions of a thread, in the order in which they were asked."""
+        with mapped_faults("cannot read the questions", thread_id=thread_id):
+            async with self._pool.connection() as connection, together(connection):
+                rows = await connection.execute(_SQL["list_pending"], {"thread_id": thread_id})
+                votes = await connection.execute(_SQL["votes_on_pending"], {"thread_id": thread_id})
+                asked = self._rows.all(await rows.fetchall(), await votes.fetchall())
+        return tuple(each.review for each in asked.values())
+
+    async def page(
+        self, tenant: str, *, status: str, limit: int, filters: Mapping[str, Any], after: Mapping[str, Any]
+    ) -> list[Review]:
+        """Return a page of a tenant's reviews: open ones by urgency, closed ones newest first.
+
+        Args:
+            tenant: Whose.
+            status: Theirs.
+            limit: The most to return.
+            filters: `workflow`, `role`, `thread_id`, `asked_before`, `due_before`; None for no such filter.
+            after: The keys of the review that ended the page before.
+        """
+        query = _SQL["inbox" if status == "pending" else "closed_reviews"]
+        values = {"tenant": tenant, "status": status, "limit": limit, **filters, **after}
+        with mapped_faults("cannot list the reviews"):
+            async with self._pool.connection() as connection:
+                # never prepared: a plan for any combination of filters would be a plan for none
+                rows = await (await connection.execute(query, values, prepare=False)).fetchall()
+                named = {
+                    "thread_ids": [row["thread_id"] for row in rows],
+                    "review_ids": [row["review_id"] for row in rows],
+                }
+                votes = await (await connection.execute(_SQL["votes_on"], named)).fetchall() if rows else []
+        by_review: dict[tuple[str, str], list[DictRow]] = {}
+        for vote in votes:
+            by_review.setdefault((vote["thread_id"], vote["review_id"]), []).append(vote)
+        return [self._rows.one(row, by_review.get((row["thread_id"], row["review_id"]), ())).review for row in rows]
+
+    async def lock(self, connection: Connection, thread_id: str, *, skip_locked: bool = False) -> Locked | None:
+        """Lock a run and its open questions, in a transaction of the caller's; one round trip.
+
+        Args:
+            connection: In a transaction, and in a pipeline where there is one.
+            thread_id: The run.
+            skip_locked: Whether to leave it to whoever has locked it already.
 
         Returns:
-            None when all were recorded; otherwise the id of a review that was closed before: roll back then.
+            What is locked; None when there is no such run, or somebody else has locked it.
         """
-        who = {"decided_by": by, "source": principal.source, "channel": channel}
-        for review_id, answer in answers.items():
-            values = {**who, **self._decision(thread_id, review_id, answer)}
-            if await (await connection.execute(_SQL["decide"], values)).fetchone() is None:
-                return review_id
-        return None
+        values = {"thread_id": thread_id}
+        run = await connection.execute(_SQL["lock_run"] + (" skip locked" if skip_locked else ""), values)
+        if skip_locked and not (found := await run.fetchone()):
+            return None
+        driven = await connection.execute(_SQL["is_driven"], values)
+        rows = await connection.execute(_SQL["lock_pending"], values)
+        votes = await connection.execute(_SQL["votes_on_pending"], values)
+        time = await connection.execute(_SQL["time_now"])
+        found = found if skip_locked else await run.fetchone()
+        if found is None:
+            return None
+        asked = self._rows.all(await rows.fetchall(), await votes.fetchall(), requested_by=found["requested_by"])
+        now, is_driven = (await time.fetchall())[0]["now"], (await driven.fetchall())[0]["driven"]
+        return Locked(found["status"], found["requested_by"], now, is_driven, asked)
+
+    async def lock_idle(self, connection: Connection, thread_id: str) -> datetime | None:
+        """Lock a run that nobody drives, and its lease; return the time then, or None when somebody drives it."""
+        run = await connection.execute(_SQL["lock_run"], {"thread_id": thread_id})
+        driven = await connection.execute(_SQL["is_driven"], {"thread_id": thread_id})
+        if not await run.fetchone() or (await driven.fetchall())[0]["driven"]:
+            return None
+        await connection.execute(_SQL["lock_lease"], {"thread_id": thread_id})
+        time: datetime = (await (await connection.execute(_SQL["time_now"])).fetchall())[0]["now"]
+        return time
+
+    async def some(self, connection: Connection, thread_id: str, review_ids: Sequence[str]) -> dict[str, Asked]:
+        """Return some reviews of a thread, open or closed, by id."""
+        wanted = list(review_ids)
+        rows = await connection.execute(_SQL["get_reviews"], {"thread_id": thread_id, "review_ids": wanted})
+        named = {"thread_ids": [thread_id] * len(wanted), "review_ids": wanted}
+        votes = await connection.execute(_SQL["votes_on"], named)
+        return self._rows.all(await rows.fetchall(), await votes.fetchall())
+
+    async def get(self, thread_id: str, review_id: str) -> Review | None:
+        """Return one review, open or closed; None when there is none."""
+        with mapped_faults("cannot read the review", thread_id=thread_id):
+            async with self._pool.connection() as connection:
+                found = await self.some(connection, thread_id, [review_id])
+        return found[review_id].review if review_id in found else None
+
+    async def last_decided(self, connection: Connection, thread_id: str) -> Asked | None:
+        """Return the review of a thread that was answered last; None when there is none."""
+        found = await (await connection.execute(_SQL["last_decided"], {"thread_id": thread_id})).fetchone()
+        if found is None:
+            return None
+        return (await self.some(connection, thread_id, [found["review_id"]])).get(found["review_id"])
+
+    def votes(self, rows: Sequence[Mapping[str, Any]], shown: str) -> list[Vote]:
+        """Return decisions from their rows, on a question that is shown so."""
+        return [self._rows.vote(row, shown) for row in rows]
+
+    async def record(self, connection: Connection, asked: Asked, after: Case, commands: Sequence[Command]) -> None:
+        """Record what a rule made of a review, in the transaction that locked it."""
+        closed = next((each for each in commands if isinstance(each, Closed)), None)
+        for command in commands:
+            if isinstance(command, Counted):
+                await self._record_vote(connection, after, command.vote, closed)
+        await self._store(connection, asked, after)
 
     async def unconsumed(self, thread_id: str) -> list[Given]:
         """Return the answers that LangGraph has not stored yet."""
-        rows = await self._all("unconsumed", thread_id=thread_id)
+        with mapped_faults("cannot read the answers", thread_id=thread_id):
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(_SQL["unconsumed"], {"thread_id": thread_id})
+                rows = await cursor.fetchall()
         return [
             Given(
                 row["review_id"],
                 row["decided_by"],
                 row["decided_at"],
-                self._load(row["answer_type"], row["answer"]),
-                self._load(row["question_type"], row["question"])["value"],
+                self._rows.load(row["answer_type"], row["answer"]),
+                self._rows.load(row["question_type"], row["question"])["value"],
+                tuple(row["approved_by"]),
             )
             for row in rows
         ]
 
-    async def consume(
-        self, thread_id: str, review_ids: Sequence[str], connection: AsyncConnection[DictRow] | None = None
-    ) -> None:
+    async def consume(self, thread_id: str, review_ids: Sequence[str], connection: Connection | None = None) -> None:
         """Mark the answers to breakpoints as consumed, perhaps in a transaction; no node's end will do so."""
         if connection is not None:
             await connection.execute(_SQL["consume"], {"thread_id": thread_id, "review_ids": list(review_ids)})
@@ -149,44 +220,71 @@ class ReviewStore:
                 await connection.execute(_SQL["withdraw_others"], values)
 
     async def reopen(self, thread_id: str, review_ids: Sequence[str], token: int) -> None:
-        """Take answers back that were recorded but that no node has taken, under the lease."""
-        values = {"thread_id": thread_id, "review_ids": list(review_ids), "token": token}
-        with mapped_faults("cannot open the question again", thread_id=thread_id):
-            async with self._pool.connection() as connection:
-                await connection.execute(_SQL["reopen"], values)
+        """Ask again, under the lease, what was answered but no node has taken; the decisions stay, and do not count."""
+        await self._ask_again(thread_id, token, "unconsumed_of", review_ids=list(review_ids))
 
-    def _decision(self, thread_id: str, review_id: str, answer: Answer) -> dict[str, Any]:
-        kind, data = self._serde.dumps_typed(answer.value)
-        return {
-            "thread_id": thread_id,
-            "review_id": review_id,
+    async def ask_expired(self, thread_id: str, token: int) -> None:
+        """Ask again, under the lease, what a deadline had closed; its time begins again."""
+        await self._ask_again(thread_id, token, "expired_of")
+
+    async def _ask_again(self, thread_id: str, token: int, which: str, **named: Any) -> None:
+        with mapped_faults("cannot open the question again", thread_id=thread_id):
+            async with self._pool.connection() as connection, connection.transaction():
+                locked = await self.lock(connection, thread_id)
+                held = await connection.execute(_SQL["holds_lease"], {"thread_id": thread_id, "token": token})
+                if locked is None or not await held.fetchone():
+                    return
+                found = await connection.execute(_SQL[which], {"thread_id": thread_id, **named})
+                ids = [row["review_id"] for row in await found.fetchall()]
+                for asked in (await self.some(connection, thread_id, ids)).values():
+                    again = asked_again(asked.case, locked.now)
+                    await self._record_vote(connection, again, again.votes[-1], None)
+                    await self._store(connection, asked, again, reopened=True)
+
+    async def _record_vote(self, connection: Connection, case: Case, vote: Vote, closed: Closed | None) -> None:
+        kind, data = self._rows.dump(vote.answer)
+        outcome: tuple[str | None, bytes | None] = (None, None)
+        if closed is not None and closed.answer != vote.answer:
+            outcome = self._rows.dump(closed.answer)
+        values: dict[str, Any] = {
+            "thread_id": case.thread_id,
+            "review_id": case.review_id,
+            "by": vote.by,
+            "source": vote.source,
+            "roles": list(vote.roles),
+            "channel": vote.channel,
+            "kind": vote.kind,
             "answer_type": kind,
             "answer": data,
-            "answer_digest": answer.digest,
+            "answer_digest": vote.answer_digest,
+            "shown": vote.shown,
+            "proposal": vote.proposal,
+            "version": vote.version,
+            "counts": vote.counts,
+            "final": closed is not None and closed.status == "decided",
+            "outcome_type": outcome[0],
+            "outcome": outcome[1],
+            "at": vote.at,
         }
+        await connection.execute(_SQL["record_vote"], values)
+        event = event_of(case, vote)
+        if event is not None and self._on_event is not None:
+            await self._on_event(connection, [event])
 
-    def _review(self, row: DictRow, workflow: str) -> Review:
-        question = self._load(row["question_type"], row["question"])
-        if row["review_id"].startswith(BREAKPOINT):
-            return breakpoint_review(row["checkpoint_id"], question["value"], row["thread_id"], workflow)
-        asked = Interrupt(value=question["value"], id=row["review_id"], response_schema=question["response_schema"])
-        return review_of(asked, row["thread_id"], workflow)
-
-    def _load(self, kind: str, data: bytes) -> Any:
-        return self._serde.loads_typed((kind, data))
-
-    async def _all(
-        self, query: str, connection: AsyncConnection[DictRow] | None = None, **values: Any
-    ) -> list[DictRow]:
-        if connection is not None:
-            return await (await connection.execute(_SQL[query], values)).fetchall()
-        with mapped_faults(f"{query} failed", thread_id=values["thread_id"]):
-            async with self._pool.connection() as own:
-                return await self._all(query, own, **values)
-
-
-def _in_short(answer: Any) -> str:
-    decisions = answer.get("decisions") if isinstance(answer, dict) else None
-    if isinstance(decisions, list) and all(isinstance(each, dict) for each in decisions):
-        return ", ".join(str(each.get("type")) for each in decisions)
-    return repr(answer)[:80]
+    async def _store(self, connection: Connection, asked: Asked, after: Case, *, reopened: bool = False) -> None:
+        values: Mapping[str, Any] = {
+            "thread_id": after.thread_id,
+            "review_id": after.review_id,
+            "status": after.status,
+            "closed_at": after.closed_at,
+            "roles": list(after.roles),
+            "stage": after.stage,
+            "due_at": after.due_at,
+            "remind_at": after.remind_at,
+            "fails_closed": after.due_at is not None and after.fails_closed,
+            "version": after.version,
+            "digest": after.digest,
+            "cleared": list(asked.numbers) if reopened else asked.cleared_by(after),
+            "reopened": reopened,
+        }
+        await connection.execute(_SQL["store_review"], values)

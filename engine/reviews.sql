@@ -1,58 +1,178 @@
+-- name: lock_run
+-- Whoever changes reviews locks the run first, then the reviews. A live lease is never waited for with the run locked: the
+-- commit of its holder may be waiting for the run.
+select status, requested_by from adjourn.runs where thread_id = %(thread_id)s for no key update
+
+-- name: is_driven
+-- Whether somebody drives a thread at this moment. Whoever does looks for answers when the lease is given back, for which
+-- the run is locked, too.
+select coalesce(bool_or(expires_at > clock_timestamp()), false) as driven
+from adjourn.leases where thread_id = %(thread_id)s;
+
+-- name: lock_lease
+-- The lease of a thread that nobody drives: nobody can begin to until the end of the transaction.
+select from adjourn.leases where thread_id = %(thread_id)s for update;
+
+-- name: holds_lease
+-- Whether a lease is still the newest of its thread.
+select 1 as held from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s;
+
+-- name: lock_pending
+-- The open questions of a thread, in the order in which they were asked, for the rest of the transaction.
+select *, due_at <= clock_timestamp() as overdue from adjourn.reviews
+where thread_id = %(thread_id)s and status = 'pending'
+order by created_at, review_id
+for update;
+
 -- name: list_pending
 -- The open questions of a thread, in the order in which they were asked.
-select * from adjourn.reviews
-where thread_id = %(thread_id)s and status = 'pending'
+select reviews.*, runs.requested_by, reviews.due_at <= clock_timestamp() as overdue
+from adjourn.reviews join adjourn.runs using (thread_id)
+where thread_id = %(thread_id)s and reviews.status = 'pending'
+order by reviews.created_at, review_id;
+
+-- name: votes_on_pending
+-- What has been decided on the open questions of a thread.
+select decisions.* from adjourn.decisions join adjourn.reviews using (thread_id, review_id)
+where thread_id = %(thread_id)s and reviews.status = 'pending'
+order by decisions.number;
+
+-- name: votes_on
+-- What has been decided on some reviews of any threads.
+select decisions.* from adjourn.decisions
+where (thread_id, review_id) in (select * from unnest(%(thread_ids)s::text[], %(review_ids)s::text[]))
 order by number;
 
--- name: get_outcome
--- One question of a thread and its answer, if there is one.
-select reviews.review_id, reviews.status, reviews.closed_at, decisions.decided_by, decisions.decided_at,
-    decisions.answer_type, decisions.answer, decisions.answer_digest
-from adjourn.reviews left join adjourn.decisions using (thread_id, review_id)
-where thread_id = %(thread_id)s and review_id = %(review_id)s;
+-- name: time_now
+-- The time, after everything that was waited for.
+select clock_timestamp() as now;
 
--- name: last_outcome
--- The answer that was recorded last on a thread.
-select reviews.review_id, reviews.status, reviews.closed_at, decisions.decided_by, decisions.decided_at,
-    decisions.answer_type, decisions.answer, decisions.answer_digest
-from adjourn.reviews join adjourn.decisions using (thread_id, review_id)
-where thread_id = %(thread_id)s
-order by decided_at desc
+-- name: get_reviews
+-- Some reviews of a thread, open or closed.
+select reviews.*, runs.requested_by, coalesce(reviews.due_at <= clock_timestamp(), false) as overdue
+from adjourn.reviews join adjourn.runs using (thread_id)
+where thread_id = %(thread_id)s and review_id = any(%(review_ids)s);
+
+-- name: last_decided
+-- The review of a thread that was answered last.
+select review_id from adjourn.decisions
+where thread_id = %(thread_id)s and final
+order by number desc
 limit 1;
 
--- name: decide
--- Close a pending question with an answer. Of several answers the first to lock the review wins; the others get no row.
-with closed as (
-    update adjourn.reviews set status = 'decided', closed_at = now()
-    where thread_id = %(thread_id)s and review_id = %(review_id)s and status = 'pending'
-    returning thread_id, review_id
+-- name: unconsumed_of
+-- Those of some reviews whose answer no node has taken.
+select review_id from adjourn.decisions
+where thread_id = %(thread_id)s and review_id = any(%(review_ids)s) and final and consumed_at is null;
+
+-- name: expired_of
+-- The reviews of a thread whose deadline failed the run.
+select review_id from adjourn.reviews where thread_id = %(thread_id)s and status = 'expired';
+
+-- name: inbox
+-- A page of open questions: the most urgent first, then those that wait longest; `after` ended the page before.
+with page as (
+    select thread_id, review_id
+    from adjourn.reviews
+    where reviews.tenant = %(tenant)s and reviews.status = 'pending'
+      and (%(workflow)s::text is null or reviews.workflow = %(workflow)s)
+      and (%(role)s::text is null or reviews.roles @> array[%(role)s::text])
+      and (%(thread_id)s::text is null or reviews.thread_id = %(thread_id)s)
+      and (%(asked_before)s::timestamptz is null or reviews.created_at < %(asked_before)s)
+      and (%(due_before)s::timestamptz is null or reviews.due_at < %(due_before)s)
+      and (%(after_thread)s::text is null
+           or (-reviews.priority, reviews.created_at, reviews.thread_id, reviews.review_id)
+              > (-%(after_priority)s::integer, %(after_time)s::timestamptz, %(after_thread)s, %(after_review)s))
+    order by -reviews.priority, reviews.created_at, reviews.thread_id, reviews.review_id
+    limit %(limit)s
 )
-insert into adjourn.decisions
-    (thread_id, review_id, decided_by, source, channel, answer_type, answer, answer_digest)
-select thread_id, review_id, %(decided_by)s, %(source)s, %(channel)s, %(answer_type)s, %(answer)s, %(answer_digest)s
-from closed
-returning review_id;
+select reviews.*, runs.requested_by, coalesce(reviews.due_at <= clock_timestamp(), false) as overdue
+from page join adjourn.reviews using (thread_id, review_id) join adjourn.runs using (thread_id)
+order by -reviews.priority, reviews.created_at, reviews.thread_id, reviews.review_id;
+
+-- name: closed_reviews
+-- A page of reviews that are decided, expired or withdrawn, newest first; `after` ended the page before.
+with page as (
+    select thread_id, review_id
+    from adjourn.reviews
+    where reviews.tenant = %(tenant)s and reviews.status = %(status)s and reviews.status <> 'pending'
+      and (%(workflow)s::text is null or reviews.workflow = %(workflow)s)
+      and (%(role)s::text is null or reviews.roles @> array[%(role)s::text])
+      and (%(thread_id)s::text is null or reviews.thread_id = %(thread_id)s)
+      and (%(asked_before)s::timestamptz is null or reviews.created_at < %(asked_before)s)
+      and (%(due_before)s::timestamptz is null or reviews.due_at < %(due_before)s)
+      and (%(after_thread)s::text is null
+           or (reviews.created_at, reviews.thread_id, reviews.review_id)
+              < (%(after_time)s::timestamptz, %(after_thread)s, %(after_review)s))
+    order by reviews.created_at desc, reviews.thread_id desc, reviews.review_id desc
+    limit %(limit)s
+)
+select reviews.*, runs.requested_by, false as overdue
+from page join adjourn.reviews using (thread_id, review_id) join adjourn.runs using (thread_id)
+order by reviews.created_at desc, reviews.thread_id desc, reviews.review_id desc;
+
+-- name: record_vote
+-- A decision, in a transaction that holds the review's lock.
+insert into adjourn.decisions (
+    thread_id, review_id, decided_by, source, roles, channel, kind, answer_type, answer, answer_digest, shown, proposal,
+    version, counts, final, outcome_type, outcome, decided_at
+) values (
+    %(thread_id)s, %(review_id)s, %(by)s, %(source)s, %(roles)s::text[], %(channel)s, %(kind)s, %(answer_type)s,
+    %(answer)s, %(answer_digest)s, %(shown)s, %(proposal)s, %(version)s, %(counts)s, %(final)s, %(outcome_type)s,
+    %(outcome)s, %(at)s
+);
+
+-- name: store_review
+-- A review as a rule left it, in a transaction that holds its lock; decisions that do not stand any more are marked.
+with cleared as (
+    update adjourn.decisions set counts = false, final = final and not %(reopened)s
+    where thread_id = %(thread_id)s and review_id = %(review_id)s and number = any(%(cleared)s::bigint[])
+)
+update adjourn.reviews
+set status = %(status)s, closed_at = %(closed_at)s, roles = %(roles)s::text[], stage = %(stage)s, due_at = %(due_at)s,
+    remind_at = %(remind_at)s, fails_closed = %(fails_closed)s, version = %(version)s, digest = %(digest)s
+where thread_id = %(thread_id)s and review_id = %(review_id)s;
 
 -- name: unconsumed
 -- Answers that LangGraph has not stored yet, with their questions: what a drive is given, after a crash as well.
-select review_id, decided_by, decided_at, answer_type, answer, question_type, question
+select review_id, decided_by, decided_at, question_type, question,
+    coalesce(outcome_type, answer_type) as answer_type, coalesce(outcome, answer) as answer,
+    array(
+        select votes.decided_by from adjourn.decisions votes
+        where votes.thread_id = decisions.thread_id and votes.review_id = decisions.review_id
+          and votes.counts and votes.kind in ('approve', 'edit', 'value')
+        order by votes.number
+    ) as approved_by
 from adjourn.decisions join adjourn.reviews using (thread_id, review_id)
-where thread_id = %(thread_id)s and consumed_at is null;
+where thread_id = %(thread_id)s and final and consumed_at is null;
 
 -- name: consume
 -- A breakpoint has no node that could store its answer: it is consumed when the drive that passes it begins.
 update adjourn.decisions set consumed_at = now()
-where thread_id = %(thread_id)s and review_id = any(%(review_ids)s) and consumed_at is null;
+where thread_id = %(thread_id)s and review_id = any(%(review_ids)s) and final and consumed_at is null;
 
 -- name: open_reviews
 -- In the commit that stores a pause: one row for each new question of a run. A question is stored again with every
--- drive that does not answer it, and by the tasks above a subgraph; the first row counts.
-insert into adjourn.reviews
-    (thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question)
+-- drive that does not answer it, and by the tasks above a subgraph; the first row counts. Those of one commit are a
+-- microsecond apart, so that they keep their order.
+insert into adjourn.reviews (
+    thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question, digest, roles, priority,
+    due_at, remind_at, fails_closed, tenant, workflow, created_at
+)
 select asked.thread_id, asked.review_id, asked.checkpoint_ns, asked.checkpoint_id, asked.task_id, asked.question_type,
-    asked.question
-from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[])
-    with ordinality as asked (thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question, n)
+    asked.question, asked.digest, string_to_array(asked.roles, E'\x1f'), asked.priority,
+    asked.at + make_interval(secs => asked.deadline / 1000.0), asked.at + make_interval(secs => asked.remind_after / 1000.0),
+    asked.fails_closed = 1, runs.tenant, runs.workflow, asked.at
+from (
+    select given.*, now() + make_interval(secs => n / 1000000.0) as at
+    from unnest(
+        %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[],
+        %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]
+    ) with ordinality as given (
+        thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question, digest, roles,
+        priority, deadline, remind_after, fails_closed, n
+    )
+) asked
 join adjourn.runs using (thread_id)
 order by asked.n
 on conflict do nothing;
@@ -66,6 +186,7 @@ where reviews.thread_id = answered.thread_id
   and reviews.task_id = answered.task_id
   and decisions.thread_id = reviews.thread_id
   and decisions.review_id = reviews.review_id
+  and decisions.final
   and decisions.consumed_at is null
   and not exists (
     select from unnest(%s::text[], %s::text[]) as opened (thread_id, review_id)
@@ -84,28 +205,16 @@ with closed as (
       and not exists (
         select from unnest(%s::text[], %s::text[]) as opened (thread_id, review_id)
         where opened.thread_id = reviews.thread_id and opened.review_id = reviews.review_id)
-    returning reviews.thread_id, reviews.review_id, answered.answer_type, answered.answer, answered.answer_digest
+    returning reviews.*, answered.answer_type, answered.answer, answered.answer_digest
 )
-insert into adjourn.decisions
-    (thread_id, review_id, decided_by, source, channel, answer_type, answer, answer_digest, consumed_at)
-select thread_id, review_id, 'unknown', 'trusted', 'studio', answer_type, answer, answer_digest, now()
+insert into adjourn.decisions (
+    thread_id, review_id, decided_by, source, channel, answer_type, answer, answer_digest, shown, version, decided_at,
+    consumed_at
+)
+select thread_id, review_id, 'unknown', 'trusted', 'studio', answer_type, answer, answer_digest, digest, version, now(),
+    now()
 from closed
 on conflict do nothing;
-
--- name: reopen
--- Take answers back that the workflow's own schema refused; only the holder of the lease may.
-with lease as (
-    select from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s for key share
-),
-taken_back as (
-    delete from adjourn.decisions
-    where exists (select from lease)
-      and thread_id = %(thread_id)s and review_id = any(%(review_ids)s) and consumed_at is null
-    returning thread_id, review_id
-)
-update adjourn.reviews set status = 'pending', closed_at = null
-from taken_back
-where reviews.thread_id = taken_back.thread_id and reviews.review_id = taken_back.review_id;
 
 -- name: withdraw_others
 -- After a drive or an edit past the engine: questions that the thread does not ask any more, because it was given another

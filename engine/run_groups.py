@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.arrays import Packed, bigints, byteas, register_arrays, texts
@@ -40,6 +41,7 @@ class NewRun:
         given: Its input, serialised.
         context: Its context, serialised.
         forked_from: The thread that it was forked from.
+        policies: JSON text of the policies of its questions.
     """
 
     thread_id: str
@@ -51,6 +53,7 @@ class NewRun:
     given: Stored
     context: Stored | None = None
     forked_from: str | None = None
+    policies: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +83,22 @@ class RunGroups:
         saver: Lends connections for ends, which may be recorded twice and wait for a database that is away.
         owner: Who takes the leases of accepted runs.
         seconds: How long a lease lasts.
+        actor: Through which door and how known they are who ask for runs, for the audit: `source` and `channel`.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[_Connection], saver: Saver, owner: str, seconds: float) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[_Connection],
+        saver: Saver,
+        owner: str,
+        seconds: float,
+        actor: Mapping[str, str],
+    ) -> None:
         self._pool = pool
         self._saver = saver
         self._owner = owner
         self._seconds = seconds
+        self._actor = actor
         self._accepting: Grouping[NewRun, DictRow] = Grouping(self._accept)
         self._ending: Grouping[End, DictRow] = Grouping(self._end)
 
@@ -103,7 +115,7 @@ class RunGroups:
 
     async def _accept(self, runs: Sequence[NewRun]) -> dict[str, DictRow]:
         async with self._pool.connection() as connection:
-            return await accept_on(connection, runs, owner=self._owner, seconds=self._seconds)
+            return await accept_on(connection, runs, owner=self._owner, seconds=self._seconds, actor=self._actor)
 
     async def _end(self, ends: Sequence[End]) -> dict[str, DictRow]:
         async def attempt() -> dict[str, DictRow]:
@@ -114,7 +126,7 @@ class RunGroups:
 
 
 async def accept_on(
-    connection: _Connection, runs: Sequence[NewRun], *, owner: str, seconds: float
+    connection: _Connection, runs: Sequence[NewRun], *, owner: str, seconds: float, actor: Mapping[str, str]
 ) -> dict[str, DictRow]:
     """Accept runs with different thread ids on a connection; in its transaction, if it has one.
 
@@ -123,6 +135,7 @@ async def accept_on(
         runs: The runs.
         owner: Who takes their leases.
         seconds: How long a lease lasts.
+        actor: Through which door and how known they are who ask, for the audit: `source` and `channel`.
 
     Returns:
         The rows with the lease's `token`, by thread id; those whose thread id is taken are missing.
@@ -131,6 +144,7 @@ async def accept_on(
     values = {
         "owner": owner,
         "seconds": seconds,
+        "actor": Jsonb(dict(actor)),
         "thread_ids": texts(run.thread_id for run in runs),
         "tenants": texts(run.tenant for run in runs),
         "workflows": texts(run.workflow for run in runs),
@@ -143,6 +157,7 @@ async def accept_on(
         "context_types": texts(context.type for context in contexts),
         "contexts": _bytes(contexts),
         "forked_from": texts(run.forked_from for run in runs),
+        "policies": texts(run.policies for run in runs),
     }
     return await _by_thread(connection, _SQL["accept_runs"], values, "thread_id")
 

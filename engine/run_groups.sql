@@ -4,20 +4,21 @@ with given as (
     select * from unnest(
         %(thread_ids)s::text[], %(tenants)s::text[], %(workflows)s::text[], %(versions)s::text[], %(sources)s::text[],
         %(requested_by)s::text[], %(input_types)s::text[], %(inputs)s::bytea[], %(input_digests)s::text[],
-        %(context_types)s::text[], %(contexts)s::bytea[], %(forked_from)s::text[]
+        %(context_types)s::text[], %(contexts)s::bytea[], %(forked_from)s::text[], %(policies)s::text[]
     ) as given (
         thread_id, tenant, workflow, version, source,
-        requested_by, input_type, input, input_digest, context_type, context, forked_from
+        requested_by, input_type, input, input_digest, context_type, context, forked_from, policies
     )
 ),
 run as (
     insert into adjourn.runs (
         thread_id, tenant, workflow, version, source, status, requested_by,
-        input_type, input, input_digest, context_type, context, forked_from
+        input_type, input, input_digest, context_type, context, forked_from, policies, actor
     )
     select
         thread_id, tenant, workflow, version, source, 'running', requested_by,
-        input_type, input, input_digest, context_type, context, forked_from
+        input_type, input, input_digest, context_type, context, forked_from, policies::jsonb,
+        %(actor)s::jsonb || jsonb_build_object('by', requested_by)
     from given
     order by thread_id
     on conflict (thread_id) do nothing

@@ -15,7 +15,7 @@ lease as (
     returning token
 )
 update adjourn.runs
-set status = 'running', error = null, ended_at = null, updated_at = now()
+set status = 'running', error = null, ended_at = null, updated_at = now(), actor = %(actor)s
 from lease, run
 where runs.thread_id = run.thread_id
 returning runs.*, lease.token, run.status as was, false as expired;
@@ -57,7 +57,7 @@ select from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s
 -- found the lease taken.) A run that was cancelled meanwhile stays so.
 with open_answer as (
     select from adjourn.decisions
-    where thread_id = %(thread_id)s and consumed_at is null and review_id <> all (%(fed)s)
+    where thread_id = %(thread_id)s and final and consumed_at is null and review_id <> all (%(fed)s)
     limit 1
 ),
 verdict as (
@@ -86,16 +86,22 @@ select settled.*, false as expired, verdict.ends from verdict left join settled 
 
 -- name: open_breakpoint
 -- Between the halves: a static breakpoint writes no interrupt, so its review is opened by the drive.
-insert into adjourn.reviews (thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question)
-select thread_id, %(review_id)s, '', %(checkpoint_id)s, '', %(question_type)s, %(question)s
-from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s
+insert into adjourn.reviews (
+    thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question, digest, roles, priority,
+    due_at, remind_at, fails_closed, tenant, workflow
+)
+select thread_id, %(review_id)s, '', %(checkpoint_id)s, '', %(question_type)s, %(question)s, %(digest)s,
+    string_to_array(%(roles)s, E'\x1f'), %(priority)s, now() + make_interval(secs => %(deadline)s::bigint / 1000.0),
+    now() + make_interval(secs => %(remind_after)s::bigint / 1000.0), %(fails_closed)s, runs.tenant, runs.workflow
+from adjourn.leases join adjourn.runs using (thread_id)
+where thread_id = %(thread_id)s and token = %(token)s
 on conflict do nothing;
 
 -- name: cancel_run
 -- End a run for good, unless it has ended, and withdraw its open questions. Its driver, if there is one, notices.
 with cancelled as (
     update adjourn.runs
-    set status = 'cancelled', error = %(error)s, updated_at = now(), ended_at = now()
+    set status = 'cancelled', error = %(error)s, updated_at = now(), ended_at = now(), actor = %(actor)s
     where thread_id = %(thread_id)s and tenant = %(tenant)s
       and status in ('queued', 'running', 'paused', 'failed')
     returning thread_id
@@ -113,7 +119,8 @@ delete from adjourn.runs where thread_id = %(thread_id)s and tenant = %(tenant)s
 
 -- name: forget_failed_writes
 -- Drop what failed tasks of a thread's latest checkpoints had written, except the answers that they were given, so
--- that they run again as a whole, routing included. (LangGraph takes a task with partial output for finished.)
+-- that they run again as a whole, routing included. (LangGraph takes a task with partial output for finished.) A
+-- question without an answer is kept too: the answer that the workflow refused was its failure, and the next needs it.
 -- Only the holder of the lease may.
 with lease as (
     select from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s for key share
@@ -131,6 +138,14 @@ where exists (select from lease)
   and w.checkpoint_ns = latest.checkpoint_ns
   and w.checkpoint_id = latest.checkpoint_id
   and w.channel <> '__resume__'
+  and (w.channel <> '__interrupt__' or exists (
+    select from checkpoint_writes answered
+    where answered.thread_id = w.thread_id
+      and answered.checkpoint_ns = w.checkpoint_ns
+      and answered.checkpoint_id = w.checkpoint_id
+      and answered.task_id = w.task_id
+      and answered.channel = '__resume__'
+  ))
   and exists (
     select from checkpoint_writes failed
     where failed.thread_id = w.thread_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ..checkpoints.copying import copy_until
@@ -14,6 +15,7 @@ from .drive import Emit, describe
 from .ids import check_thread_id, new_thread_id
 from .inputs import Stored, check_input, serialised
 from .model import Run, Step
+from .policy_book import Policies, policies_json
 from .reader import thread_config
 from .reading import steps_of
 from .registry import Graph, Workflow
@@ -34,6 +36,7 @@ class Starting(EngineBase):
         thread_id: str | None = None,
         by: str | None = None,
         context: Any = None,
+        policies: Policies | None = None,
         on_event: Emit | None = None,
         tokens: bool = False,
     ) -> Run:
@@ -50,6 +53,8 @@ class Starting(EngineBase):
             thread_id: 1-200 printable characters; made by the engine (UUIDv7) when left out.
             by: Who asks for the run, where the principal is trusted to name somebody else.
             context: The graph's run-time context; stored, and given again to every later drive. Keep secrets out.
+            policies: Who may answer this run's questions, instead of what the questions or the workflow say: one
+                `ReviewPolicy` for all, or one for each action by name, with `"*"` for all others.
             on_event: Called with each event while the run is driven here; it must not block.
             tokens: Whether models stream their tokens into the events.
 
@@ -61,12 +66,13 @@ class Starting(EngineBase):
             InvalidInput: The input, context or thread id does not fit; nothing was stored.
             ThreadExists: The thread id is taken by a run with another workflow or other input.
             NotAuthorized: The principal may not act for somebody else.
-            ConfigurationError: The workflow or its model cannot be used as configured; nothing was stored.
+            ConfigurationError: The workflow, its model or a policy cannot be used as configured; nothing was stored.
             LeaseLost: Another process drives the run now.
         """
         actor = self._actor(by)
         chosen = self.registry.find(workflow)
         run_id = check_thread_id(thread_id) if thread_id is not None else new_thread_id()
+        kept = policies_json(policies, self._workflow_policies.get(chosen.name))
         async with self._bound(chosen, run_id, context) as graph:
             check_input(graph, input, json_only=chosen.built_in)
             serde = serde_of(graph)
@@ -81,6 +87,7 @@ class Starting(EngineBase):
                     requested_by=actor,
                     given=given,
                     context=None if context is None else serialised(serde, context, what="context"),
+                    policies=None if kept is None else json.dumps(self._seal.close(kept)),
                 )
             )
             if row is None:
@@ -146,6 +153,7 @@ class Starting(EngineBase):
                 given=Stored(None, None, row["input_digest"]),
                 context=Stored(row["context_type"], row["context"], ""),
                 forked_from=row["thread_id"],
+                policies=None if row["policies"] is None else json.dumps(row["policies"]),
             )
             forked = await self._runs.accept(new, connection)
         assert forked is not None, "a fresh UUID was taken"  # noqa: S101

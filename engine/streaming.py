@@ -12,6 +12,7 @@ from ..errors import AdjournError, UnknownThread
 from .events import Event
 from .follow import follow_events
 from .model import Review
+from .policy_book import Policies
 from .registry import Graph
 from .runs import RunRow
 from .starting import Starting
@@ -32,6 +33,7 @@ class Streaming(Starting):
         thread_id: str | None = None,
         by: str | None = None,
         context: Any = None,
+        policies: Policies | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Start a run and yield its events while it is driven here, model tokens included.
 
@@ -48,6 +50,7 @@ class Streaming(Starting):
                     thread_id=thread_id,
                     by=by,
                     context=context,
+                    policies=policies,
                     on_event=events.put_nowait,
                     tokens=True,
                 )

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from langgraph.types import Command
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from ..errors import AdjournError, NotPaused, UnknownReview
+from ..errors import NotAuthorized, NotPaused, UnknownReview
 from ..state.decisions import approve
-from .answers import check_answer, delivered
-from .model import Principal, Review
+from .delivery import delivered
+from .model import Principal
 from .questions import BREAKPOINT
-from .reviews import ReviewStore
+from .review_rows import Asked, ballot_for
+from .review_rules import closed_error, decide
+from .reviews import Locked, ReviewStore
 from .runs import RunRow
 
-__all__ = ["take_answers"]
+__all__ = ["CHANNEL", "UNKNOWN", "take_answers"]
 
 CHANNEL: Final = "studio"
-_UNKNOWN: Final = "unknown"
+UNKNOWN: Final = "unknown"
 _INTERRUPT_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -46,28 +47,43 @@ async def take_answers(
         The ids of the reviews that are answered.
 
     Raises:
-        NotPaused, UnknownReview, ReviewClosed, InvalidDecision: As `Drives.begin`.
+        NotPaused, UnknownReview, ReviewClosed, InvalidDecision, NotAuthorized: As `Drives.begin`.
     """
-    reviews = {review.id: review for review in await store.pending(row["thread_id"], row["workflow"], connection)}
+    locked = await store.lock(connection, row["thread_id"])
+    if locked is None:  # pragma: no cover - the run's row is locked since its lease was taken
+        return []
+    _check_policies(locked, row)
     if not (isinstance(given, Command) and given.resume is not None):
-        passed = {each: approve() for each in reviews if each.startswith(BREAKPOINT)}
-        await _decide(store, connection, row, reviews, passed, by)
+        passed = {each: approve() for each in locked.asked if each.startswith(BREAKPOINT)}
+        await _decide(store, connection, locked, passed, by)
         if passed:
             await store.consume(row["thread_id"], list(passed), connection)
         return []
-    asked = {review_id: review for review_id, review in reviews.items() if not review_id.startswith(BREAKPOINT)}
+    asked = {review_id: each for review_id, each in locked.asked.items() if not review_id.startswith(BREAKPOINT)}
     chosen = _choose(asked, given.resume, row)
     if gone := chosen.keys() - asked.keys():
-        raise await _gone(store, row["thread_id"], min(gone))
+        closed = await store.some(connection, row["thread_id"], [min(gone)])
+        raise closed_error(closed[min(gone)].case) if closed else _unknown(row, min(gone))
     if row["status"] not in ("paused", "running"):
         raise _asks_nothing(row)
-    values = await _decide(store, connection, row, asked, chosen, by)
+    values = await _decide(store, connection, locked, chosen, by)
     # The command is the server's own for this one drive, and LangGraph has not looked at it yet.
     object.__setattr__(given, "resume", values)
     return list(values)
 
 
-def _choose(asked: Mapping[str, Review], answer: Any, row: RunRow) -> dict[str, Any]:
+def _check_policies(locked: Locked, row: RunRow) -> None:
+    """Refuse a thread whose open question takes more than one answer by anybody: nobody here is known well enough."""
+    for review_id, asked in locked.asked.items():
+        if asked.case.policy.needs_more_than_one_approval:
+            raise NotAuthorized(
+                f"Run {row['thread_id']} waits for people whom this server cannot tell apart: the policy of its review "
+                f"{review_id} names roles, several approvals or four eyes. Answer it with adjourn's own doors.",
+                thread_id=row["thread_id"],
+            )
+
+
+def _choose(asked: Mapping[str, Asked], answer: Any, row: RunRow) -> dict[str, Any]:
     """Say which question gets which answer; LangGraph takes a dictionary for such a map by its keys alone."""
     if (
         isinstance(answer, dict)
@@ -87,21 +103,23 @@ def _choose(asked: Mapping[str, Review], answer: Any, row: RunRow) -> dict[str, 
 
 
 async def _decide(
-    store: ReviewStore,
-    connection: AsyncConnection[DictRow],
-    row: RunRow,
-    reviews: Mapping[str, Review],
-    chosen: Mapping[str, Any],
-    by: str | None,
+    store: ReviewStore, connection: AsyncConnection[DictRow], locked: Locked, chosen: Mapping[str, Any], by: str | None
 ) -> dict[str, Any]:
-    answers = {each: check_answer(reviews[each], answer) for each, answer in chosen.items()}
-    who = by or _UNKNOWN
-    principal = Principal(who, source="authenticated" if by else "trusted")
-    closed = await store.decide(connection, row["thread_id"], answers, by=who, principal=principal, channel=CHANNEL)
-    if closed is not None:
-        raise await _gone(store, row["thread_id"], closed)
-    now = datetime.now(UTC)
-    return {each: delivered(reviews[each].value, answer.value, by=who, at=now) for each, answer in answers.items()}
+    who = Principal(by or UNKNOWN, source="authenticated" if by else "trusted")
+    values = {}
+    for review_id, given in chosen.items():
+        asked = locked.asked[review_id]
+        ballot = ballot_for(asked, given, who, channel=CHANNEL, shown=asked.case.digest)
+        after, commands = decide(asked.case, ballot, locked.now)
+        await store.record(connection, asked, after, commands)
+        values[review_id] = delivered(
+            asked.question, after.answer, by=who.id, at=locked.now, approved_by=_approvers(after.votes)
+        )
+    return values
+
+
+def _approvers(votes: Any) -> list[str]:
+    return [vote.by for vote in votes if vote.counts and vote.kind in ("approve", "edit", "value")]
 
 
 def _asks_nothing(row: RunRow) -> NotPaused:
@@ -111,11 +129,8 @@ def _asks_nothing(row: RunRow) -> NotPaused:
     )
 
 
-async def _gone(store: ReviewStore, thread_id: str, review_id: str) -> AdjournError:
-    recorded = await store.recorded(thread_id, review_id)
-    if recorded is not None:
-        return recorded.as_error(thread_id)
+def _unknown(row: RunRow, review_id: str) -> UnknownReview:
     return UnknownReview(
-        f"Run {thread_id} asks no question {review_id}. Reload the thread and answer the one that it asks.",
-        thread_id=thread_id,
+        f"Run {row['thread_id']} asks no question {review_id}. Reload the thread and answer the one that it asks.",
+        thread_id=row["thread_id"],
     )

@@ -20,27 +20,31 @@ import structlog
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.config import get_config
 from langgraph.errors import GraphBubbleUp, GraphDrained, is_invalid_resume
+from langgraph.types import Command
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Pool
 from ..checkpoints.saver import Saver
 from ..errors import AdjournError, LeaseLost, NotPaused, StorageUnavailable, ThreadBusy, UnknownThread
 from ..nodes.effects import EffectPort, install_effects
+from .audit import AuditStore
 from .drive import describe, settled_unless_asked
 from .effects import EffectLedger
-from .hook import stored_question
 from .inputs import Stored
 from .internals import open_interrupts
 from .leases import Drive, LeaseKeeper
 from .model import DEFAULT_TENANT, Principal, RunStatus
+from .notifications import Notifications
+from .opening import Opening, opening
 from .outcome import status_after
+from .policy_book import PolicyBook
 from .questions import BREAKPOINT
 from .reader import Reader
 from .reading import next_nodes
 from .reviews import ReviewStore
 from .run_groups import NewRun
 from .runs import Outcome, RunRow, RunStore
-from .studio_answers import take_answers
+from .studio_answers import CHANNEL, UNKNOWN, take_answers
 
 __all__ = ["Call", "Drives", "ServerDrive", "control_drive", "token_of_drive"]
 
@@ -102,16 +106,37 @@ class Drives:
         pool: Connections.
         saver: The checkpoints.
         keeper: Keeps the leases alive.
+        notifications: Tells people when a drive pauses.
+        policies: Learns the policies of the runs that are driven here.
         source: Where the workflows of runs that are started here come from, in words.
     """
 
-    def __init__(self, pool: Pool, saver: Saver, keeper: LeaseKeeper, source: str) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        saver: Saver,
+        keeper: LeaseKeeper,
+        notifications: Notifications,
+        policies: PolicyBook,
+        source: str,
+    ) -> None:
         self._pool = pool
         self._saver = saver
         self._keeper = keeper
         self._source = source
-        self._store = RunStore(pool, saver, owner=keeper.owner, seconds=keeper.seconds)
-        self._reviews = ReviewStore(pool, saver.serde)
+        self._notifications = notifications
+        self._acting = {"by": UNKNOWN, "source": "trusted", "channel": CHANNEL}
+        self._audit = AuditStore(pool)
+        self._policies = policies
+        self._store = RunStore(
+            pool,
+            saver,
+            owner=keeper.owner,
+            seconds=keeper.seconds,
+            actor=self._acting,
+            on_pause=notifications.post_asked,
+        )
+        self._reviews = ReviewStore(pool, saver.serde, on_event=notifications.post)
         self._reader = Reader(saver)
         install_effects(_effects_of_node)
 
@@ -127,13 +152,16 @@ class Drives:
             UnknownReview: It is answered by the id of a question that it does not ask.
             ReviewClosed: The question was closed before.
             InvalidDecision: The answer does not fit; the question stays open.
+            NotAuthorized: An open question of it takes more than one answer by anybody.
             UnknownThread: It belongs to another tenant.
             StorageUnavailable: The database cannot be reached.
         """
         thread_id = call.thread_id
         row = await self._store.get(thread_id, DEFAULT_TENANT)
-        claimed, fed = await (self._accept(call) if row is None else self._claim(call, row))
+        async with self._audit.recording(thread_id, self._actor(call), _answer(call.given)):
+            claimed, fed = await (self._accept(call) if row is None else self._claim(call, row))
         drive = ServerDrive(thread_id, claimed["token"], fed=fed)
+        self._policies.learn(thread_id, claimed["policies"])
         try:
             if row is not None and row["status"] in ("failed", "running"):
                 # As in the engine's retry: the nodes that failed run again as a whole, routing included.
@@ -141,7 +169,7 @@ class Drives:
         except BaseException:
             await asyncio.shield(self._give_up(drive))
             raise
-        drive.ledger = EffectLedger(self._pool, self._saver.serde, drive.token)
+        drive.ledger = EffectLedger(self._pool, self._saver.serde, drive.token, self._saver.patience)
         drive.kept.enter_context(self._keeper.keeping(drive))
         _remember((thread_id, call.run_id), drive)
         _log.info("run driven by the Agent Server", thread=thread_id, workflow=call.workflow)
@@ -166,6 +194,9 @@ class Drives:
                 await self._store.settle(drive.thread_id, drive.token, Outcome("paused"))
             else:
                 await self._settle(drive, error)
+        except StorageUnavailable:
+            self._keeper.abandon(drive)
+            raise
         finally:
             drive.kept.close()
 
@@ -181,6 +212,10 @@ class Drives:
 
     async def _accept(self, call: Call) -> tuple[RunRow, list[str]]:
         thread_id = call.thread_id
+        if isinstance(call.given, Command) and call.given.resume is not None and await self._is_empty(thread_id):
+            raise UnknownThread(
+                f"Thread {thread_id} has never run, so it asks nothing; start it with an input.", thread_id=thread_id
+            )
         with mapped_faults("cannot accept the run", thread_id=thread_id):
             async with self._pool.connection() as connection, connection.transaction():
                 new = NewRun(
@@ -204,6 +239,10 @@ class Drives:
             )
         return row, []
 
+    async def _is_empty(self, thread_id: str) -> bool:
+        """Whether nothing was ever stored; a thread of plain LangGraph's has checkpoints and no run, and may be answered."""
+        return await self._reader.latest(thread_id) is None
+
     async def _claim(self, call: Call, row: RunRow) -> tuple[RunRow, list[str]]:
         """Take the lease and record the answer, both or neither."""
         thread_id = call.thread_id
@@ -211,10 +250,13 @@ class Drives:
             raise NotPaused(f"Run {thread_id} was cancelled; start a new thread.", thread_id=thread_id)
         with mapped_faults("cannot take the thread", thread_id=thread_id):
             async with self._pool.connection() as connection, connection.transaction():
-                claimed = await self._store.claim(thread_id, DEFAULT_TENANT, _OPEN, connection)
+                claimed = await self._store.claim(thread_id, DEFAULT_TENANT, _OPEN, connection, actor=self._actor(call))
                 if claimed is None:
                     raise _busy(thread_id)
                 return claimed, await take_answers(self._reviews, connection, row, call.given, call.by)
+
+    def _actor(self, call: Call) -> dict[str, str]:
+        return {**self._acting, "by": call.by, "source": "authenticated"} if call.by else self._acting
 
     async def _settle(self, drive: ServerDrive, error: BaseException | None) -> None:
         thread_id, token = drive.thread_id, drive.token
@@ -235,22 +277,25 @@ class Drives:
         if settled == "go on":
             # The engine recorded an answer meanwhile. Nobody can make the server go on; recovery does.
             await self._give_up(drive)
+        self._notifications.wake()
         _log.info("run left by the Agent Server", thread=thread_id, status=outcome.status, recorded=settled)
 
-    async def _breakpoint(self, thread_id: str) -> tuple[str, str, str, bytes] | None:
+    async def _breakpoint(self, thread_id: str) -> tuple[str, str, Opening] | None:
         newest: CheckpointTuple | None = await self._reader.newest(thread_id)
         if newest is None:
             return None
         checkpoint_id = newest.checkpoint["id"]
-        kind, data = stored_question(self._saver.serde, list(next_nodes(newest.checkpoint)))
-        return f"{BREAKPOINT}{checkpoint_id}", checkpoint_id, kind, data
+        policy = self._policies.policy(thread_id, None)
+        opened = opening(self._saver.serde, list(next_nodes(newest.checkpoint)), None, policy)
+        return f"{BREAKPOINT}{checkpoint_id}", checkpoint_id, opened
 
     async def _give_up(self, drive: ServerDrive) -> None:
         """Give the lease back and record no end: the run is shown as stalled, and recovery goes on with it."""
         try:
             await self._store.release(drive.thread_id, drive.token)
         except AdjournError as error:
-            _log.warning("a lease could not be given back", thread=drive.thread_id, error=error.message)
+            _log.warning("a lease cannot be given back yet", thread=drive.thread_id, error=error.message)
+            self._keeper.abandon(drive)
 
 
 def token_of_drive(config: Mapping[str, Any]) -> int | None:
@@ -294,6 +339,10 @@ def _remember(key: tuple[str, str], drive: ServerDrive) -> None:
     _drives.move_to_end(key)
     while len(_drives) > _REMEMBERED:
         _drives.popitem(last=False)
+
+
+def _answer(given: Any) -> Any:
+    return given.resume if isinstance(given, Command) else None
 
 
 def _busy(thread_id: str) -> ThreadBusy:

@@ -13,6 +13,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from ..settings import Settings
 from .async_engine import AsyncEngine
 from .model import Principal
+from .policy_book import Policies
 from .registry import Registry, Target
 
 __all__ = ["Engine"]
@@ -75,9 +76,12 @@ class Engine:
         principal: Principal | None = None,
         settings: Settings | None = None,
         channel: str = "python",
+        policies: Mapping[str, Policies] | None = None,
     ) -> Iterator[Engine]:
         """Open an engine on a database; a context manager. Parameters and errors are those of `AsyncEngine.open`."""
-        opened = AsyncEngine.open(url, workflows=workflows, principal=principal, settings=settings, channel=channel)
+        opened = AsyncEngine.open(
+            url, workflows=workflows, principal=principal, settings=settings, channel=channel, policies=policies
+        )
         with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(opened) as engine:
             yield cls(engine, portal)
 
@@ -89,8 +93,16 @@ class Engine:
     cancel = _verb(AsyncEngine.cancel)
     get = _verb(AsyncEngine.get)
     runs = _verb(AsyncEngine.runs)
+    reviews = _verb(AsyncEngine.reviews)
+    sweep = _verb(AsyncEngine.sweep)
+    rebuild = _verb(AsyncEngine.rebuild)
     history = _verb(AsyncEngine.history)
     timeline = _verb(AsyncEngine.timeline)
+    audit = _verb(AsyncEngine.audit)
+    verify_audit = _verb(AsyncEngine.verify_audit)
+    anchor_audit = _iterator(AsyncEngine.anchor_audit)
+    export_audit = _iterator(AsyncEngine.export_audit)
+    erase = _verb(AsyncEngine.erase)
     stream = _iterator(AsyncEngine.stream)
     follow = _iterator(AsyncEngine.follow)
 

@@ -48,11 +48,12 @@ class Witness:
         """Look at a commit of the saver, and let it record the ends of the runs that come to theirs; see `Hook`."""
         ends = []
         for put in puts:
-            if put.checkpoint_ns or put.thread_id not in self._watched:
+            drive = None if put.checkpoint_ns else self._driving(put.thread_id)
+            # an earlier drive of this process that woke up late stores under an older lease, and will be refused
+            if drive is None or drive.token != put.token or put.thread_id not in self._watched:
                 continue
             self._watched[put.thread_id] = put
-            drive = self._driving(put.thread_id)
-            if drive is not None and not has_tasks(_tuple(put, put.checkpoint)):
+            if not has_tasks(_tuple(put, put.checkpoint)):
                 # from the commit on, a heartbeat does not find the lease any more
                 drive.ending = True
                 ends.append(End(put.thread_id, drive.token, "completed", None, checkpointed=True))

@@ -5,6 +5,7 @@ analyze → validate → (confident) execute → finalize
 → edit    → execute, or validate again (`revalidate=True`)
 → reject  → analyze again with the reason, `max_retries` times
 → respond → analyze again with the answer, `max_retries` times
+execute → (not what was approved) human_review again, `max_retries` times
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from langgraph.graph import END, START, StateGraph
 
 from ..nodes.analysis import analysis
 from ..nodes.analysts import Analyst, default_analyst
-from ..nodes.execution import Action, execution, record
+from ..nodes.execution import MISMATCH, Action, execution, record
 from ..nodes.finalisation import finalisation
 from ..nodes.human_review import ask_about_analysis, human_review
 from ..nodes.validation import MIN_CONFIDENCE, Rule, high_risk, validation
+from ..state.policies import ReviewPolicy
 from ..state.review import ReviewInput, ReviewState
 
 __all__ = ["build", "builder", "graph"]
@@ -35,6 +37,7 @@ def build(
     action: Action = record,
     max_retries: int = 2,
     revalidate: bool = False,
+    policy: ReviewPolicy | None = None,
 ) -> StateGraph[ReviewState, None, ReviewInput, ReviewState]:
     """Build the workflow; compile it yourself, or hand it to an engine as it is.
 
@@ -45,6 +48,7 @@ def build(
         action: What `execute` does with an accepted analysis.
         max_retries: How often people may send the text back to the analyst.
         revalidate: Whether an edited analysis is validated again before it is executed.
+        policy: Who may answer the question, how many must agree, and until when.
 
     Returns:
         The graph, not compiled.
@@ -52,8 +56,8 @@ def build(
     workflow = StateGraph(ReviewState, input_schema=ReviewInput)
     workflow.add_node("analyze", analysis(analyst or default_analyst()))
     workflow.add_node("validate", validation(min_confidence=min_confidence, rules=rules))
-    workflow.add_node("human_review", human_review(ask_about_analysis(max_retries)))
-    workflow.add_node("execute", execution(action))
+    workflow.add_node("human_review", human_review(ask_about_analysis(max_retries), policy=policy))
+    workflow.add_node("execute", execution(action, max_retries=max_retries))
     workflow.add_node("finalize", finalisation())
     workflow.add_edge(START, "analyze")
     workflow.add_edge("analyze", "validate")
@@ -61,7 +65,7 @@ def build(
     workflow.add_conditional_edges(
         "human_review", after_review(max_retries, revalidate), ["execute", "validate", "analyze", "finalize"]
     )
-    workflow.add_edge("execute", "finalize")
+    workflow.add_conditional_edges("execute", after_execution, ["human_review", "finalize"])
     workflow.add_edge("finalize", END)
     return workflow
 
@@ -82,6 +86,11 @@ def after_review(max_retries: int, revalidate: bool) -> Callable[[ReviewState], 
         return "analyze" if state["retry_count"] <= max_retries else "finalize"
 
     return route
+
+
+def after_execution(state: ReviewState) -> Literal["human_review", "finalize"]:
+    """Ask again when what would have been executed was not what people had approved."""
+    return "human_review" if state["execution_log"][-1]["status"] == MISMATCH else "finalize"
 
 
 builder = build()

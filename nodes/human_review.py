@@ -14,7 +14,8 @@ from langgraph.types import interrupt
 
 from ..state.analysis import AnalysisResults
 from ..state.decisions import KINDS, DecisionKind
-from ..state.questions import Answer, Question, question, read_answer
+from ..state.policies import ReviewPolicy
+from ..state.questions import Answer, Question, action_digest, asked_under, question, read_answer
 from ..state.review import Interaction, ReviewState
 from ..state.schemas import json_schema
 from .step import Clock, Node, logged, utcnow
@@ -41,7 +42,9 @@ def ask_about_analysis(max_retries: int) -> Ask:
     def ask(state: ReviewState) -> Question:
         left = max_retries - state.get("retry_count", 0)
         allowed: tuple[DecisionKind, ...] = KINDS if left > 0 else ("approve", "edit", "reject")
-        reasons = "; ".join(state["validation_results"]["reasons"])
+        reasons = list(state["validation_results"]["reasons"])
+        if state.get("digest_mismatches"):
+            reasons.append("it was changed after it had been approved")
         after = (
             f"Reject or respond to have it analysed again ({left} of {max_retries} left)."
             if left > 0
@@ -50,35 +53,38 @@ def ask_about_analysis(max_retries: int) -> Ask:
         return question(
             ACTION,
             dict(state["analysis_results"]),
-            f"Please check this analysis: {reasons}. {after}",
+            f"Please check this analysis: {'; '.join(reasons)}. {after}",
             allowed=allowed,
             args_schema=schema,
             context={
                 "input_text": state["input_text"],
                 "confidence_scores": dict(state["confidence_scores"]),
-                "reasons": list(state["validation_results"]["reasons"]),
+                "reasons": [*reasons],
             },
         )
 
     return ask
 
 
-def human_review(ask: Ask, *, clock: Clock = utcnow) -> Node:
-    """Make a node that pauses the run until a person has answered.
+def human_review(ask: Ask, *, policy: ReviewPolicy | None = None, clock: Clock = utcnow) -> Node:
+    """Make a node that pauses the run until people have answered.
 
     The node may be run any number of times before the answer comes; the question is the same each time.
 
     Args:
         ask: A pure function from the state to the question.
+        policy: Who may answer, how many must agree, and until when. It travels with the question; a run may be started
+            with another (`start(policies=…)`).
         clock: The time, for the execution log.
 
     Returns:
-        A node that writes `human_decision`, `human_interactions` and, by decision, the edited `analysis_results`
-        with `human_modifications`, or `rejection_reason`, or `human_feedback`.
+        A node that writes `human_decision`, `human_interactions`, `approved_digest` and, by decision, the edited
+        `analysis_results` with `human_modifications`, or `rejection_reason`, or `human_feedback`.
     """
 
     def review(state: ReviewState) -> ReviewState:
-        answer = read_answer(interrupt(ask(state)))
+        asked = ask(state)
+        answer = read_answer(interrupt(asked if policy is None else asked_under(policy, asked)))
         return read_decision(state, answer, clock())
 
     return review
@@ -105,9 +111,19 @@ def read_decision(state: ReviewState, answer: Answer, now: datetime) -> ReviewSt
     update: ReviewState = {
         "human_decision": answer["kind"],
         "human_interactions": [interaction],
+        "approved_digest": _approved(state, answer),
         **logged("human_review", asked, now, answer["kind"]),
     }
     return {**update, **_by_kind(state, answer)}
+
+
+def _approved(state: ReviewState, answer: Answer) -> str | None:
+    """Return the digest of what was approved: as the engine recorded it, or without an engine as it is here."""
+    if answer["kind"] not in ("approve", "edit"):
+        return None
+    stamp = answer["stamp"]
+    recorded = stamp.get("approved") if stamp else None
+    return recorded or action_digest(ACTION, answer["args"] or dict(state["analysis_results"]))
 
 
 def _by_kind(state: ReviewState, answer: Answer) -> ReviewState:

@@ -12,9 +12,20 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict
 
 from .decisions import DecisionKind
-from .values import JsonValue
+from .policies import ReviewPolicy, policy_json
+from .values import JsonValue, digest
 
-__all__ = ["ActionRequest", "Answer", "Question", "ReviewConfig", "Stamp", "question", "read_answer"]
+__all__ = [
+    "ActionRequest",
+    "Answer",
+    "Question",
+    "ReviewConfig",
+    "Stamp",
+    "action_digest",
+    "asked_under",
+    "question",
+    "read_answer",
+]
 
 
 class ActionRequest(TypedDict):
@@ -34,9 +45,13 @@ class ReviewConfig(TypedDict):
 
 
 class Extras(TypedDict):
-    """What adjourn adds to a question. `context` is shown to people and is not part of the action."""
+    """What adjourn adds to a question.
+
+    `context` is shown to people and is not part of the action; `policy` says who may answer, and until when.
+    """
 
     context: dict[str, JsonValue]
+    policy: NotRequired[dict[str, JsonValue]]
 
 
 class Question(TypedDict):
@@ -48,10 +63,16 @@ class Question(TypedDict):
 
 
 class Stamp(TypedDict):
-    """Who answered and when (ISO 8601, UTC); set by the engine, never by the answer itself."""
+    """Who answered and when (ISO 8601, UTC); set by the engine, never by the answer itself.
+
+    `by` is whoever gave the last of several approvals, `approved_by` are all of them, and `approved` is the digest of what
+    they approved (see `action_digest`).
+    """
 
     by: str
     at: str
+    approved_by: NotRequired[list[str]]
+    approved: NotRequired[str]
 
 
 class Answer(TypedDict):
@@ -71,6 +92,7 @@ def question(
     allowed: tuple[DecisionKind, ...],
     args_schema: dict[str, Any] | None = None,
     context: dict[str, JsonValue] | None = None,
+    policy: ReviewPolicy | None = None,
 ) -> Question:
     """Build a question.
 
@@ -81,6 +103,7 @@ def question(
         allowed: The kinds of decision that are possible.
         args_schema: JSON Schema of the edited arguments.
         context: What else people should see (JSON-safe).
+        policy: Who may answer, how many must agree, and until when; otherwise what the run or its workflow says.
 
     Returns:
         The value for LangGraph's `interrupt()`.
@@ -88,11 +111,29 @@ def question(
     config: ReviewConfig = {"action_name": action, "allowed_decisions": list(allowed)}
     if args_schema is not None:
         config["args_schema"] = args_schema
+    extras: Extras = {"context": context or {}}
+    if policy is not None:
+        extras["policy"] = policy_json(policy)
     return {
         "action_requests": [{"name": action, "args": args, "description": description}],
         "review_configs": [config],
-        "adjourn": {"context": context or {}},
+        "adjourn": extras,
     }
+
+
+def asked_under(policy: ReviewPolicy, asked: Question) -> Question:
+    """Return a question that is asked under a policy."""
+    return {**asked, "adjourn": {**asked["adjourn"], "policy": policy_json(policy)}}
+
+
+def action_digest(action: str, args: dict[str, Any]) -> str:
+    """Return the SHA-256 of the canonical JSON of an action: what people approve, and what may be executed then.
+
+    Args:
+        action: Its name.
+        args: Its arguments (JSON-safe).
+    """
+    return digest({"action": action, "args": args})
 
 
 def read_answer(response: Any) -> Answer:

@@ -74,8 +74,10 @@ class ReviewState(TypedDict, total=False):
     human_modifications: dict[str, Any] | None
     rejection_reason: str | None
     retry_count: int
+    approved_digest: str | None  # of the action that was approved or edited; None while nothing is
     # execute
     execution_result: Any
+    digest_mismatches: int  # how often what would be executed was not what had been approved
     # finalize
     final_decision: FinalDecision
     decision_factors: dict[str, Any]

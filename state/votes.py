@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing_extensions import TypedDict  # on Python 3.11 Pydantic makes no JSON Schema of the one in typing
 
-__all__ = ["Counted", "Dissent", "Outcome", "Round", "Silence", "Vote"]
+__all__ = ["AgentVote", "Counted", "Dissent", "Outcome", "Round", "Silence"]
 
 
-class Vote(TypedDict):
+class AgentVote(TypedDict):
     """What one agent answered in one round.
 
     A valid vote has a decision, a ranking, or both; an abstention has neither, and a cause.
@@ -98,5 +98,5 @@ class Round(TypedDict):
     """One round: its number (from 1), what everybody answered, and the outcome."""
 
     number: int
-    votes: list[Vote]
+    votes: list[AgentVote]
     outcome: Outcome

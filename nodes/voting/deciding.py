@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from ...errors import InvalidInput
-from ...state.votes import Outcome, Vote
+from ...state.votes import AgentVote, Outcome
 from ..arguments import check_count, check_share, one_of
 from .arguments import check_options
 from .groups import log_odds, plurality, unanimous, weighted
@@ -21,7 +21,7 @@ RULES: Final = ("plurality", "weighted", "log_odds", "unanimous", "ranked")
 
 def decide(
     rule: str,
-    votes: Iterable[Vote],
+    votes: Iterable[AgentVote],
     *,
     options: Sequence[str],
     weights: Mapping[str, float] | None = None,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from ...state.votes import Counted, Outcome, Silence, Vote
+from ...state.votes import AgentVote, Counted, Outcome, Silence
 from .arguments import check_accuracies, check_weights
 from .polling import Poll, dissent, quoted
 
@@ -139,7 +139,7 @@ def unanimous(ballots: Poll) -> Outcome:
     return outcome
 
 
-def _named(ballots: Poll) -> list[tuple[Vote, str]]:
+def _named(ballots: Poll) -> list[tuple[AgentVote, str]]:
     """Return the valid votes that name one option; a ranking may put several first."""
     return [(vote, vote["decision"]) for vote in ballots.valid if vote["decision"] is not None]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import InvalidInput
 from ...state.values import canonical_json
-from ...state.votes import Dissent, Silence, Vote
+from ...state.votes import AgentVote, Dissent, Silence
 from .reading import abstention, check_vote
 
 __all__ = ["Poll", "dissent", "poll", "quoted"]
@@ -26,7 +26,7 @@ class Poll:
     """
 
     options: list[str]
-    valid: list[Vote]
+    valid: list[AgentVote]
     abstained: list[Silence]
     given_weights: dict[str, Any]
 
@@ -42,7 +42,7 @@ def poll(votes: Iterable[Any], options: Sequence[str]) -> Poll:
     Raises:
         InvalidInput: A vote names no agent.
     """
-    by_agent: dict[str, list[Vote]] = {}
+    by_agent: dict[str, list[AgentVote]] = {}
     for vote in votes:
         agent = vote.get("agent") if isinstance(vote, Mapping) else None
         if not isinstance(agent, str) or not agent:
@@ -57,7 +57,7 @@ def poll(votes: Iterable[Any], options: Sequence[str]) -> Poll:
     )
 
 
-def _single(agent: str, votes: list[Vote]) -> Vote:
+def _single(agent: str, votes: list[AgentVote]) -> AgentVote:
     different = {canonical_json([vote["decision"], vote["ranking"]]) for vote in votes}  # type: ignore[list-item]
     weights = {str(vote["weight"]) for vote in votes}
     if len(weights) > 1:
@@ -67,7 +67,7 @@ def _single(agent: str, votes: list[Vote]) -> Vote:
     return min(votes, key=lambda vote: (vote["reason"], vote["abstained"] or "", vote["confidence"] or 0))
 
 
-def dissent(valid: Iterable[Vote], decision: str | None) -> list[Dissent]:
+def dissent(valid: Iterable[AgentVote], decision: str | None) -> list[Dissent]:
     """Return who put something else first than what was decided."""
     if decision is None:
         return []

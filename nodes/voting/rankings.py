@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from ...state.votes import Counted, Outcome, Vote
+from ...state.votes import AgentVote, Counted, Outcome
 from .polling import Poll, dissent, quoted
 
 __all__ = ["METHODS", "borda_points", "pairwise", "path_strengths", "ranked"]
@@ -115,7 +115,7 @@ def ranked(ballots: Poll, method: str) -> Outcome:
     }
 
 
-def _ranking(vote: Vote, options: list[str]) -> list[list[str]]:
+def _ranking(vote: AgentVote, options: list[str]) -> list[list[str]]:
     if vote["ranking"] is not None:
         return vote["ranking"]
     first = vote["decision"] or ""

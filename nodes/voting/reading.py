@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ...state.values import json_problem
-from ...state.votes import Vote
+from ...state.votes import AgentVote
 from .arguments import check_options
 
 __all__ = ["MAX_CHARACTERS", "abstention", "check_vote", "read_vote"]
@@ -30,7 +30,7 @@ class _NoVote(Exception):
     """An answer is no vote; the message is the cause."""
 
 
-def abstention(agent: str, cause: str, *, reason: str = "", weight: float = 1.0) -> Vote:
+def abstention(agent: str, cause: str, *, reason: str = "", weight: float = 1.0) -> AgentVote:
     """Make the vote of an agent that gave none.
 
     Args:
@@ -50,7 +50,7 @@ def abstention(agent: str, cause: str, *, reason: str = "", weight: float = 1.0)
     }
 
 
-def read_vote(raw: Any, *, agent: str, options: Sequence[str], weight: float = 1.0) -> Vote:
+def read_vote(raw: Any, *, agent: str, options: Sequence[str], weight: float = 1.0) -> AgentVote:
     """Make a vote of what an agent answered.
 
     A vote is a mapping with `decision` (one of the options, letter for letter), or `ranking` (options from the best to
@@ -92,7 +92,7 @@ def read_vote(raw: Any, *, agent: str, options: Sequence[str], weight: float = 1
     }
 
 
-def check_vote(vote: Vote, options: Sequence[str]) -> Vote:
+def check_vote(vote: AgentVote, options: Sequence[str]) -> AgentVote:
     """Read a vote again, which may have been written by hand, stored by an older version, or meant for other options."""
     weight = vote.get("weight", 1.0)
     if cause := vote.get("abstained"):

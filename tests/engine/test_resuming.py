@@ -71,7 +71,7 @@ async def test_the_edited_arguments_replace_those_of_the_same_name(engine: Async
     ("bad", "message"),
     [
         ("maybe", "'maybe' is no decision; there are approve, edit, reject, respond"),
-        (True, "a bool is not a decision"),
+        (7, "a int is not a decision"),
         ({"type": "respond"}, "takes the text"),
         ({"type": "edit"}, "names the changed arguments"),
         ({"type": "reject", "message": 7}, "not text"),

@@ -21,10 +21,18 @@ VERBS = [
     "cancel",
     "get",
     "runs",
+    "reviews",
+    "sweep",
+    "rebuild",
     "history",
     "timeline",
     "stream",
     "follow",
+    "audit",
+    "verify_audit",
+    "anchor_audit",
+    "export_audit",
+    "erase",
 ]
 
 

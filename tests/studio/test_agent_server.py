@@ -6,9 +6,10 @@ from uuid import uuid4
 import pytest
 from langgraph_sdk.client import LangGraphClient
 
-from adjourn import AsyncEngine, NotPaused, Run, approve
+from adjourn import AsyncEngine, NotPaused, Run, UnknownThread, approve
 from adjourn.engine.studio_sync import put_in_step
 from support.eventually import eventually
+from support.telling import rows
 
 from .conftest import Studio
 
@@ -95,6 +96,13 @@ async def test_a_run_started_there_is_a_run_of_the_engine(engine: AsyncEngine, c
     )
 
 
+async def test_people_are_told_of_a_question_that_is_asked_there(studio: Studio, client: LangGraphClient) -> None:
+    thread_id = (await client.threads.create())["thread_id"]
+    await client.runs.wait(thread_id, "review", input=DOUBTFUL)
+    sent = f"select kind, attempts from adjourn.notices where thread_id = '{thread_id}' and next_at is null"
+    assert await eventually(lambda: rows(studio.database, sent)) == [("asked", 1)]
+
+
 async def test_a_run_that_asks_nobody_completes_there(engine: AsyncEngine, client: LangGraphClient) -> None:
     thread_id = (await client.threads.create())["thread_id"]
     sure = "The garden party was a great success, and everybody enjoyed the good food and the lovely music."
@@ -138,6 +146,18 @@ async def test_an_answer_there_to_a_question_that_is_not_open_is_refused(
     with pytest.raises(Exception, match="UnknownReview"):
         await client.runs.wait(run.thread_id, "review", command=stale)
     assert (await engine.get(run.thread_id)).reviews == run.reviews
+
+
+async def test_an_answer_to_a_thread_that_never_ran_is_refused_and_starts_nothing(
+    engine: AsyncEngine, client: LangGraphClient
+) -> None:
+    thread = await client.threads.create(graph_id="review")
+    with pytest.raises(Exception, match="UnknownThread"):
+        await client.runs.wait(thread["thread_id"], "review", command=APPROVED)
+    with pytest.raises(UnknownThread):
+        await engine.get(thread["thread_id"])
+    await client.runs.wait(thread["thread_id"], "review", input=DOUBTFUL)
+    assert (await engine.get(thread["thread_id"])).status == "paused"
 
 
 async def test_a_cancelled_run_cannot_be_gone_on_with_there(engine: AsyncEngine, client: LangGraphClient) -> None:
@@ -189,8 +209,6 @@ async def test_a_run_of_another_tenant_is_neither_shown_nor_driven_there(
 
 
 async def test_a_thread_deleted_there_is_no_run_any_more(engine: AsyncEngine, client: LangGraphClient) -> None:
-    from adjourn import UnknownThread
-
     run = await paused(engine)
     await known(client, run)
     await client.threads.delete(run.thread_id)

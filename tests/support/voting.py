@@ -1,10 +1,10 @@
 """Votes for tests, in few words."""
 
 from adjourn.nodes.voting import read_vote
-from adjourn.state.votes import Vote
+from adjourn.state.votes import AgentVote
 
 
-def votes_for(decisions: str | list[str], options: list[str]) -> list[Vote]:
+def votes_for(decisions: str | list[str], options: list[str]) -> list[AgentVote]:
     """One vote each, by agents a0, a1, …, in the order of what they decide."""
     return [
         read_vote({"decision": decision}, agent=f"a{index}", options=options)
@@ -12,7 +12,7 @@ def votes_for(decisions: str | list[str], options: list[str]) -> list[Vote]:
     ]
 
 
-def rankings(groups: dict[str, int]) -> list[Vote]:
+def rankings(groups: dict[str, int]) -> list[AgentVote]:
     """Rankings of one-letter options: `{"ACB": 2}` is two voters with A before C before B."""
     ballots = [ranking for ranking, count in groups.items() for _ in range(count)]
     options = sorted(ballots[0])
