@@ -25,7 +25,7 @@ _SCHULZE = (
 )
 _BORDA = (
     "The option with the best average place wins, which favours what most can live with. Of n voters and m options, fewer "
-    "than n/m faulty voters cannot overrule the rest when the rest put the same option first; n/m and more can."
+    "than n/m faulty voters cannot keep the option from winning that all the others put first; n/m of them can."
 )
 
 
