@@ -7,15 +7,31 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from ..state.policies import policy_json
+
 if TYPE_CHECKING:
     from ..engine import Event, Page, Review, Run, Step, Timeline
+    from ..engine.model import Vote
+    from ..engine.sweeping import Swept
 
-__all__ = ["dumps", "event_json", "plain", "review_json", "run_json", "runs_json", "step_json", "timeline_json"]
+__all__ = [
+    "dumps",
+    "event_json",
+    "plain",
+    "review_json",
+    "reviews_json",
+    "run_json",
+    "runs_json",
+    "step_json",
+    "swept_json",
+    "timeline_json",
+    "vote_json",
+]
 
 # What a terminal might obey. Outside of strings JSON has none of these, so they can be escaped in the finished text.
 _UNSAFE: Final = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -53,9 +69,35 @@ def run_json(run: Run, *, whole: bool = True) -> dict[str, Any]:
 def review_json(review: Review) -> dict[str, Any]:
     """Return a question. `value` is None for one about an action: everything in it stands under the other keys."""
     names = (
-        "id", "status", "action", "args", "description", "allowed", "edit_schema", "response_schema", "context",
+        "id", "thread_id", "workflow", "status", "action", "args", "description", "allowed", "edit_schema",
+        "response_schema", "context", "requested_by", "roles", "stage", "version", "digest", "asked_at", "due_at",
+        "overdue", "missing", "closed_by", "closed_at",
     )  # fmt: skip
-    return {name: getattr(review, name) for name in names} | {"value": None if review.action else review.value}
+    shown = {name: getattr(review, name) for name in names}
+    votes = [vote_json(vote) for vote in review.votes]
+    return shown | {
+        "value": None if review.action else review.value,
+        "policy": policy_json(review.policy),
+        "votes": votes,
+    }
+
+
+def vote_json(vote: Vote) -> dict[str, Any]:
+    """Return a decision of one person, or a note of what time did."""
+    names = (
+        "by", "kind", "at", "message", "answer", "counts", "version", "shown", "proposal", "source", "channel", "roles",
+    )  # fmt: skip
+    return {name: getattr(vote, name) for name in names}
+
+
+def reviews_json(page: Page[Review]) -> dict[str, Any]:
+    """Return a page of questions."""
+    return {"items": [review_json(review) for review in page], "after": page.after}
+
+
+def swept_json(done: Sequence[Swept]) -> dict[str, Any]:
+    """Return what a sweep did."""
+    return {"items": [{"what": each.what, "review": review_json(each.review)} for each in done], "after": None}
 
 
 def event_json(event: Event) -> dict[str, Any]:

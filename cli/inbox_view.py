@@ -1,0 +1,127 @@
+"""The inbox as a table: what waits for people, how long, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from .layout import blank, command_line
+from .policy_words import approvals, time_left
+from .text import clean, one_line, span
+
+if TYPE_CHECKING:
+    from ..engine import Review
+
+__all__ = ["digest_of", "review_table", "short_id", "short_ids", "with_commands"]
+
+ID: Final = 8
+DIGEST: Final = 12
+# Below this many columns each review takes two lines; above the other, its run is shown too.
+TABLE_WIDTH: Final = 84
+THREAD_WIDTH: Final = 150
+# The least room for what is asked.
+ASKS: Final = 24
+_PREFIX: Final = "breakpoint:"
+
+
+def short_id(review_id: str, length: int = ID) -> str:
+    """Return the beginning of a review's id, as it may be typed."""
+    start = len(_PREFIX) if review_id.startswith(_PREFIX) else 0
+    return clean(review_id[: start + length])
+
+
+def short_ids(reviews: Iterable[Review]) -> dict[str, str]:
+    """Return for the ids of reviews as much of each as tells it from the others, in one length.
+
+    Args:
+        reviews: Those that are shown together.
+    """
+    ids = list(dict.fromkeys(review.id for review in reviews))
+    length = ID
+    while length < 64 and len({short_id(each, length) for each in ids}) < len(ids):
+        length += 1
+    return {each: short_id(each, length) for each in ids}
+
+
+def digest_of(review: Review) -> str:
+    """Return the beginning of the digest of what a review shows."""
+    return review.digest[:DIGEST]
+
+
+def review_table(reviews: Sequence[Review], now: datetime, width: int, *, digests: bool = False) -> RenderableType:
+    """Return reviews as a table; on a narrow terminal two lines for each. Columns that would be empty are left out.
+
+    Args:
+        reviews: The reviews.
+        now: The time now (aware).
+        width: Columns that there are.
+        digests: Whether to show the digest of what would be approved.
+    """
+    ids = short_ids(reviews)
+    columns = _columns(reviews, now, digests=digests, thread=width >= THREAD_WIDTH)
+    if width < TABLE_WIDTH:
+        return Group(*(_lines(review, ids[review.id], columns, place) for place, review in enumerate(reviews)))
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=True)
+    table.add_column("review", style="cyan", no_wrap=True)
+    table.add_column("workflow", no_wrap=True, overflow="ellipsis", max_width=18)
+    table.add_column("asks", ratio=1, no_wrap=True, overflow="ellipsis", min_width=ASKS)
+    for name in columns:
+        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=20 if name == "roles" else None)
+    for place, review in enumerate(reviews):
+        cells = [cells[place] for cells in columns.values()]
+        table.add_row(ids[review.id], one_line(review.workflow), asks(review), *cells)
+    return table
+
+
+def with_commands(table: RenderableType, first: str, more: str | None = None) -> RenderableType:
+    """Return a table of reviews with what to type next.
+
+    Args:
+        table: The table.
+        first: The command that shows its first review.
+        more: The command for the next page, if there is one.
+    """
+    parts: list[RenderableType] = [table, blank(), Text("Look at one, and answer it, with", style="bold")]
+    parts.append(command_line(first))
+    if more:
+        parts += [blank(), Text("More reviews", style="bold"), command_line(more)]
+    return Group(*parts)
+
+
+def asks(review: Review) -> Text:
+    """Return what is asked, on one line."""
+    return Text(one_line(review.description) or one_line(str(review.action or "a question")))
+
+
+def _columns(reviews: Sequence[Review], now: datetime, *, digests: bool, thread: bool) -> dict[str, list[Text]]:
+    found = {
+        "age": [Text(span(now - each.asked_at) if each.asked_at else "") for each in reviews],
+        "time": [Text(time_left(each, now), style="bold red" if _late(each, now) else "") for each in reviews],
+        "approved": [Text(approvals(each)) for each in reviews],
+        "roles": [Text(", ".join(one_line(role) for role in each.roles)) for each in reviews],
+        "priority": [Text(str(each.policy.priority) if each.policy.priority else "") for each in reviews],
+        "digest": [Text(digest_of(each) if digests else "", style="dim") for each in reviews],
+        "run": [Text(one_line(each.thread_id) if thread else "") for each in reviews],
+    }
+    return {name: cells for name, cells in found.items() if any(cell.plain for cell in cells)}
+
+
+def _late(review: Review, now: datetime) -> bool:
+    return review.overdue or (review.due_at is not None and review.due_at <= now)
+
+
+def _lines(review: Review, name: str, columns: dict[str, list[Text]], place: int) -> RenderableType:
+    line = Text.assemble((name, "cyan"), "  ", one_line(review.workflow), no_wrap=True, overflow="ellipsis")
+    for column, cells in columns.items():
+        if cells[place].plain:
+            line.append(" · ").append(f"{column} " if column in ("approved", "priority") else "")
+            line.append_text(cells[place])
+    asked = asks(review)
+    asked.no_wrap, asked.overflow = True, "ellipsis"
+    return Group(line, Padding(asked, (0, 0, 0, 2), expand=False))

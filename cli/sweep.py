@@ -1,0 +1,80 @@
+"""`adjourn sweep`: let deadlines act now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from .exits import Exit
+from .session import Session
+from .text import one_line, timestamp
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ..engine.sweeping import Swept
+
+__all__ = ["sweep"]
+
+_STYLE: Final = {"reminded": "yellow", "escalated": "bold yellow", "decided": "bold green", "expired": "bold red"}
+
+
+def sweep(
+    session: Session,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The most runs to look at.")] = 100,
+) -> int:
+    """Do once what is due on reviews: remind, ask the next people, decide by default, or fail the run.
+
+    The policy of each review says which. Runs that a default decision closes are driven on here.
+    """
+    with session.engine() as engine, session.working("looking for deadlines"):
+        done = engine.sweep(limit=limit)
+    if session.as_json:
+        from .json_out import swept_json
+
+        session.result(swept_json(done))
+    else:
+        session.show(_view(session, done))
+    return Exit.COMPLETED
+
+
+def _view(session: Session, done: Sequence[Swept]) -> RenderableType:
+    from rich.console import Group
+    from rich.text import Text
+
+    from .inbox_view import short_ids
+    from .layout import blank, command_line, grid, paragraph
+
+    if not done:
+        return paragraph("Nothing is due.")
+    ids = short_ids(each.review for each in done)
+    table = grid("", "review", "workflow", "run", "now")
+    table.columns[1].no_wrap = table.columns[2].no_wrap = True
+    for each in done:
+        review = each.review
+        table.add_row(
+            "", Text(each.what, style=_STYLE[each.what]), Text(ids[review.id], style="cyan"),
+            one_line(review.workflow), Text(one_line(review.thread_id), overflow="fold"), Text(_now(each)),
+        )  # fmt: skip
+    parts: list[RenderableType] = [table]
+    expired = next((each.review for each in done if each.what == "expired"), None)
+    if expired is not None:
+        parts += [
+            blank(),
+            Text("Ask again with", style="bold"),
+            command_line(session.command("retry", expired.thread_id)),
+        ]
+    return Group(*parts)
+
+
+def _now(done: Swept) -> str:
+    review = done.review
+    if done.what == "expired":
+        return "its run has failed"
+    if done.what == "decided":
+        final = next((vote for vote in reversed(review.votes) if vote.by == review.closed_by), None)
+        return f"the deadline's answer: {final.kind}" if final else "the deadline's answer"
+    asked = " or ".join(one_line(role) for role in review.roles) or "anybody"
+    return f"asks {asked}" + (f" until {timestamp(review.due_at)}" if review.due_at else "")
