@@ -13,7 +13,7 @@ from ..errors import AdjournError, InvalidInput, StorageUnavailable
 from ..state.decisions import approve
 from .deciding import ByRoles, acting
 from .exits import Exit, exit_of_error
-from .inbox import Filters, Limit, OfWorkflow, Overdue, Role
+from .inbox import MOST, Filters, Limit, OfWorkflow, Overdue, Role
 from .run import By
 from .session import Session
 from .text import one_line
@@ -52,7 +52,7 @@ def approve_all(
     role: Role = None,
     workflow: OfWorkflow = None,
     overdue: Overdue = False,
-    limit: Limit = 50,
+    limit: Limit = MOST,
     comment: Annotated[str | None, typer.Option(metavar="TEXT", help="A comment to keep with each.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     by: By = None,
@@ -149,7 +149,10 @@ def _show_line(session: Session, done: _Done, name: str) -> None:
     from rich.text import Text
 
     said = f"{one_line(done.review.thread_id)}: {one_line(done.said)}"
-    session.show(Text.assemble((f"{done.what:<9}", _STYLE[done.what]), (f" {name}  ", "cyan"), said))
+    line = Text.assemble((f"{done.what:<9}", _STYLE[done.what]), (f" {name}  ", "cyan"), said)
+    if not session.out.is_terminal:  # what goes to a file stays on one line
+        line.no_wrap, line.overflow = True, "ignore"
+    session.show(line)
 
 
 def _show_sum(session: Session, done: list[_Done]) -> None:

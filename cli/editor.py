@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..errors import AdjournError, ConfigurationError, InvalidDecision
 from ..settings import preferred_editor
+from .json_out import dumps
 from .text import one_line
 
 if TYPE_CHECKING:
@@ -53,20 +54,23 @@ class Editing:
         self._console = colour
         self._folder = Path(tempfile.mkdtemp(prefix="adjourn-edit-"))
         self._file = self._folder / "arguments.json"
-        self._typed = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if error is None or not self._typed:
+        typed = _without_comments(self._file)
+        if error is None or typed in ("", _pretty(self._review.args)):
             self._file.unlink(missing_ok=True)
             self._folder.rmdir()
             return
+        _write(self._file, typed)  # without the comments, so that --edit takes it as it is
+        kept = f"What you typed is kept: --edit @{self._file} sends it."
         if isinstance(error, AdjournError):
-            self._keep()
-            raise type(error)(f"{error.message} What you typed is kept in {self._file}.", thread_id=error.thread_id)
-        self._console.print(f"What you typed is kept in {self._file}.", soft_wrap=True)
+            error.message = f"{error.message} {kept}"
+            error.args = (error.message,)
+        else:
+            self._console.print(kept, soft_wrap=True)
 
     def changes(self) -> dict[str, Any] | None:
         """Open the editor, again and again while what it leaves does not fit.
@@ -80,7 +84,7 @@ class Editing:
         """
         text, problems = _pretty(self._review.args), list[str]()
         while True:
-            self._file.write_text(_head(self._review, problems) + text + "\n", encoding="utf-8")
+            _write(self._file, _head(self._review, problems) + text)
             self._run_editor()
             before, text = text, _without_comments(self._file)
             if not text:
@@ -89,7 +93,6 @@ class Editing:
                 raise InvalidDecision(
                     f"This edit was not sent: {'; '.join(problems)}.", thread_id=self._review.thread_id
                 )
-            self._typed = text != _pretty(self._review.args)
             changed, problems = _read(self._review, text)
             if not problems:
                 return changed or None
@@ -106,13 +109,7 @@ class Editing:
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"The editor {command!r} cannot be started: {error}. Set EDITOR.") from None
         if code:
-            self._typed = self._typed or _without_comments(self._file) != _pretty(self._review.args)
             raise ConfigurationError(f"The editor {command!r} ended with {code}; nothing was sent.")
-
-    def _keep(self) -> None:
-        """Leave the text so that `--edit @file` takes it as it is: without what was said above it."""
-        text = _without_comments(self._file)
-        self._file.write_text(text + "\n", encoding="utf-8")
 
 
 def _head(review: Review, problems: list[str]) -> str:
@@ -127,18 +124,21 @@ def _head(review: Review, problems: list[str]) -> str:
 
 
 def _pretty(args: dict[str, Any]) -> str:
-    return json.dumps(args, ensure_ascii=False, indent=2)
+    return dumps(args)
+
+
+# Bytes that are no UTF-8 stay as they are, for whoever typed them; the engine refuses them.
+def _write(file: Path, text: str) -> None:
+    file.write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
 
 
 def _without_comments(file: Path) -> str:
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = file.read_text(encoding="utf-8", errors="surrogateescape").removeprefix("\ufeff")
     except FileNotFoundError:  # deleted: nothing is to be sent
         return ""
-    except UnicodeDecodeError:
-        raise InvalidDecision("The editor left something that is no UTF-8 text.") from None
-    # JSON has no line breaks inside its texts, so such a line is never part of one
-    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(_COMMENT)).strip()
+    # JSON has no line feeds inside its texts, so such a line is never part of one
+    return "\n".join(line for line in text.split("\n") if not line.lstrip().startswith(_COMMENT)).strip()
 
 
 def _read(review: Review, text: str) -> tuple[dict[str, Any], list[str]]:
@@ -146,7 +146,7 @@ def _read(review: Review, text: str) -> tuple[dict[str, Any], list[str]]:
     try:
         typed = json.loads(text)
     except json.JSONDecodeError as error:
-        line = text.splitlines()[error.lineno - 1] if text else ""
+        line = text.split("\n")[error.lineno - 1]
         return {}, [f"this is no JSON: {error.msg} in {line.strip()!r}"]
     except (ValueError, RecursionError) as error:
         return {}, [f"this is no usable JSON: {error}"]

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from ..engine import Engine, Page, Principal, Review
 
-__all__ = ["Filters", "Limit", "OfWorkflow", "Overdue", "Role", "inbox"]
+__all__ = ["MOST", "Filters", "Limit", "OfWorkflow", "Overdue", "Role", "inbox"]
 
 LOOK_SECONDS: Final = 2.0
+MOST: Final = 50
 # Lines around the table of a terminal that is watched: heads, commands, and the line about the watching.
 _FRAME: Final = 6
 
@@ -82,7 +83,7 @@ def inbox(
     ] = False,
     overdue: Overdue = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it again as it changes, until Ctrl-C.")] = False,
-    limit: Limit = 50,
+    limit: Limit = MOST,
     after: Annotated[str | None, typer.Option(metavar="PAGE", help="Go on behind this page.")] = None,
     by: By = None,
     by_role: ByRoles = None,
@@ -98,7 +99,8 @@ def inbox(
         def read(most: int) -> Page[Review]:
             return filters.page(engine, most, after, who)
 
-        more = ["inbox", *filters.words(), *_mine_words(mine, by, by_role), "--after"]
+        more = ["inbox", *filters.words(), *_mine_words(mine, by, by_role)]
+        more += [] if limit == MOST else ["--limit", str(limit)]
         if watch:
             return _watch(session, read, limit, more)
         page = read(limit)
@@ -116,10 +118,10 @@ def _view(session: Session, page: Page[Review], more: list[str]) -> RenderableTy
     from .layout import paragraph
 
     if not page:
-        return paragraph("Nothing waits for an answer." if len(more) == 2 else "No such review waits for an answer.")
+        return paragraph("Nothing waits for an answer." if len(more) == 1 else "No such review waits for an answer.")
     table = review_table(page.items, datetime.now(UTC), session.out.width)
     first = session.command("review", short_ids(page)[page[0].id])
-    return with_commands(table, first, session.command(*more, page.after) if page.after else None)
+    return with_commands(table, first, session.command(*more, "--after", page.after) if page.after else None)
 
 
 def _watch(session: Session, read: Callable[[int], Page[Review]], limit: int, more: list[str]) -> int:

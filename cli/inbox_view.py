@@ -13,6 +13,7 @@ from rich.text import Text
 
 from .layout import blank, command_line
 from .policy_words import approvals, time_left
+from .question import edited
 from .text import clean, one_line, span
 
 if TYPE_CHECKING:
@@ -95,8 +96,11 @@ def with_commands(table: RenderableType, first: str, more: str | None = None) ->
 
 
 def asks(review: Review) -> Text:
-    """Return what is asked, on one line."""
-    return Text(one_line(review.description) or one_line(str(review.action or "a question")))
+    """Return what is asked, on one line; what people have changed in it comes first, for the words do not tell."""
+    asked = one_line(review.description) or one_line(str(review.action or "a question"))
+    if changed := edited(review):
+        return Text.assemble((f"[{changed}] ", "yellow"), asked)
+    return Text(asked)
 
 
 def _columns(reviews: Sequence[Review], now: datetime, *, digests: bool, thread: bool) -> dict[str, list[Text]]:

@@ -17,11 +17,12 @@ from .text import clean, one_line, summary, timestamp
 if TYPE_CHECKING:
     from ..engine import Review
 
-__all__ = ["DIGEST", "answers", "body", "is_cut", "question"]
+__all__ = ["DIGEST", "answers", "body", "edited", "is_cut", "question"]
 
 # An argument is what is approved, so a reader should seldom need a second command to see it.
 ARGUMENT: Final = 1200
 CONTEXT: Final = 160
+CHANGE: Final = 60
 # Enough of a digest to tell two versions apart.
 DIGEST: Final = 12
 # Below this many columns arguments stand one below the other.
@@ -61,6 +62,8 @@ def body(review: Review, *, full: bool = False) -> list[RenderableType]:
         full: Whether long values are shown whole.
     """
     parts: list[RenderableType] = []
+    if changed := edited(review):
+        parts += [paragraph(f"Edited since it was asked: {changed}"), blank()]
     if review.action is not None:
         columns = {name: value for name, value in review.context.items() if _is_column(value, review.args)}
         if review.args:
@@ -72,6 +75,20 @@ def body(review: Review, *, full: bool = False) -> list[RenderableType]:
     elif not isinstance(review.value, str):
         parts += [_raw(review.value, review.description, full), blank()]
     return parts
+
+
+def edited(review: Review) -> str:
+    """Return what people have changed in a question since it was asked, such as `amount 250 → 200`; or nothing."""
+    if review.version == 1 or not isinstance(review.value, dict):
+        return ""
+    requests = review.value.get("action_requests")
+    asked = (requests[0] if isinstance(requests, list) and requests else review.value).get("args")
+    before = asked if isinstance(asked, dict) else {}
+    changed = [name for name, value in review.args.items() if name not in before or before[name] != value]
+    return ", ".join(
+        f"{one_line(name)} {summary(before.get(name), CHANGE)} → {summary(review.args[name], CHANGE)}"
+        for name in changed
+    )
 
 
 def answers(

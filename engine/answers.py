@@ -88,7 +88,8 @@ def _wire(review: Review, decision: Decision) -> dict[str, Any]:
 
 def _check_edit(review: Review, args: dict[str, Any]) -> None:
     if problems := edit_problems(review, args):
-        raise invalid(review, problems[0])
+        misfit = "the edit does not fit: " if review.edit_schema is not None else ""
+        raise invalid(review, misfit + problems[0])
 
 
 def edit_problems(review: Review, args: dict[str, Any]) -> list[str]:
@@ -99,7 +100,7 @@ def edit_problems(review: Review, args: dict[str, Any]) -> list[str]:
         args: What changes (JSON-safe).
     """
     if review.edit_schema is not None:
-        return [f"the edit does not fit: {problem}" for problem in _misfits(review.edit_schema, args)]
+        return list(_misfits(review.edit_schema, args))
     unknown = sorted(args.keys() - review.args.keys())
     return [f"the action has no argument {name!r}; it has {', '.join(review.args)}" for name in unknown]
 
