@@ -40,6 +40,7 @@ soak: $(READY) ## the long versions of the crash, race and load tests
 bench: .venv/.bench ## the checkpoint store against LangGraph's own savers and DBOS, and the engine against bare LangGraph
 	@$(BIN)/python -m benchmarks.store
 	@$(BIN)/python -m benchmarks.engine
+	@$(BIN)/python -m benchmarks.inbox
 
 .venv/.bench: $(READY)
 	@if command -v uv >/dev/null 2>&1; then \

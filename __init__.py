@@ -17,7 +17,9 @@ if TYPE_CHECKING:
         Review,
         Run,
         Step,
+        Swept,
         Timeline,
+        Vote,
     )
     from .errors import (
         AdjournError,
@@ -51,6 +53,11 @@ if TYPE_CHECKING:
         reject,
         respond,
     )
+    from .state.policies import (
+        DefaultValue,
+        ReviewPolicy,
+        Stage,
+    )
 
 __version__ = "0.1.0"
 
@@ -65,7 +72,9 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "Review",
         "Run",
         "Step",
+        "Swept",
         "Timeline",
+        "Vote",
     ),
     "errors": (
         "AdjournError",
@@ -99,6 +108,11 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "reject",
         "respond",
     ),
+    "state.policies": (
+        "DefaultValue",
+        "ReviewPolicy",
+        "Stage",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 
@@ -108,6 +122,7 @@ __all__ = [
     "BudgetExceeded",
     "ConfigurationError",
     "Decision",
+    "DefaultValue",
     "DigestMismatch",
     "EffectMismatch",
     "EffectUncertain",
@@ -125,17 +140,21 @@ __all__ = [
     "Principal",
     "Review",
     "ReviewClosed",
+    "ReviewPolicy",
     "Run",
     "RunFailed",
     "Settings",
+    "Stage",
     "Step",
     "StorageUnavailable",
+    "Swept",
     "ThreadBusy",
     "ThreadExists",
     "Timeline",
     "UnknownReview",
     "UnknownThread",
     "UnknownWorkflow",
+    "Vote",
     "approve",
     "edit",
     "reject",

@@ -69,7 +69,10 @@ class WriteRow(NamedTuple):
 
 
 class Put(NamedTuple):
-    """A checkpoint that is being stored, as hooks see it. Read the objects, never change them."""
+    """A checkpoint that is being stored, as hooks see it. Read the objects, never change them.
+
+    `token` is the lease under which its caller stores it, if there is one; the commit may still refuse it.
+    """
 
     thread_id: str
     checkpoint_ns: str
@@ -77,6 +80,7 @@ class Put(NamedTuple):
     parent_checkpoint_id: str | None
     checkpoint: Checkpoint
     metadata: CheckpointMetadata
+    token: int | None = None
 
 
 class Write(NamedTuple):

@@ -10,7 +10,7 @@ docs/explanation/store.md explains how it works and what it promises.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Final, TypeVar
 
 from langchain_core.runnables import RunnableConfig
@@ -86,6 +86,15 @@ class Saver(SyncCalls, AsyncPostgresSaver):
         super().__init__(conn, serde=serde or serializer())
         self._lender = Lender(conn, keep)
         self._committer = Committer(self._lender.lend, patience=patience, alone=self._lender.single)
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for a database that is away."""
+        return self._committer.patience
+
+    def lend(self) -> AbstractAsyncContextManager[AsyncConnection[Any]]:
+        """Lend a connection for a block, for a statement that may be done twice: it may turn out to be dead."""
+        return self._lender.lend()
 
     def add_hook(self, hook: Hook) -> None:
         """Let a function add statements to every commit of this process; see `statement.Hook` for what it may do."""
@@ -271,6 +280,7 @@ class Saver(SyncCalls, AsyncPostgresSaver):
                 error.thread_id = thread_id
                 raise
             call.token = token
+            call.puts = [put._replace(token=token) for put in call.puts]
             return call
 
         await self._committer.commit(carrying)

@@ -12,7 +12,24 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from adjourn import AsyncEngine, Decision, Engine, Page, Principal, Review, Run, Step, Timeline, errors, testing
+from adjourn import (
+    AsyncEngine,
+    Decision,
+    DefaultValue,
+    Engine,
+    Page,
+    Principal,
+    Review,
+    ReviewPolicy,
+    Run,
+    Stage,
+    Step,
+    Swept,
+    Timeline,
+    Vote,
+    errors,
+    testing,
+)
 from adjourn.engine import events
 from adjourn.nodes.effects import once, once_for, once_sync
 from adjourn.state.decisions import approve, edit, reject, respond
@@ -21,7 +38,8 @@ from adjourn.testing import replies
 
 VERBS = (
     *("start", "resume", "retry", "cancel", "recover", "fork"),
-    *("get", "runs", "history", "timeline", "stream", "follow"),
+    *("get", "runs", "reviews", "history", "timeline", "stream", "follow"),
+    *("sweep", "rebuild"),
 )
 SECTION = re.compile(r"^(Args|Returns|Raises|Yields)( \([^\n]*\))?:$")
 ENTRY = re.compile(r"^([\w*, .]+): (.*)$", re.DOTALL)
@@ -33,9 +51,9 @@ HEAD = """\
 The public names of `adjourn`, from their docstrings; this page is generated. Each verb is shown as `AsyncEngine` has it.
 `Engine` has the same verbs without `await`, and `stream` and `follow` as ordinary iterators.
 
-Contents: [engine](#engine) · [decisions](#decisions) · [what the engine shows](#what-the-engine-shows) ·
-[events](#events) · [errors](#errors) · [questions](#questions) · [effects](#effects) · [testing](#testing) ·
-[settings](settings.md)
+Contents: [engine](#engine) · [decisions](#decisions) · [policies](#policies) ·
+[what the engine shows](#what-the-engine-shows) · [events](#events) · [errors](#errors) · [questions](#questions) ·
+[effects](#effects) · [testing](#testing) · [settings](settings.md)
 """
 
 
@@ -50,8 +68,11 @@ def python_page() -> str:
         "## Decisions\n",
         *(callable_part(f"{each.__name__}()", each) for each in (approve, edit, reject, respond)),
         class_part(Decision),
+        "## Policies\n",
+        "What each part means in practice: [Review policies](review-policies.md).\n",
+        *(class_part(each) for each in (ReviewPolicy, Stage, DefaultValue)),
         "## What the engine shows\n",
-        *(class_part(each) for each in (Run, Review, Page, Step, Timeline, Principal)),
+        *(class_part(each) for each in (Run, Review, Vote, Page, Step, Timeline, Swept, Principal)),
         "## Events\n",
         events_part(),
         "## Errors\n",

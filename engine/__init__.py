@@ -2,7 +2,8 @@
 
 from .async_engine import AsyncEngine
 from .events import Event
-from .model import Page, Principal, Review, Run, Step, Timeline
+from .model import Page, Principal, Review, Run, Step, Timeline, Vote
+from .sweeping import Swept
 from .sync_engine import Engine
 
-__all__ = ["AsyncEngine", "Engine", "Event", "Page", "Principal", "Review", "Run", "Step", "Timeline"]
+__all__ = ["AsyncEngine", "Engine", "Event", "Page", "Principal", "Review", "Run", "Step", "Swept", "Timeline", "Vote"]

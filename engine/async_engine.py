@@ -11,6 +11,7 @@ from ..settings import Settings, load_settings
 from .looking import Looking
 from .model import Principal
 from .policy_book import Policies
+from .rebuilding import Rebuilding
 from .recorder import recording
 from .registry import Registry, Target
 from .resuming import Resuming
@@ -21,7 +22,7 @@ from .telemetry import configure_logs
 __all__ = ["AsyncEngine"]
 
 
-class AsyncEngine(Streaming, Resuming, Sweeping, Looking):
+class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking):
     """Drives workflows that stop for people and go on later; made by `AsyncEngine.open()`.
 
     Every verb sees only its principal's tenant; anything else is unknown to it. Every verb may raise

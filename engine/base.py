@@ -13,7 +13,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import Storage
-from ..errors import LeaseLost, NotAuthorized, UnknownThread
+from ..errors import LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
 from ..nodes.analysts import check_model
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
@@ -34,6 +34,7 @@ from .recorder import Recorder
 from .registry import Registry, Workflow
 from .reviews import ReviewStore
 from .runs import RunRow, RunStore, to_run
+from .witness import Witness
 
 __all__ = ["EngineBase", "serde_of"]
 
@@ -73,14 +74,16 @@ class EngineBase:
         self._listener = Listener(settings.listen_url or storage.url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
-        self._runs = RunStore(storage.pool, self._seal, owner=self._keeper.owner, seconds=settings.lease_seconds)
+        self._runs = RunStore(storage.pool, storage.saver, owner=self._keeper.owner, seconds=settings.lease_seconds)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde)
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
         self._policies = PolicyBook(self._seal)
         self._workflow_policies = dict(policies or {})
-        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde, self._policies)
+        witness = Witness(storage.saver.serde, self._keeper.driving)
+        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde, witness, self._policies)
         storage.saver.add_hook(review_hook(storage.saver.serde, self._policies))
+        storage.saver.add_hook(witness.hook)
 
     async def _close(self) -> None:
         await self._keeper.close()
@@ -161,7 +164,7 @@ class EngineBase:
 
     async def _run_task(self, work: Work, drive: Drive) -> Run | None:
         """Run the drive in a task of its own, so that it can be stopped without stopping its caller."""
-        ledger = EffectLedger(self._storage.pool, serde_of(work.graph), drive.token)
+        ledger = EffectLedger(self._storage.pool, serde_of(work.graph), drive.token, self.settings.storage_patience)
         with using_settings(self.settings), effects_in(ledger), self._keeper.keeping(drive):
             task = asyncio.create_task(self._driver.drive(work, drive))
             drive.task = task
@@ -174,6 +177,8 @@ class EngineBase:
                     await asyncio.wait({task})
                 raise
         if not task.cancelled():
+            if isinstance(task.exception(), StorageUnavailable):
+                self._keeper.abandon(drive)
             return task.result()
         if drive.lost:
             raise LeaseLost(

@@ -53,7 +53,8 @@ async def take_decisions(store: ReviewStore, connection: AsyncConnection[DictRow
         sent: The answer.
 
     Returns:
-        Whether a review was closed, so that the run goes on. Nothing changed when the same was recorded before.
+        Whether a review was closed and nobody drives the run, so that the caller is to. Nothing changed when the same was
+        recorded before.
 
     Raises:
         UnknownThread, NotPaused, UnknownReview, ReviewClosed, InvalidDecision, NotAuthorized, DigestMismatch: See
@@ -77,7 +78,8 @@ async def take_decisions(store: ReviewStore, connection: AsyncConnection[DictRow
     for asked, after, commands in done:
         if commands:
             await store.record(connection, asked, after, commands)
-    return any(isinstance(command, Closed) for _, _, commands in done for command in commands)
+    closed = any(isinstance(command, Closed) for _, _, commands in done for command in commands)
+    return closed and not locked.is_driven
 
 
 def asks_nothing(thread_id: str, status: str) -> NotPaused:

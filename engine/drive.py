@@ -40,6 +40,7 @@ from .reading import next_nodes, visible_state
 from .reviews import ReviewStore
 from .runs import Outcome, RunRow, RunStore, Settled, to_run
 from .translate import Translator
+from .witness import Witness
 
 __all__ = ["Driver", "Emit", "Work", "describe", "settled_unless_asked"]
 
@@ -94,16 +95,24 @@ class Driver:
         reviews: Questions and answers.
         reader: The checkpoints.
         serde: Serialises the questions of static breakpoints.
-        policies: Says under which policy those are asked.
+        witness: Sees what is stored.
+        policies: Says under which policy the questions of static breakpoints are asked.
     """
 
     def __init__(
-        self, runs: RunStore, reviews: ReviewStore, reader: Reader, serde: SerializerProtocol, policies: PolicyBook
+        self,
+        runs: RunStore,
+        reviews: ReviewStore,
+        reader: Reader,
+        serde: SerializerProtocol,
+        witness: Witness,
+        policies: PolicyBook,
     ) -> None:
         self._runs = runs
         self._reviews = reviews
         self._reader = reader
         self._serde = serde
+        self._witness = witness
         self._policies = policies
 
     async def drive(self, work: Work, drive: Drive) -> Run | None:
@@ -125,6 +134,7 @@ class Driver:
         """
         with (
             holding(work.thread_id, drive.token),
+            self._witness.watching(work.thread_id),
             bound_contextvars(thread=work.thread_id, workflow=work.row["workflow"]),
         ):
             work.emit(Started(work.thread_id, work.row["workflow"]))
@@ -165,13 +175,16 @@ class Driver:
         The open questions are read again: somebody without the engine may have driven the thread past one that was
         answered here, and LangGraph would give an answer with a stale id to the next question.
         """
-        saved = None if was == "new" else await self._reader.latest(work.thread_id)
+        if was == "new":
+            return Feed(work.input)
+        saved, given = await asyncio.gather(
+            self._reader.latest(work.thread_id), self._reviews.unconsumed(work.thread_id)
+        )
         if saved is None:
             return Feed(work.input)
         if has_failed_tasks(saved.pending_writes or []):
             await self._runs.forget_failed_writes(work.thread_id, drive.token)
         asked = {each.id for each in open_interrupts(saved.pending_writes or [])}
-        given = await self._reviews.unconsumed(work.thread_id)
         passed = [each.review_id for each in given if each.review_id.startswith(BREAKPOINT)]
         if passed:
             await self._reviews.consume(work.thread_id, passed)
@@ -200,6 +213,9 @@ class Driver:
 
     async def _record_end(self, work: Work, drive: Drive, feed: Feed) -> End:
         """Record a drive that LangGraph ended: the end is a checkpoint without tasks, never an empty `next`."""
+        seen = self._witness.end(work.thread_id)
+        if seen is not None and (row := await self._runs.ended(work.thread_id)):
+            return self._ended(work, row, seen, ())
         saved = await self._reader.latest(work.thread_id)
         if saved is None or not await self._has_tasks(work, saved):
             outcome = Outcome("completed", fed=feed.fed)
@@ -222,8 +238,11 @@ class Driver:
         reviews: tuple[Review, ...] = ()
         if outcome.status == "paused":
             reviews = await self._reviews.pending(work.thread_id)
-        _log.info(f"run {outcome.status}", questions=len(reviews))
-        work.emit(Paused(work.thread_id, reviews) if outcome.status == "paused" else Completed(work.thread_id))
+        return self._ended(work, row, saved, reviews)
+
+    def _ended(self, work: Work, row: RunRow, saved: CheckpointTuple | None, reviews: tuple[Review, ...]) -> Run:
+        _log.info(f"run {row['status']}", questions=len(reviews))
+        work.emit(Paused(work.thread_id, reviews) if row["status"] == "paused" else Completed(work.thread_id))
         return to_run(row, state=visible_state(saved), reviews=reviews)
 
     async def _has_tasks(self, work: Work, saved: CheckpointTuple) -> bool:

@@ -12,6 +12,7 @@ from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
+from ..checkpoints.patience import patiently
 from ..checkpoints.queries import load_queries
 from ..checkpoints.sealing import Seal
 from ..errors import EffectMismatch, EffectUncertain, InvalidInput, LeaseLost, RunFailed
@@ -33,13 +34,19 @@ class EffectLedger:
         pool: Connections.
         serde: Serialises results; the serializer of the drive's graph.
         token: The lease's token; None outside drives.
+        patience: Seconds for which the record of what was done waits for a database that is away.
     """
 
     def __init__(
-        self, pool: AsyncConnectionPool[AsyncConnection[DictRow]], serde: SerializerProtocol, token: int | None
+        self,
+        pool: AsyncConnectionPool[AsyncConnection[DictRow]],
+        serde: SerializerProtocol,
+        token: int | None,
+        patience: float,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self._pool = pool
+        self._patience = patience
         self._serde = serde
         self._seal = Seal(serde)
         self._token = token
@@ -143,9 +150,14 @@ class EffectLedger:
 
     async def _end(self, effect: Effect, status: str, kind: str | None, data: bytes | None, error: str | None) -> None:
         values = {"status": status, "result_type": kind, "result": data, "error": self._seal.close_text(error)}
-        with mapped_faults(f"cannot record the effect {effect.name!r}", thread_id=effect.place.scope):
+
+        async def attempt() -> None:
             async with self._pool.connection() as connection:
                 await connection.execute(_SQL["end_effect"], {**self._values(effect), **values})
+
+        # It was done: a database that restarts now must not make it uncertain.
+        with mapped_faults(f"cannot record the effect {effect.name!r}", thread_id=effect.place.scope):
+            await patiently(attempt, self._patience)
 
     async def _row(self, query: str, effect: Effect, **more: Any) -> DictRow | None:
         with mapped_faults(f"cannot begin the effect {effect.name!r}", thread_id=effect.place.scope):

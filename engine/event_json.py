@@ -24,6 +24,10 @@ _KINDS: Final[Mapping[str, type[Event]]] = {
     kind.kind: kind for name in events.__all__ if issubclass(kind := getattr(events, name), Event)
 }
 _NOT_STORED: Final = ("thread_id", "seq", "at")
+_STORED: Final[Mapping[type[Event], tuple[str, ...]]] = {
+    kind: tuple(each.name for each in dataclasses.fields(kind) if each.name not in _NOT_STORED)
+    for kind in _KINDS.values()
+}
 
 
 def to_payload(event: Event) -> dict[str, Any]:
@@ -32,11 +36,9 @@ def to_payload(event: Event) -> dict[str, Any]:
     Args:
         event: The event.
     """
-    names = [each.name for each in dataclasses.fields(event) if each.name not in _NOT_STORED]
-    payload = {name: getattr(event, name) for name in names}
     if isinstance(event, Paused):
-        payload = {"reviews": [review.id for review in event.reviews]}
-    return {name: _small(_plain(value)) for name, value in payload.items()}
+        return {"reviews": [review.id for review in event.reviews]}
+    return {name: _small(_plain(getattr(event, name))) for name in _STORED[type(event)]}
 
 
 def from_row(thread_id: str, row: Mapping[str, Any], open_reviews: Mapping[str, Review]) -> Event | None:
@@ -70,6 +72,8 @@ def _plain(value: Any) -> Any:
 
 
 def _small(value: Any) -> Any:
+    if value is None or isinstance(value, float):
+        return value
     size = len(str(value))
     if size <= LARGEST:
         return value

@@ -3,7 +3,7 @@
 -- threads that are gone are left out.
 with given as (
     select g.thread_id, g.kind, g.payload, g.place
-    from unnest(%(threads)s::text[], %(kinds)s::text[], %(payloads)s::jsonb[])
+    from rows from (jsonb_to_recordset(%(events)s::jsonb) as (thread_id text, kind text, payload jsonb))
          with ordinality as g (thread_id, kind, payload, place)
     join adjourn.runs using (thread_id)
 ), added as (

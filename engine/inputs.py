@@ -7,6 +7,7 @@ import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, get_type_hints
 
 from langgraph.channels import LastValue
@@ -38,7 +39,7 @@ def input_keys(graph: Compiled) -> dict[str, Any]:
     if schema is None:
         return {}
     try:
-        return get_type_hints(schema)
+        return _hints_of(schema)
     except Exception:  # noqa: BLE001  (a user's annotations may not resolve here; the graph itself may still run)
         return {}
 
@@ -153,11 +154,29 @@ def _requires(schema: Any, key: str) -> bool:
     return any(each.name == key and each.default is missing and each.default_factory is missing for each in fields)
 
 
+@lru_cache(maxsize=256)
+def _hints_of(schema: Any) -> dict[str, Any]:
+    return get_type_hints(schema)
+
+
+def _adapter_of(hint: Any) -> TypeAdapter[Any]:
+    """Return Pydantic's checker of a type, which takes a quarter of a millisecond to make."""
+    try:
+        return _known_adapter(hint)
+    except TypeError:  # not hashable
+        return TypeAdapter(hint)
+
+
+@lru_cache(maxsize=1024)
+def _known_adapter(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint)
+
+
 def _typed(value: Any, hint: Any) -> Any:
     if hint is Any or json_problem(value) is not None:
         return value
     try:
-        built = TypeAdapter(hint).validate_python(value)
+        built = _adapter_of(hint).validate_python(value)
     except Exception:  # noqa: BLE001  (validators of other people raise what they like; the graph will judge the value)
         return value
     # Only what JSON cannot hold was meant; a number that could be read as a text stays a number.
@@ -166,7 +185,7 @@ def _typed(value: Any, hint: Any) -> Any:
 
 def _check_type(key: str, value: Any, hint: Any) -> None:
     try:
-        adapter = TypeAdapter(hint)
+        adapter = _adapter_of(hint)
     except PydanticUserError:  # a type that Pydantic cannot check; the graph will judge it
         return
     try:

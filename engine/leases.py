@@ -73,6 +73,7 @@ class LeaseKeeper:
         self._pool = pool
         self._grace = grace
         self._drives: dict[str, Drive] = {}
+        self._abandoned: list[Drive] = []
         self._beat: asyncio.Task[None] | None = None
 
     def driving(self, thread_id: str) -> Drive | None:
@@ -83,13 +84,20 @@ class LeaseKeeper:
     def keeping(self, drive: Drive) -> Iterator[None]:
         """Keep a drive's lease alive while the block runs."""
         self._drives[drive.thread_id] = drive
-        if self._beat is None or self._beat.done():
-            self._beat = asyncio.create_task(self._keep())
+        self._begin_beating()
         try:
             yield
         finally:
             if self._drives.get(drive.thread_id) is drive:
                 del self._drives[drive.thread_id]
+
+    def abandon(self, drive: Drive) -> None:
+        """Give the lease of a drive back that ended because the database was away, as soon as it answers again.
+
+        The run is stalled then, and recovery goes on with it. An attempt of recovery that ended so does not count.
+        """
+        self._abandoned.append(drive)
+        self._begin_beating()
 
     async def close(self) -> None:
         """Stop the drives that are still under way, wait until they have recorded that, and stop the heartbeat."""
@@ -100,6 +108,9 @@ class LeaseKeeper:
         if self._beat is not None:
             self._beat.cancel()
             await asyncio.gather(self._beat, return_exceptions=True)
+        with contextlib.suppress(AdjournError, TimeoutError):
+            async with asyncio.timeout(_LONGEST_BEAT):
+                await self._give_back()
 
     def cancel(self, drive: Drive) -> None:
         """Stop the drive of a cancelled run: before its next step, or at once after the grace time."""
@@ -108,13 +119,18 @@ class LeaseKeeper:
             drive.control.request_drain("cancelled")
             asyncio.get_running_loop().call_later(self._grace, drive.stop)
 
+    def _begin_beating(self) -> None:
+        if self._beat is None or self._beat.done():
+            self._beat = asyncio.create_task(self._keep())
+
     async def _keep(self) -> None:
         pause = min(self.seconds / 3, _LONGEST_BEAT)
-        while self._drives:
+        while self._drives or self._abandoned:
             await asyncio.sleep(pause)
             drives = list(self._drives.values())
             try:
-                held = await self._renew()
+                held = await self._renew([drive.thread_id for drive in drives])
+                await self._give_back()
             except AdjournError as error:
                 # Without the database nothing can be committed either; the next beat says what became of the leases.
                 _log.warning("leases could not be renewed", error=error.message)
@@ -122,11 +138,21 @@ class LeaseKeeper:
             for drive in drives:
                 self._judge(drive, held.get(drive.thread_id))
 
-    async def _renew(self) -> dict[str, DictRow]:
+    async def _renew(self, thread_ids: list[str]) -> dict[str, DictRow]:
+        values = {"owner": self.owner, "seconds": self.seconds, "thread_ids": thread_ids}
         with mapped_faults("cannot renew leases"):
             async with self._pool.connection() as connection:
-                cursor = await connection.execute(_SQL["renew_leases"], {"owner": self.owner, "seconds": self.seconds})
+                cursor = await connection.execute(_SQL["renew_leases"], values)
                 return {row["thread_id"]: row for row in await cursor.fetchall()}
+
+    async def _give_back(self) -> None:
+        while self._abandoned:
+            drive = self._abandoned[0]
+            values = {"thread_id": drive.thread_id, "token": drive.token, "owner": self.owner}
+            with mapped_faults("cannot give a lease back", thread_id=drive.thread_id):
+                async with self._pool.connection() as connection:
+                    await connection.execute(_SQL["abandon_lease"], values)
+            self._abandoned.remove(drive)
 
     def _judge(self, drive: Drive, held: DictRow | None) -> None:
         if held is not None and held["cancelled"]:

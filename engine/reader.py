@@ -46,6 +46,11 @@ class Reader:
             found = [each async for each in self._saver.alist({"configurable": {"thread_id": thread_id}}, limit=1)]
         return found[0] if found else None
 
+    async def everything(self, thread_id: str) -> list[CheckpointTuple]:
+        """Return all checkpoints of a thread, those of its subgraphs included. Raises StorageUnavailable."""
+        with _looking_only():
+            return [each async for each in self._saver.alist({"configurable": {"thread_id": thread_id}})]
+
     async def history(self, thread_id: str) -> list[CheckpointTuple]:
         """Return the root checkpoints of a thread, newest first. Raises StorageUnavailable."""
         with _looking_only():

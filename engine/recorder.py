@@ -14,10 +14,10 @@ import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+import orjson
 import psycopg
 import structlog
 from psycopg import errors
-from psycopg.types.json import Jsonb
 
 from ..checkpoints.pool import Pool
 from ..checkpoints.queries import load_queries
@@ -66,6 +66,7 @@ class Recorder:
         self._left_out = 0
         self._tidied = False
         self._something = asyncio.Event()
+        self._ending = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
 
     def record(self, event: Event) -> None:
@@ -84,13 +85,14 @@ class Recorder:
         """Write what is left, for at most five seconds, and stop."""
         if self._writer is None:
             return
-        self._writer.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._writer
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                while self._waiting and await self._write_some():
-                    pass
+        self._ending.set()
+        self._something.set()
+        try:
+            # A batch under way is not cut off: it may be stored already, and would be written once more.
+            await asyncio.wait({self._writer}, timeout=_CLOSE_SECONDS)
+        finally:
+            self._writer.cancel()
+        await asyncio.gather(self._writer, return_exceptions=True)
 
     def _joined(self, event: Event) -> bool:
         """Join a token with the one before it of the same node, so that a long answer is a few rows."""
@@ -103,37 +105,33 @@ class Recorder:
         return True
 
     async def _write_on(self) -> None:
-        while True:
+        while not self._ending.is_set():
             await self._something.wait()
             self._something.clear()
-            await asyncio.sleep(_PAUSE)  # so that what happens together is written together
+            with contextlib.suppress(TimeoutError):  # so that what happens together is written together
+                await asyncio.wait_for(self._ending.wait(), _PAUSE)
             while self._waiting:
                 await self._write_some()
             if self._left_out:
                 _log.warning("events were left out for followers; the database was slow", count=self._left_out)
                 self._left_out = 0
 
-    async def _write_some(self) -> bool:
-        """Write one batch; False when it could not be written and was dropped."""
+    async def _write_some(self) -> None:
+        """Write one batch, or drop it when it cannot be written."""
         batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
         try:
             await self._insert(batch)
-        except asyncio.CancelledError:
-            self._waiting[:0] = batch
-            raise
         except psycopg.Error as error:
             self._left_out += len(batch)
             _log.debug("events could not be written", error=str(error))
-            return False
-        return True
 
     async def _insert(self, batch: list[Event]) -> None:
-        values: dict[str, Any] = {
-            "threads": [event.thread_id for event in batch],
-            "kinds": [event.kind for event in batch],
-            "payloads": [Jsonb(self._seal.close(to_payload(event))) for event in batch],
-            "channel": CHANNEL,
-        }
+        # one document for all: a parameter each would take the client most of the time that events cost
+        events = [
+            {"thread_id": event.thread_id, "kind": event.kind, "payload": self._seal.close(to_payload(event))}
+            for event in batch
+        ]
+        values: dict[str, Any] = {"events": orjson.dumps(events).decode(), "channel": CHANNEL}
         for attempt in range(_ATTEMPTS):
             try:
                 async with self._pool.connection() as connection:

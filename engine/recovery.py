@@ -1,7 +1,8 @@
 """Recovery: runs whose driver died are found by their lease, which ran out, and tried again.
 
-An attempt counts only if no new checkpoint was committed since the one before; so a run that makes progress between
-two crashes is tried for ever, and one that kills its process at the same place five times is failed.
+An attempt counts only if no new checkpoint was committed since the one before, and if it was not the database that went
+away (`LeaseKeeper.abandon` takes it back then). So a run that makes progress between two crashes is tried for ever, and
+one that kills its process at the same place five times is failed.
 """
 
 from __future__ import annotations

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import structlog
+
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import together
-from ..errors import AdjournError, NotPaused, ThreadBusy
+from ..errors import AdjournError, NotPaused, StorageUnavailable, ThreadBusy
 from .base import EngineBase
 from .deciding import Sent, take_decisions
 from .drive import Emit
@@ -19,6 +21,7 @@ from .runs import Outcome, RunRow
 __all__ = ["Resuming"]
 
 _AT_ONCE = 8
+_log = structlog.get_logger("adjourn")
 
 
 class Resuming(EngineBase):
@@ -136,7 +139,11 @@ class Resuming(EngineBase):
             limit: The most runs to look at.
 
         Returns:
-            The runs that were driven or failed here, as they stand now.
+            The runs that were driven or failed here, as they stand now. One whose workflow is not registered here, or
+            cannot be loaded, is left stalled for others, and the log says so.
+
+        Raises:
+            StorageUnavailable: The database cannot be reached; what had begun has ended.
         """
         store = RecoveryStore(self._storage.pool)
         stalled = await store.stalled(self.principal.tenant, limit)
@@ -146,8 +153,13 @@ class Resuming(EngineBase):
             async with slots:
                 return await self._recover_one(store, found)
 
-        done = await asyncio.gather(*(one(found) for found in stalled))
-        return [run for run in done if run is not None]
+        done = await asyncio.gather(*(one(found) for found in stalled), return_exceptions=True)
+        for found, outcome in zip(stalled, done, strict=True):
+            if isinstance(outcome, AdjournError) and not isinstance(outcome, StorageUnavailable):
+                _log.warning("a run cannot be recovered here", thread=found.thread_id, error=outcome.message)
+            elif isinstance(outcome, BaseException):
+                raise outcome
+        return [run for run in done if isinstance(run, Run)]
 
     async def _recover_one(self, store: RecoveryStore, found: Stalled) -> Run | None:
         row = await self._row(found.thread_id)

@@ -131,13 +131,14 @@ class ReviewRows:
             stage=row["stage"],
             due_at=row["due_at"],
             remind_at=row["remind_at"],
-            votes=tuple(self._vote(vote, current) for vote in votes),
+            votes=tuple(self.vote(vote, current) for vote in votes),
         )
         case = self._closed(case, row["closed_at"], votes)
         review = self._review(row, stored, case)
         return Asked(review, case, question, tuple(vote["number"] for vote in votes))
 
-    def _vote(self, row: Mapping[str, Any], shown: str) -> Vote:
+    def vote(self, row: Mapping[str, Any], shown: str) -> Vote:
+        """Return a decision from its row; one from before digests were kept was about what is shown now."""
         answer = self.load(row["answer_type"], row["answer"])
         decision = only_decision(answer)
         kind = row["kind"] or decision.get("type") or "value"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
@@ -46,12 +47,14 @@ class Locked:
         status: Where the run stands.
         requested_by: Who started it.
         now: The time (the database's), after everything that was waited for.
+        is_driven: Whether somebody drives it, who will find what is recorded now.
         asked: Its open questions by id, in the order in which they were asked.
     """
 
     status: str
     requested_by: str
     now: Any
+    is_driven: bool
     asked: dict[str, Asked]
 
 
@@ -120,7 +123,7 @@ class ReviewStore:
         return [self._rows.one(row, by_review.get((row["thread_id"], row["review_id"]), ())).review for row in rows]
 
     async def lock(self, connection: Connection, thread_id: str, *, skip_locked: bool = False) -> Locked | None:
-        """Lock a run, its lease and its open questions, in a transaction of the caller's; one round trip.
+        """Lock a run and its open questions, in a transaction of the caller's; one round trip.
 
         Args:
             connection: In a transaction, and in a pipeline where there is one.
@@ -134,7 +137,7 @@ class ReviewStore:
         run = await connection.execute(_SQL["lock_run"] + (" skip locked" if skip_locked else ""), values)
         if skip_locked and not (found := await run.fetchone()):
             return None
-        await connection.execute(_SQL["lock_lease"], values)
+        driven = await connection.execute(_SQL["is_driven"], values)
         rows = await connection.execute(_SQL["lock_pending"], values)
         votes = await connection.execute(_SQL["votes_on_pending"], values)
         time = await connection.execute(_SQL["time_now"])
@@ -142,8 +145,18 @@ class ReviewStore:
         if found is None:
             return None
         asked = self._rows.all(await rows.fetchall(), await votes.fetchall(), requested_by=found["requested_by"])
-        now = (await time.fetchall())[0]["now"]
-        return Locked(found["status"], found["requested_by"], now, asked)
+        now, is_driven = (await time.fetchall())[0]["now"], (await driven.fetchall())[0]["driven"]
+        return Locked(found["status"], found["requested_by"], now, is_driven, asked)
+
+    async def lock_idle(self, connection: Connection, thread_id: str) -> datetime | None:
+        """Lock a run that nobody drives, and its lease; return the time then, or None when somebody drives it."""
+        run = await connection.execute(_SQL["lock_run"], {"thread_id": thread_id})
+        driven = await connection.execute(_SQL["is_driven"], {"thread_id": thread_id})
+        if not await run.fetchone() or (await driven.fetchall())[0]["driven"]:
+            return None
+        await connection.execute(_SQL["lock_lease"], {"thread_id": thread_id})
+        time: datetime = (await (await connection.execute(_SQL["time_now"])).fetchall())[0]["now"]
+        return time
 
     async def some(self, connection: Connection, thread_id: str, review_ids: Sequence[str]) -> dict[str, Asked]:
         """Return some reviews of a thread, open or closed, by id."""
@@ -159,6 +172,10 @@ class ReviewStore:
         if found is None:
             return None
         return (await self.some(connection, thread_id, [found["review_id"]])).get(found["review_id"])
+
+    def votes(self, rows: Sequence[Mapping[str, Any]], shown: str) -> list[Vote]:
+        """Return decisions from their rows, on a question that is shown so."""
+        return [self._rows.vote(row, shown) for row in rows]
 
     async def record(self, connection: Connection, asked: Asked, after: Case, commands: Sequence[Command]) -> None:
         """Record what a rule made of a review, in the transaction that locked it."""

@@ -1,9 +1,16 @@
 -- name: lock_run
--- Whoever changes reviews locks the run, then its lease, then the reviews, so that nobody waits in a circle.
+-- Whoever changes reviews locks the run first, then the reviews. A live lease is never waited for with the run locked: the
+-- commit of its holder may be waiting for the run.
 select status, requested_by from adjourn.runs where thread_id = %(thread_id)s for no key update
 
+-- name: is_driven
+-- Whether somebody drives a thread at this moment. Whoever does looks for answers when the lease is given back, for which
+-- the run is locked, too.
+select coalesce(bool_or(expires_at > clock_timestamp()), false) as driven
+from adjourn.leases where thread_id = %(thread_id)s;
+
 -- name: lock_lease
--- The lease comes second, whoever holds it.
+-- The lease of a thread that nobody drives: nobody can begin to until the end of the transaction.
 select from adjourn.leases where thread_id = %(thread_id)s for update;
 
 -- name: holds_lease
@@ -64,36 +71,46 @@ select review_id from adjourn.reviews where thread_id = %(thread_id)s and status
 
 -- name: inbox
 -- A page of open questions: the most urgent first, then those that wait longest; `after` ended the page before.
+with page as (
+    select thread_id, review_id
+    from adjourn.reviews
+    where reviews.tenant = %(tenant)s and reviews.status = 'pending'
+      and (%(workflow)s::text is null or reviews.workflow = %(workflow)s)
+      and (%(role)s::text is null or reviews.roles @> array[%(role)s::text])
+      and (%(held)s::text[] is null or reviews.roles = '{}' or reviews.roles && %(held)s::text[])
+      and (%(thread_id)s::text is null or reviews.thread_id = %(thread_id)s)
+      and (%(asked_before)s::timestamptz is null or reviews.created_at < %(asked_before)s)
+      and (%(due_before)s::timestamptz is null or reviews.due_at < %(due_before)s)
+      and (%(after_thread)s::text is null
+           or (-reviews.priority, reviews.created_at, reviews.thread_id, reviews.review_id)
+              > (-%(after_priority)s::integer, %(after_time)s::timestamptz, %(after_thread)s, %(after_review)s))
+    order by -reviews.priority, reviews.created_at, reviews.thread_id, reviews.review_id
+    limit %(limit)s
+)
 select reviews.*, runs.requested_by, coalesce(reviews.due_at <= clock_timestamp(), false) as overdue
-from adjourn.reviews join adjourn.runs using (thread_id)
-where reviews.tenant = %(tenant)s and reviews.status = 'pending'
-  and (%(workflow)s::text is null or reviews.workflow = %(workflow)s)
-  and (%(role)s::text is null or reviews.roles @> array[%(role)s::text])
-  and (%(held)s::text[] is null or reviews.roles = '{}' or reviews.roles && %(held)s::text[])
-  and (%(thread_id)s::text is null or reviews.thread_id = %(thread_id)s)
-  and (%(asked_before)s::timestamptz is null or reviews.created_at < %(asked_before)s)
-  and (%(due_before)s::timestamptz is null or reviews.due_at < %(due_before)s)
-  and (%(after_thread)s::text is null
-       or (-reviews.priority, reviews.created_at, reviews.thread_id, reviews.review_id)
-          > (-%(after_priority)s::integer, %(after_time)s::timestamptz, %(after_thread)s, %(after_review)s))
-order by -reviews.priority, reviews.created_at, reviews.thread_id, reviews.review_id
-limit %(limit)s;
+from page join adjourn.reviews using (thread_id, review_id) join adjourn.runs using (thread_id)
+order by -reviews.priority, reviews.created_at, reviews.thread_id, reviews.review_id;
 
 -- name: closed_reviews
 -- A page of reviews that are decided, expired or withdrawn, newest first; `after` ended the page before.
+with page as (
+    select thread_id, review_id
+    from adjourn.reviews
+    where reviews.tenant = %(tenant)s and reviews.status = %(status)s and reviews.status <> 'pending'
+      and (%(workflow)s::text is null or reviews.workflow = %(workflow)s)
+      and (%(role)s::text is null or reviews.roles @> array[%(role)s::text])
+      and (%(thread_id)s::text is null or reviews.thread_id = %(thread_id)s)
+      and (%(asked_before)s::timestamptz is null or reviews.created_at < %(asked_before)s)
+      and (%(due_before)s::timestamptz is null or reviews.due_at < %(due_before)s)
+      and (%(after_thread)s::text is null
+           or (reviews.created_at, reviews.thread_id, reviews.review_id)
+              < (%(after_time)s::timestamptz, %(after_thread)s, %(after_review)s))
+    order by reviews.created_at desc, reviews.thread_id desc, reviews.review_id desc
+    limit %(limit)s
+)
 select reviews.*, runs.requested_by, false as overdue
-from adjourn.reviews join adjourn.runs using (thread_id)
-where reviews.tenant = %(tenant)s and reviews.status = %(status)s and reviews.status <> 'pending'
-  and (%(workflow)s::text is null or reviews.workflow = %(workflow)s)
-  and (%(role)s::text is null or reviews.roles @> array[%(role)s::text])
-  and (%(thread_id)s::text is null or reviews.thread_id = %(thread_id)s)
-  and (%(asked_before)s::timestamptz is null or reviews.created_at < %(asked_before)s)
-  and (%(due_before)s::timestamptz is null or reviews.due_at < %(due_before)s)
-  and (%(after_thread)s::text is null
-       or (reviews.created_at, reviews.thread_id, reviews.review_id)
-          < (%(after_time)s::timestamptz, %(after_thread)s, %(after_review)s))
-order by reviews.created_at desc, reviews.thread_id desc, reviews.review_id desc
-limit %(limit)s;
+from page join adjourn.reviews using (thread_id, review_id) join adjourn.runs using (thread_id)
+order by reviews.created_at desc, reviews.thread_id desc, reviews.review_id desc;
 
 -- name: reviews_of_thread
 -- The reviews of a run: open ones in the order in which they were asked, then closed ones, newest first.
@@ -162,15 +179,18 @@ insert into adjourn.reviews (
 )
 select asked.thread_id, asked.review_id, asked.checkpoint_ns, asked.checkpoint_id, asked.task_id, asked.question_type,
     asked.question, asked.digest, string_to_array(asked.roles, E'\x1f'), asked.priority,
-    now() + make_interval(secs => asked.deadline / 1000.0), now() + make_interval(secs => asked.remind_after / 1000.0),
-    asked.fails_closed = 1, runs.tenant, runs.workflow, now() + make_interval(secs => asked.n / 1000000.0)
-from unnest(
+    asked.at + make_interval(secs => asked.deadline / 1000.0), asked.at + make_interval(secs => asked.remind_after / 1000.0),
+    asked.fails_closed = 1, runs.tenant, runs.workflow, asked.at
+from (
+    select given.*, now() + make_interval(secs => n / 1000000.0) as at
+    from unnest(
         %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::text[], %s::text[],
         %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]
-    ) with ordinality as asked (
+    ) with ordinality as given (
         thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question, digest, roles,
         priority, deadline, remind_after, fails_closed, n
     )
+) asked
 join adjourn.runs using (thread_id)
 order by asked.n
 on conflict do nothing;

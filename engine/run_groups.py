@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.arrays import Packed, bigints, byteas, register_arrays, texts
+from ..checkpoints.patience import patiently
 from ..checkpoints.queries import load_queries
+from ..checkpoints.saver import Saver
 from .grouping import Grouping
 from .inputs import Stored
 
-__all__ = ["End", "NewRun", "RunGroups", "accept_on"]
+__all__ = ["End", "NewRun", "RunGroups", "accept_on", "end_statement"]
 
 _SQL: Final = load_queries(__package__, "run_groups.sql")
+_LOCK: Final = "for no key update of runs"
+_END_UNLESS_LOCKED: Final = _SQL["end_runs"].replace(_LOCK, _LOCK + " skip locked")
 _NOTHING: Final = Stored(None, None, "")
 _Connection = AsyncConnection[DictRow]
 
@@ -75,12 +79,14 @@ class RunGroups:
 
     Args:
         pool: Connections in autocommit mode that return rows as dictionaries.
+        saver: Lends connections for ends, which may be recorded twice and wait for a database that is away.
         owner: Who takes the leases of accepted runs.
         seconds: How long a lease lasts.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[_Connection], owner: str, seconds: float) -> None:
+    def __init__(self, pool: AsyncConnectionPool[_Connection], saver: Saver, owner: str, seconds: float) -> None:
         self._pool = pool
+        self._saver = saver
         self._owner = owner
         self._seconds = seconds
         self._accepting: Grouping[NewRun, DictRow] = Grouping(self._accept)
@@ -102,15 +108,11 @@ class RunGroups:
             return await accept_on(connection, runs, owner=self._owner, seconds=self._seconds)
 
     async def _end(self, ends: Sequence[End]) -> dict[str, DictRow]:
-        values = {
-            "thread_ids": texts(end.thread_id for end in ends),
-            "tokens": bigints(end.token for end in ends),
-            "statuses": texts(end.status for end in ends),
-            "errors": texts(end.error for end in ends),
-            "checkpointed": bigints(int(end.checkpointed) for end in ends),
-        }
-        async with self._pool.connection() as connection:
-            return await _by_thread(connection, "end_runs", values, "of_thread")
+        async def attempt() -> dict[str, DictRow]:
+            async with self._saver.lend() as connection:
+                return await _by_thread(connection, _SQL["end_runs"], _columns(ends), "of_thread")
+
+        return await patiently(attempt, self._saver.patience)
 
 
 async def accept_on(
@@ -145,13 +147,37 @@ async def accept_on(
         "forked_from": texts(run.forked_from for run in runs),
         "policies": texts(run.policies for run in runs),
     }
-    return await _by_thread(connection, "accept_runs", values, "thread_id")
+    return await _by_thread(connection, _SQL["accept_runs"], values, "thread_id")
 
 
-async def _by_thread(connection: _Connection, query: str, values: dict[str, Any], key: str) -> dict[str, DictRow]:
+def end_statement(ends: Sequence[End]) -> tuple[str, dict[str, Any]]:
+    """Return the statement that records ends within a commit of the saver, for its hook.
+
+    It passes over runs that somebody has locked: the commit holds leases already, and whoever locked the run may wait
+    for them.
+
+    Args:
+        ends: Of different threads.
+    """
+    return _END_UNLESS_LOCKED, _columns(ends)
+
+
+async def _by_thread(
+    connection: _Connection, query: LiteralString, values: dict[str, Any], key: str
+) -> dict[str, DictRow]:
     register_arrays(connection)
-    cursor = await connection.execute(_SQL[query], values)
+    cursor = await connection.execute(query, values)
     return {row[key]: row for row in await cursor.fetchall()}
+
+
+def _columns(ends: Sequence[End]) -> dict[str, Any]:
+    return {
+        "thread_ids": texts(end.thread_id for end in ends),
+        "tokens": bigints(end.token for end in ends),
+        "statuses": texts(end.status for end in ends),
+        "errors": texts(end.error for end in ends),
+        "checkpointed": bigints(int(end.checkpointed) for end in ends),
+    }
 
 
 def _bytes(stored: Iterable[Stored]) -> Packed:

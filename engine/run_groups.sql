@@ -45,11 +45,18 @@ with given as (
 locked as (
     select thread_id from adjourn.runs join given on thread_id = of_thread order by thread_id for no key update of runs
 ),
+held as (
+    select leases.thread_id, given.token, given.status, given.error, given.checkpointed
+    from adjourn.leases join given on leases.thread_id = of_thread and leases.token = given.token
+    join locked on locked.thread_id = of_thread
+    order by leases.thread_id
+    for no key update of leases
+),
 released as (
     update adjourn.leases set expires_at = '-infinity'
-    from given join locked on thread_id = of_thread
-    where leases.thread_id = given.of_thread and leases.token = given.token
-    returning leases.thread_id, given.status, given.error, given.checkpointed
+    from held
+    where leases.thread_id = held.thread_id and leases.token = held.token
+    returning leases.thread_id, held.status, held.error, held.checkpointed
 ),
 ended as (
     update adjourn.runs

@@ -14,8 +14,10 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
+from ..checkpoints.patience import patiently
 from ..checkpoints.pool import together
 from ..checkpoints.queries import load_queries
+from ..checkpoints.saver import Saver
 from ..checkpoints.sealing import Seal
 from .model import Run, RunStatus
 from .opening import Opening
@@ -54,16 +56,17 @@ class RunStore:
 
     Args:
         pool: Connections in autocommit mode that return rows as dictionaries.
-        seal: Encrypts errors where there is a key.
+        saver: Stores the checkpoints; encrypts errors where there is a key.
         owner: Who takes leases: this engine.
         seconds: How long a lease lasts.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], seal: Seal, *, owner: str, seconds: float) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Connection], saver: Saver, *, owner: str, seconds: float) -> None:
         self._pool = pool
-        self._seal = seal
+        self._saver = saver
+        self._seal = Seal(saver.serde)
         self._lessee: dict[str, Any] = {"owner": owner, "seconds": seconds}
-        self._groups = RunGroups(pool, owner, seconds)
+        self._groups = RunGroups(pool, saver, owner, seconds)
 
     async def accept(self, run: NewRun, connection: Connection | None = None) -> RunRow | None:
         """Accept a run and take its lease, on a connection of the caller's if its transaction is to hold both.
@@ -75,6 +78,16 @@ class RunStore:
             if connection is None:
                 return await self._groups.accept(run)
             return (await accept_on(connection, [run], **self._lessee)).get(run.thread_id)
+
+    async def ended(self, thread_id: str) -> RunRow | None:
+        """Return a run whose end was recorded with its last checkpoint; None when it was not."""
+
+        async def attempt() -> RunRow | None:
+            async with self._saver.lend() as connection:
+                return await (await connection.execute(_SQL["ended_run"], {"thread_id": thread_id})).fetchone()
+
+        with mapped_faults("cannot read the run", thread_id=thread_id):
+            return await patiently(attempt, self._saver.patience)
 
     async def get(self, thread_id: str, tenant: str) -> RunRow | None:
         """Return one run of a tenant, or None."""

@@ -26,6 +26,10 @@ select runs.*, leases.expires_at <= clock_timestamp() as expired
 from adjourn.runs left join adjourn.leases using (thread_id)
 where thread_id = %(thread_id)s and tenant = %(tenant)s;
 
+-- name: ended_run
+-- A run that came to its end in the commit of its last checkpoint.
+select runs.*, false as expired from adjourn.runs where thread_id = %(thread_id)s and status = 'completed';
+
 -- name: list_runs
 -- A page of a tenant's runs, newest first; `after` is the thread id that ended the page before.
 select runs.*, leases.expires_at <= clock_timestamp() as expired
@@ -115,7 +119,8 @@ delete from adjourn.runs where thread_id = %(thread_id)s and tenant = %(tenant)s
 
 -- name: forget_failed_writes
 -- Drop what failed tasks of a thread's latest checkpoints had written, except the answers that they were given, so
--- that they run again as a whole, routing included. (LangGraph takes a task with partial output for finished.)
+-- that they run again as a whole, routing included. (LangGraph takes a task with partial output for finished.) A
+-- question without an answer is kept too: the answer that the workflow refused was its failure, and the next needs it.
 -- Only the holder of the lease may.
 with lease as (
     select from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s for key share
@@ -133,6 +138,14 @@ where exists (select from lease)
   and w.checkpoint_ns = latest.checkpoint_ns
   and w.checkpoint_id = latest.checkpoint_id
   and w.channel <> '__resume__'
+  and (w.channel <> '__interrupt__' or exists (
+    select from checkpoint_writes answered
+    where answered.thread_id = w.thread_id
+      and answered.checkpoint_ns = w.checkpoint_ns
+      and answered.checkpoint_id = w.checkpoint_id
+      and answered.task_id = w.task_id
+      and answered.channel = '__resume__'
+  ))
   and exists (
     select from checkpoint_writes failed
     where failed.thread_id = w.thread_id

@@ -17,13 +17,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
-from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.config import get_config
 from langgraph.errors import GraphBubbleUp, GraphDrained, is_invalid_resume
+from langgraph.types import Command
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Pool
-from ..checkpoints.sealing import Seal
+from ..checkpoints.saver import Saver
 from ..errors import AdjournError, LeaseLost, NotPaused, StorageUnavailable, ThreadBusy, UnknownThread
 from ..nodes.effects import EffectPort, install_effects
 from .drive import describe, settled_unless_asked
@@ -107,15 +108,13 @@ class Drives:
         source: Where the workflows of runs that are started here come from, in words.
     """
 
-    def __init__(
-        self, pool: Pool, saver: BaseCheckpointSaver[str], keeper: LeaseKeeper, policies: PolicyBook, source: str
-    ) -> None:
+    def __init__(self, pool: Pool, saver: Saver, keeper: LeaseKeeper, policies: PolicyBook, source: str) -> None:
         self._pool = pool
         self._saver = saver
         self._keeper = keeper
         self._source = source
         self._policies = policies
-        self._store = RunStore(pool, Seal(saver.serde), owner=keeper.owner, seconds=keeper.seconds)
+        self._store = RunStore(pool, saver, owner=keeper.owner, seconds=keeper.seconds)
         self._reviews = ReviewStore(pool, saver.serde)
         self._reader = Reader(saver)
         install_effects(_effects_of_node)
@@ -148,7 +147,7 @@ class Drives:
         except BaseException:
             await asyncio.shield(self._give_up(drive))
             raise
-        drive.ledger = EffectLedger(self._pool, self._saver.serde, drive.token)
+        drive.ledger = EffectLedger(self._pool, self._saver.serde, drive.token, self._saver.patience)
         drive.kept.enter_context(self._keeper.keeping(drive))
         _remember((thread_id, call.run_id), drive)
         _log.info("run driven by the Agent Server", thread=thread_id, workflow=call.workflow)
@@ -173,6 +172,9 @@ class Drives:
                 await self._store.settle(drive.thread_id, drive.token, Outcome("paused"))
             else:
                 await self._settle(drive, error)
+        except StorageUnavailable:
+            self._keeper.abandon(drive)
+            raise
         finally:
             drive.kept.close()
 
@@ -188,6 +190,10 @@ class Drives:
 
     async def _accept(self, call: Call) -> tuple[RunRow, list[str]]:
         thread_id = call.thread_id
+        if isinstance(call.given, Command) and call.given.resume is not None and await self._is_empty(thread_id):
+            raise UnknownThread(
+                f"Thread {thread_id} has never run, so it asks nothing; start it with an input.", thread_id=thread_id
+            )
         with mapped_faults("cannot accept the run", thread_id=thread_id):
             async with self._pool.connection() as connection, connection.transaction():
                 new = NewRun(
@@ -210,6 +216,10 @@ class Drives:
                 f"Thread {thread_id} belongs to somebody else; start a thread of your own.", thread_id=thread_id
             )
         return row, []
+
+    async def _is_empty(self, thread_id: str) -> bool:
+        """Whether nothing was ever stored; a thread of plain LangGraph's has checkpoints and no run, and may be answered."""
+        return await self._reader.latest(thread_id) is None
 
     async def _claim(self, call: Call, row: RunRow) -> tuple[RunRow, list[str]]:
         """Take the lease and record the answer, both or neither."""
@@ -258,7 +268,8 @@ class Drives:
         try:
             await self._store.release(drive.thread_id, drive.token)
         except AdjournError as error:
-            _log.warning("a lease could not be given back", thread=drive.thread_id, error=error.message)
+            _log.warning("a lease cannot be given back yet", thread=drive.thread_id, error=error.message)
+            self._keeper.abandon(drive)
 
 
 def token_of_drive(config: Mapping[str, Any]) -> int | None:

@@ -94,7 +94,7 @@ class Sweeping(EngineBase):
                 if locked is None or locked.status not in ("paused", "running"):
                     return []
                 done = await self._act(connection, locked, now)
-                claimed = await self._after(connection, thread_id, [each.what for each in done])
+                claimed = await self._after(connection, thread_id, locked, [each.what for each in done])
         for each in done:
             _log.info(f"a deadline has {each.what} a review", thread=thread_id, review=each.review.id)
         if claimed is not None:
@@ -111,8 +111,8 @@ class Sweeping(EngineBase):
             done.append(Swept(_what(commands), _as_it_is(asked, after)))
         return done
 
-    async def _after(self, connection: Connection, thread_id: str, what: list[What]) -> RunRow | None:
-        """Fail the run, or take its lease to go on with it."""
+    async def _after(self, connection: Connection, thread_id: str, locked: Locked, what: list[What]) -> RunRow | None:
+        """Fail the run, or take its lease to go on with it; whoever drives it finds a decision by themselves."""
         if "expired" in what:
             error = {
                 "type": "ReviewExpired",
@@ -123,7 +123,7 @@ class Sweeping(EngineBase):
                 _SQL["fail_expired"], {"thread_id": thread_id, "error": Jsonb(self._seal.close(error))}
             )
             self._recorder.record(Failed(thread_id, error))
-        elif "decided" in what:
+        elif "decided" in what and not locked.is_driven:
             return await self._runs.claim(thread_id, self.principal.tenant, ("paused", "running"), connection)
         return None
 

@@ -96,6 +96,7 @@ class Engine:
     reviews = _verb(AsyncEngine.reviews)
     review = _verb(AsyncEngine.review)
     sweep = _verb(AsyncEngine.sweep)
+    rebuild = _verb(AsyncEngine.rebuild)
     history = _verb(AsyncEngine.history)
     timeline = _verb(AsyncEngine.timeline)
     stream = _iterator(AsyncEngine.stream)

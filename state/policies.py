@@ -177,7 +177,7 @@ class ReviewPolicy:
 
 def policy_json(policy: ReviewPolicy) -> dict[str, JsonValue]:
     """Return a policy as JSON-safe data: what differs from the default."""
-    return _differing(policy, ReviewPolicy())
+    return _differing(policy, _PLAIN)
 
 
 def policy_from(data: Any, where: str = "This policy") -> ReviewPolicy:
@@ -192,6 +192,8 @@ def policy_from(data: Any, where: str = "This policy") -> ReviewPolicy:
     """
     if isinstance(data, ReviewPolicy):
         return data
+    if data == {}:
+        return _PLAIN
     values = _known(data, ReviewPolicy, where)
     values["escalate_to"] = tuple(
         Stage(**_read(_known(each, Stage, where), where)) for each in _listed(values.get("escalate_to", ()), where)
@@ -327,3 +329,7 @@ def _check_schema(schema: Any) -> None:
             problem = error.message
     if problem:
         raise ConfigurationError(f"ReviewPolicy: edit_schema is no JSON Schema: {problem}.")
+
+
+# what a question has that brings no policy
+_PLAIN: Final = ReviewPolicy()

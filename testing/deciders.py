@@ -134,7 +134,10 @@ class Decider:
             answered[review.id] = turn + 1
             decision, person = self._decide(review, thread_id), self._person(review, turn, thread_id)
             self.given.append(Given(review, decision, person))
-            run = yield partial(engine.resume, thread_id, decision, review_id=review.id, by=person)
+            # of a proposal that somebody edited people must say that they saw it
+            seen = {"shown": review.digest} if getattr(review, "version", 1) > 1 else {}
+            call: Callable[..., Any] = engine.resume
+            run = yield partial(call, thread_id, decision, review_id=review.id, by=person, **seen)
         if run.status == "paused":
             self._stop(thread_id, f"it still asks after {self._limit} answers (last: {_about(run.reviews[0])})")
         if run.status not in {"completed", "failed", "cancelled"}:

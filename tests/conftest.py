@@ -11,7 +11,14 @@ import pytest
 
 from adjourn.settings import Settings, load_settings
 from support.network import no_foreign_network
-from support.postgres import embedded_postgres, fresh_database, installed_postgres, make_template, other_servers
+from support.postgres import (
+    Copies,
+    embedded_postgres,
+    fresh_database,
+    installed_postgres,
+    make_template,
+    other_servers,
+)
 
 __all__ = ["no_foreign_network"]  # a guard that every test runs under
 
@@ -46,6 +53,21 @@ def server_of() -> Iterator[Callable[[int | None], str]]:
         yield url_of
 
 
+@pytest.fixture(scope="session")
+def copies_of(server_of: Callable[[int | None], str]) -> Iterator[Callable[[str], Copies]]:
+    """The copies of the migrated database of a server, by the server's URL."""
+    known: dict[str, Copies] = {}
+
+    def of(url: str) -> Copies:
+        if url not in known:
+            known[url] = Copies(url)
+        return known[url]
+
+    yield of
+    for copies in known.values():
+        copies.close()
+
+
 @pytest.fixture
 def server(server_of: Callable[[int | None], str]) -> str:
     """The URL of the embedded server, as its superuser; the tests of this process share it."""
@@ -59,21 +81,21 @@ def any_server(request: pytest.FixtureRequest, server_of: Callable[[int | None],
 
 
 @pytest.fixture
-def database(server: str) -> Iterator[str]:
+def database(server: str, copies_of: Callable[[str], Copies]) -> Iterator[str]:
     """The URL of a migrated database of the test's own."""
-    with fresh_database(server) as url:
+    with copies_of(server).copy() as url:
         yield url
 
 
 @pytest.fixture
-def any_database(any_server: str) -> Iterator[str]:
+def any_database(any_server: str, copies_of: Callable[[str], Copies]) -> Iterator[str]:
     """The URL of a migrated database of the test's own, once on each kind of server."""
-    with fresh_database(any_server) as url:
+    with copies_of(any_server).copy() as url:
         yield url
 
 
 @pytest.fixture
 def any_empty_database(any_server: str) -> Iterator[str]:
     """The URL of an empty database of the test's own, once on each kind of server."""
-    with fresh_database(any_server, "template0") as url:
+    with fresh_database(any_server) as url:
         yield url

@@ -10,7 +10,7 @@ import pytest
 from anygraph.graphs import KINDS
 
 from adjourn import AsyncEngine, Run
-from support.postgres import fresh_database
+from support.postgres import TEMPLATE, fresh_database
 from support.processes import child
 
 START = """
@@ -44,7 +44,7 @@ RESUME = """
 def told(server_of: Callable[[int | None], str]) -> Iterator[tuple[dict[str, dict[int, str]], dict[str, Run]]]:
     """What three processes said of each kind after its nth answer, and the runs as a fourth finds them."""
     said: dict[str, dict[int, str]] = {name: {} for name in KINDS}
-    with fresh_database(server_of(None)) as database:
+    with fresh_database(server_of(None), TEMPLATE) as database:
         for program, arguments in ((START, ()), (RESUME, ("0", "1")), (RESUME, ("1", "9"))):
             for name, count, summary in in_a_child(program, database, *arguments):
                 said[name][count] = summary

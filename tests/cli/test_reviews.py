@@ -195,7 +195,7 @@ def test_an_edit_that_does_not_fit_comes_back_with_what_is_wrong_and_what_was_ty
     assert '// risk_level: "low", "medium", "high"' in first
     assert second.startswith("// Not taken: risk_level: 'enormous' is not one of")
     assert '"risk_level": "enormous"' in second
-    assert third.startswith("// Not taken: this is no JSON: Expecting value in '\"risk_level\": high")
+    assert third.startswith('// Not taken: this is no JSON: Expecting value in \'"risk_level": high')
     vote = cli("review", "r", "--json").json["votes"][0]
     assert (vote["kind"], vote["message"]) == ("edit", "less")
     assert cli("review", "r", "--json").json["args"]["risk_level"] == "high"

@@ -15,6 +15,7 @@ from adjourn.settings import Settings
 from support.crashing import Moments, crashing, ledger
 from support.eventually import eventually
 from support.processes import child
+from support.recovering import attempt_and_die
 
 QUICK = Settings(lease_seconds=0.8)
 UNDISTURBED = ["first", "pay", "ask", "last"]
@@ -162,27 +163,12 @@ async def test_a_run_that_kills_its_process_five_times_is_failed_with_its_histor
     async with AsyncEngine.open(database, workflows=workflows, settings=QUICK) as engine:
         for _ in range(5):
             # what a recovery that is killed leaves behind: an attempt, and a lease that runs out
-            await eventually(lambda: attempt_and_die(engine), timeout=10)
+            await eventually(lambda: attempt_and_die(engine, "t"), timeout=10)
         await eventually(lambda: engine.recover(), timeout=10)
         run = await engine.get("t")
     assert (run.status, run.error and run.error["type"]) == ("failed", "Crashed")
     assert run.error is not None
     assert len(run.error["attempts"]) == 5
-
-
-async def attempt_and_die(engine: AsyncEngine) -> bool:
-    from adjourn.engine.recovery import Attempt, RecoveryStore, next_attempt
-
-    store = RecoveryStore(engine._storage.pool)
-    for found in await store.stalled("default", 1):
-        claimed = await engine._runs.claim("t", "default", ("running",))
-        plan = next_attempt(found, "somebody")
-        assert claimed is not None
-        assert isinstance(plan, Attempt)
-        await store.note("t", plan)
-        await engine._runs.release("t", claimed["token"])
-        return True
-    return False
 
 
 def test_progress_between_two_crashes_forgives_them() -> None:

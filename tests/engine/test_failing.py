@@ -8,6 +8,8 @@ import pytest
 from adjourn import AsyncEngine, NotPaused, RunFailed, ThreadBusy, approve
 from adjourn.engine.events import Failed, NodeFinished
 from adjourn.settings import Settings
+from support import workflows
+from support.postgres import execute
 from support.workflows import Flaky, Trail, ask, chain, mark
 
 
@@ -182,3 +184,18 @@ async def test_a_listener_that_fails_does_not_harm_the_run(engine: AsyncEngine) 
 
     run = await engine.start("asking", {"name": "x"}, on_event=broken)
     assert run.status == "paused"
+
+
+async def test_a_run_whose_workflow_is_not_here_does_not_keep_others_from_being_recovered(database: str) -> None:
+    both = {"here": workflows.asking, "elsewhere": workflows.asking}
+    async with AsyncEngine.open(database, workflows=both) as engine:
+        for name in both:
+            await engine.start(name, {"name": "x"}, thread_id=name)
+    execute(
+        database,
+        "update adjourn.runs set status = 'running'",
+        "update adjourn.leases set expires_at = now() - interval '1 hour'",
+    )
+    async with AsyncEngine.open(database, workflows={"here": workflows.asking}) as engine:
+        assert [(run.thread_id, run.status) for run in await engine.recover()] == [("here", "paused")]
+        assert (await engine.get("elsewhere")).status == "stalled"

@@ -23,7 +23,8 @@ from adjourn.engine.events import (
     Paused,
     Started,
 )
-from adjourn.engine.recorder import KEPT
+from adjourn.engine.recorder import KEPT, Recorder
+from adjourn.settings import Settings
 from support.eventually import eventually
 from support.postgres import execute
 from support.processes import Child, child
@@ -216,7 +217,8 @@ async def test_a_run_that_is_cancelled_while_it_works_ends_with_that(database: s
         reached.set()
         await asyncio.Event().wait()
 
-    async with AsyncEngine.open(database, workflows={"slow": chain(("forever", forever))}) as engine:
+    quick = Settings(cancel_grace_seconds=0.1)
+    async with AsyncEngine.open(database, workflows={"slow": chain(("forever", forever))}, settings=quick) as engine:
         starting = asyncio.create_task(engine.start("slow", {"name": "x"}, thread_id="t"))
         await reached.wait()
         follower = Follower(watching, "t")
@@ -348,3 +350,20 @@ async def test_a_recorder_that_cannot_write_harms_no_run(database: str) -> None:
         execute(database, "drop table adjourn.events")
         run = await engine.start("marked", {"name": "x"})
     assert run.status == "completed"
+
+
+async def test_an_engine_that_is_closed_while_it_writes_events_writes_none_twice(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert = Recorder._insert
+
+    async def told_late(self: Recorder, batch: list[Event]) -> None:
+        await insert(self, batch)
+        await asyncio.sleep(0.2)
+
+    monkeypatch.setattr(Recorder, "_insert", told_late)
+    kinds = "select kind from adjourn.events where kind = 'completed'"
+    async with AsyncEngine.open(database, workflows={"quick": chain(("mark", mark("mark")))}) as engine:
+        await engine.start("quick", {"name": "x"})
+        await eventually(lambda: execute(database, kinds))
+    assert execute(database, kinds) == [("completed",)]

@@ -25,6 +25,7 @@ def test_the_public_names_are_these() -> None:
     assert set(adjourn.__all__) == {
         "AsyncEngine", "Engine", "Event", "Page", "Principal", "Review", "Run", "Step", "Timeline",
         "Decision", "approve", "edit", "reject", "respond",
+        "DefaultValue", "ReviewPolicy", "Stage", "Swept", "Vote",
         "Settings",
         *errors.__all__,
     }  # fmt: skip

@@ -17,6 +17,7 @@ from adjourn import (
 )
 from adjourn.state.policies import HOUR, ReviewPolicy
 from adjourn.state.questions import question
+from adjourn.testing import decide_all
 from support.postgres import execute
 from support.reviewing import person
 from support.workflows import Trail, chain
@@ -68,6 +69,13 @@ async def test_people_approve_what_is_executed(engine: AsyncEngine) -> None:
     assert run.status == "completed"
     assert run.state["answer"]["decisions"][0]["edited_action"]["args"] == {"amount": 7}
     assert run.state["answer"]["adjourn"]["approved_by"] == ["bob", "ann"]
+
+
+async def test_a_decider_says_that_it_saw_what_was_edited(engine: AsyncEngine) -> None:
+    run = await engine.start("asking", {"name": "x"}, policies=TWO)
+    answers = iter([edit({"amount": 7}), approve()])
+    run = await decide_all(engine, run.thread_id, lambda review: next(answers), by=["ann", "bob"])
+    assert run.state["answer"]["adjourn"]["approved_by"] == ["ann", "bob"]
 
 
 async def test_roles_come_with_the_principal_never_with_the_answer(engine: AsyncEngine) -> None:

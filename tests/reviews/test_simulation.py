@@ -57,8 +57,9 @@ def a_person(dice: random.Random) -> Principal:
     return Principal(name, roles, source=dice.choice(["trusted", "authenticated", "authenticated"]))
 
 
-def a_ballot(who: Principal, kind: str, want: str, saw: str | None) -> Ballot:
-    proposal = want if kind in ("edit", "value") else (saw or "original")
+def a_ballot(who: Principal, kind: str, want: str, saw: str | None, current: str) -> Ballot:
+    """What the engine makes of what somebody sends: a decision is about the version that is open."""
+    proposal = want if kind in ("edit", "value") else current
     return Ballot(who, kind, f"{kind} {want}", f"{kind} {want}", proposal, saw)  # type: ignore[arg-type]
 
 
@@ -78,7 +79,7 @@ def rules_look(case: Case, now: Any) -> tuple[Case, str]:
     stated = case.policy.at_deadline(case.stage)
     default = None
     if isinstance(stated, Decision):
-        default = a_ballot(DEADLINE, stated.kind, stated.message or "", case.digest)
+        default = a_ballot(DEADLINE, stated.kind, stated.message or "", case.digest, case.digest)
     case, commands = due(case, now, default)
     if not commands:
         return case, "nothing"
@@ -106,7 +107,7 @@ def one_review(seed: int) -> None:
             saw = None if plain else saw
             wanted = model.say(who, kind, want, saw)
             before = case
-            case, got = rules_say(case, a_ballot(who, kind, want, saw), now)
+            case, got = rules_say(case, a_ballot(who, kind, want, saw, case.digest), now)
             assert got not in ("same", "closed", "refused", "unseen") or case == before
         assert got == wanted, f"seed {seed}: the rules say {got}, the model {wanted}; {policy}"
     outcome = None if case.status == "pending" else (case.status, case.closed_by, case.answer or "")
@@ -120,8 +121,8 @@ def test_a_thousand_reviews_end_as_the_reference_model_says() -> None:
 
 
 @pytest.mark.soak
-def test_a_hundred_thousand_reviews_end_as_the_reference_model_says() -> None:
-    for seed in range(1000, 101_000):
+def test_thirty_thousand_more_reviews_end_as_the_reference_model_says() -> None:
+    for seed in range(1000, 31_000):
         one_review(seed)
 
 
@@ -131,8 +132,7 @@ people = some.builds(
     some.frozensets(some.sampled_from(ROLES)),
     source=some.sampled_from(["trusted", "authenticated"]),
 )
-ballots = some.builds(
-    a_ballot,
+sent_by_people = some.tuples(
     people,
     some.sampled_from(["approve", "edit", "reject", "respond", "value"]),
     some.sampled_from(WANTS),
@@ -141,14 +141,17 @@ ballots = some.builds(
 policies = some.integers(0, 2**32).map(lambda seed: a_policy(random.Random(seed)))
 
 
-@given(policies, some.lists(some.tuples(ballots | some.none(), some.integers(0, 80)), max_size=25))
+@given(policies, some.lists(some.tuples(sent_by_people | some.none(), some.integers(0, 80)), max_size=25))
 @settings(max_examples=150, deadline=None)
 def test_whatever_is_sent_nobody_counts_twice_and_a_closed_review_never_changes(policy: Any, sent: Any) -> None:
     case, now = asked("t", "r", policy, "kim", "original", NOON), NOON
-    for ballot, seconds in sent:
+    for given_, seconds in sent:
         now += timedelta(seconds=seconds)
         before = case
-        case, said = rules_look(case, now) if ballot is None else rules_say(case, ballot, now)
+        if given_ is None:
+            case, said = rules_look(case, now)
+        else:
+            case, said = rules_say(case, a_ballot(*given_, case.digest), now)
         if before.status != "pending":
             assert case == before
         counting = [vote.by for vote in case.counting(*PEOPLES)]

@@ -20,7 +20,7 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
 from adjourn import AsyncEngine
-from support.postgres import fresh_database
+from support.postgres import TEMPLATE, fresh_database
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -128,7 +128,7 @@ def studio(server_of: Callable[[int | None], str], tmp_path_factory: pytest.Temp
     # in a folder of its own: the server keeps its list of threads in the folder where it was started
     folder = tmp_path_factory.mktemp("clone")
     shutil.copy(ROOT / "langgraph.json", folder)
-    with fresh_database(server_of(None)) as database, running_studio(folder, database) as running:
+    with fresh_database(server_of(None), TEMPLATE) as database, running_studio(folder, database) as running:
         yield running
 
 
@@ -136,7 +136,7 @@ def studio(server_of: Callable[[int | None], str], tmp_path_factory: pytest.Temp
 def project(server_of: Callable[[int | None], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """Studio on the project of a stranger."""
     folder = copied_project(tmp_path_factory.mktemp("stranger"))
-    with fresh_database(server_of(None)) as database, running_studio(folder, database) as running:
+    with fresh_database(server_of(None), TEMPLATE) as database, running_studio(folder, database) as running:
         yield running
 
 

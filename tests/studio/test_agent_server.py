@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from langgraph_sdk.client import LangGraphClient
 
-from adjourn import AsyncEngine, NotPaused, Run, approve
+from adjourn import AsyncEngine, NotPaused, Run, UnknownThread, approve
 from adjourn.engine.studio_sync import put_in_step
 from support.eventually import eventually
 
@@ -140,6 +140,18 @@ async def test_an_answer_there_to_a_question_that_is_not_open_is_refused(
     assert (await engine.get(run.thread_id)).reviews == run.reviews
 
 
+async def test_an_answer_to_a_thread_that_never_ran_is_refused_and_starts_nothing(
+    engine: AsyncEngine, client: LangGraphClient
+) -> None:
+    thread = await client.threads.create(graph_id="review")
+    with pytest.raises(Exception, match="UnknownThread"):
+        await client.runs.wait(thread["thread_id"], "review", command=APPROVED)
+    with pytest.raises(UnknownThread):
+        await engine.get(thread["thread_id"])
+    await client.runs.wait(thread["thread_id"], "review", input=DOUBTFUL)
+    assert (await engine.get(thread["thread_id"])).status == "paused"
+
+
 async def test_a_cancelled_run_cannot_be_gone_on_with_there(engine: AsyncEngine, client: LangGraphClient) -> None:
     run = await paused(engine)
     await known(client, run)
@@ -189,8 +201,6 @@ async def test_a_run_of_another_tenant_is_neither_shown_nor_driven_there(
 
 
 async def test_a_thread_deleted_there_is_no_run_any_more(engine: AsyncEngine, client: LangGraphClient) -> None:
-    from adjourn import UnknownThread
-
     run = await paused(engine)
     await known(client, run)
     await client.threads.delete(run.thread_id)

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,6 @@ from support.eventually import eventually
 
 from .conftest import Studio
 
-THREADS = 12
 CHILD = """
 import asyncio, sys
 sys.path[:0] = [sys.argv[1], sys.argv[2]]
@@ -104,34 +104,49 @@ def decisions(database: str, thread_id: str) -> list[Any]:
         return connection.execute(query, (thread_id,)).fetchall()
 
 
-async def test_of_all_answers_to_a_question_one_counts_and_effects_happen_once(
-    project: Studio, project_client: LangGraphClient, project_engine: AsyncEngine, tmp_path: Path
-) -> None:
-    alone = await project_engine.start("paying", {"file": str(tmp_path / "alone")})
-    await project_engine.resume(alone.thread_id, "engine")
-    steps = len(await project_engine.history(alone.thread_id))
+async def race(project: Studio, engine: AsyncEngine, client: LangGraphClient, folder: Path, threads: int) -> None:
+    """Answer some threads through every door at once; of each, one answer counts and effects happen once."""
+    folder.mkdir()
+    alone = await engine.start("paying", {"file": str(folder / "alone")})
+    await engine.resume(alone.thread_id, "engine")
+    steps = len(await engine.history(alone.thread_id))
 
-    runs = [await project_engine.start("paying", {"file": str(tmp_path / str(each))}) for each in range(THREADS)]
+    runs = [await engine.start("paying", {"file": str(folder / str(each))}) for each in range(threads)]
     async with another_engine(project) as process:
-        outcomes = await answered_from_all_sides(runs, process, project_engine, project_client)
+        outcomes = await answered_from_all_sides(runs, process, engine, client)
 
     winners = []
     for number, run in enumerate(runs):
-        found = await project_engine.get(run.thread_id)
+        found = await engine.get(run.thread_id)
         assert (found.status, found.error) == ("completed", None)
         winner = found.state["answer"]
         winners.append(winner)
-        assert (tmp_path / str(number)).read_text().splitlines() == ["reserved", f"paid by {winner}"]
+        assert (folder / str(number)).read_text().splitlines() == ["reserved", f"paid by {winner}"]
         ((channel, _, consumed),) = decisions(project.database, run.thread_id)
         assert (channel, consumed) == ("studio" if winner == "server" else "python", True)
         assert forks(project.database, run.thread_id) == []
-        assert len(await project_engine.history(run.thread_id)) == steps
+        assert len(await engine.history(run.thread_id)) == steps
 
     assert set(winners[1::2]) == {"server"}
-    here = [each for each in outcomes[:THREADS] if isinstance(each, BaseException)]
+    here = [each for each in outcomes[:threads] if isinstance(each, BaseException)]
     assert all(isinstance(each, ReviewClosed | NotPaused) for each in here), here
-    there = [str(each) for each in outcomes[THREADS:] if isinstance(each, BaseException)]
+    there = [str(each) for each in outcomes[threads:] if isinstance(each, BaseException)]
     assert all(any(name in text for name in ("ThreadBusy", "ReviewClosed", "NotPaused")) for text in there), there
+    print(f"{threads} questions, answered first by: {dict(Counter(winners))}")
+
+
+async def test_of_all_answers_to_a_question_one_counts_and_effects_happen_once(
+    project: Studio, project_client: LangGraphClient, project_engine: AsyncEngine, tmp_path: Path
+) -> None:
+    await race(project, project_engine, project_client, tmp_path / "race", threads=8)
+
+
+@pytest.mark.soak
+async def test_of_all_answers_one_counts_round_after_round(
+    project: Studio, project_client: LangGraphClient, project_engine: AsyncEngine, tmp_path: Path
+) -> None:
+    for number in range(50):
+        await race(project, project_engine, project_client, tmp_path / str(number), threads=8)
 
 
 async def test_an_effect_in_the_server_is_not_repeated_by_the_engine(

@@ -14,7 +14,7 @@ from langgraph_sdk.client import LangGraphClient
 
 from adjourn import AsyncEngine, NotPaused, ThreadBusy, approve
 from support.eventually import eventually
-from support.postgres import fresh_database
+from support.postgres import TEMPLATE, fresh_database
 
 from .conftest import Studio, graphs_of, running_studio
 
@@ -165,7 +165,7 @@ async def test_a_killed_server_leaves_a_stalled_run_that_the_engine_continues(
     server_of: Callable[[int | None], str], stranger: Callable[[], Path], tmp_path: Path
 ) -> None:
     file, folder = tmp_path / "go", stranger()
-    with fresh_database(server_of(None)) as database:
+    with fresh_database(server_of(None), TEMPLATE) as database:
         with running_studio(folder, database) as running:
             async with get_client(url=running.url) as client:
                 thread_id, _ = await begun(client, file)

@@ -1,10 +1,12 @@
 """PostgreSQL for tests: the embedded server, servers that the machine has, and a database for each test."""
 
 import contextlib
+import functools
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 from uuid import uuid4
@@ -113,14 +115,58 @@ async def make_template(url: str, settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def fresh_database(url: str, template: str = TEMPLATE) -> Iterator[str]:
-    """A copy of the template for the length of a block; yields its URL. `template0` makes an empty one."""
-    name = f"test_{uuid4().hex}"
-    execute(url, f"create database {name} template {template}")
+def fresh_database(url: str, template: str = "template0") -> Iterator[str]:
+    """A copy of a template for the length of a block; yields its URL. `template0` makes an empty one."""
+    name = _copied(url, template)
     try:
         yield database_url(url, name)
     finally:
-        execute(url, f"drop database {name} with (force)")
+        _dropped(url, name)
+
+
+class Copies:
+    """Copies of the migrated database of one server. A thread makes the next one while a test runs, and drops the last.
+
+    Args:
+        url: The server, with the template.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._work = ThreadPoolExecutor(max_workers=1)
+        self._next = self._work.submit(_copied, url, TEMPLATE)
+
+    @contextlib.contextmanager
+    def copy(self) -> Iterator[str]:
+        """A copy for the length of a block; yields its URL."""
+        name = self._next.result()
+        self._next = self._work.submit(_copied, self._url, TEMPLATE)
+        try:
+            yield database_url(self._url, name)
+        finally:
+            self._work.submit(_dropped, self._url, name)
+
+    def close(self) -> None:
+        """Wait for what is under way; the server can be stopped then."""
+        self._work.shutdown()
+
+
+def _copied(url: str, template: str) -> str:
+    name = f"test_{uuid4().hex}"
+    # without writing the copy to the log as well, which costs most of the time
+    execute(
+        url, f"create database {name} template {template}" + (" strategy file_copy" if _knows_strategy(url) else "")
+    )
+    return name
+
+
+def _dropped(url: str, name: str) -> None:
+    execute(url, f"drop database {name} with (force)")
+
+
+@functools.cache
+def _knows_strategy(url: str) -> bool:
+    return execute(url, "select current_setting('server_version_num')::int >= 150000") == [(True,)]
 
 
 def database_url(url: str, name: str) -> str:

@@ -48,10 +48,7 @@ class Model:
         if self.end is not None:
             mine = [(k, w) for w_, k, w in self.story if w_ == who.id]
             return "same" if self.end[0] == "decided" and mine and mine[-1] == (kind, want) else "closed"
-        now = self.standing().get(who.id)
-        current = "original" if kind == "value" else self.wording()
-        wants_now = want if kind in ("edit", "value") else (saw or "original")
-        if now == (kind, want) and (kind == "value" or wants_now == current):
+        if self.standing().get(who.id) == (kind, want):
             return "same"
         if self.policy.require_authenticated and who.source != "authenticated":
             return "refused"
@@ -59,10 +56,9 @@ class Model:
             return "refused"
         if self.asked_roles() and not self.asked_roles() & set(who.roles):
             return "refused"
-        edited = any(kind == "edit" and want != "original" for _, kind, want in self.story) and self.changes() > 0
         if saw is not None and saw != self.wording():
             return "unseen"
-        if saw is None and edited and kind in ("approve", "edit"):
+        if saw is None and self.changes() and kind in ("approve", "edit"):
             return "unseen"
         self.story.append((who.id, kind, want))
         said = self.standing()

@@ -1,0 +1,45 @@
+"""The end of a run is taken from the last checkpoint that its own drive stored, and from no other."""
+
+from typing import Any
+
+from langgraph.checkpoint.base import empty_checkpoint
+
+from adjourn.checkpoints.rows import Put
+from adjourn.checkpoints.serde import serializer
+from adjourn.engine.leases import Drive
+from adjourn.engine.witness import Witness
+
+
+def put(token: int | None, *, namespace: str = "", **values: Any) -> Put:
+    checkpoint = empty_checkpoint() | {"channel_values": values, "channel_versions": {"__start__": "1"}}
+    return Put("t", namespace, checkpoint["id"], None, checkpoint, {}, token)
+
+
+def test_the_last_checkpoint_of_the_drive_is_its_end() -> None:
+    drive = Drive("t", 7)
+    witness = Witness(serializer(), lambda _: drive)
+    with witness.watching("t"):
+        assert witness.hook([put(7, **{"branch:to:next": None})], []) == []
+        assert (witness.end("t"), drive.ending) == (None, False), "something is left to do"
+        ((sql, _),) = witness.hook([put(7, answer=1)], [])
+        assert "adjourn.runs" in sql
+        seen = witness.end("t")
+        assert seen is not None
+        assert seen.checkpoint["channel_values"] == {"answer": 1}
+        assert drive.ending, "a heartbeat may not find the lease any more"
+    assert witness.end("t") is None, "the drive is over"
+
+
+def test_what_an_earlier_drive_stores_late_is_not_its_end() -> None:
+    drive = Drive("t", 7)
+    witness = Witness(serializer(), lambda _: drive)
+    with witness.watching("t"):
+        for late in (put(6, answer=1), put(None, answer=1), put(7, namespace="child:1", answer=1)):
+            assert witness.hook([late], []) == []
+        assert (witness.end("t"), drive.ending) == (None, False)
+
+
+def test_a_thread_that_nobody_drives_here_is_not_watched() -> None:
+    witness = Witness(serializer(), lambda _: None)
+    assert witness.hook([put(7, answer=1)], []) == []
+    assert witness.end("t") is None
