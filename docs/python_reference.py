@@ -38,7 +38,7 @@ from adjourn.testing import replies
 
 VERBS = (
     *("start", "resume", "retry", "cancel", "recover", "fork"),
-    *("get", "runs", "reviews", "history", "timeline", "stream", "follow"),
+    *("get", "runs", "reviews", "review", "history", "timeline", "stream", "follow"),
     *("sweep", "rebuild"),
 )
 SECTION = re.compile(r"^(Args|Returns|Raises|Yields)( \([^\n]*\))?:$")

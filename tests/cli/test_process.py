@@ -227,7 +227,7 @@ def test_a_demo_that_is_left_says_that_the_run_waits(terminal: Terminal, databas
 EDITOR = """\
 #!/bin/sh
 test -t 0 && test -t 1 || exit 9
-if grep -q 'Not taken' "$1"; then sed -i 's/"enormous"/"high"/' "$1"; else sed -i 's/: "low"/: "enormous"/' "$1"; fi
+if grep -q 'Not taken' "$1"; then sed -i 's/"enormous"/"high"/' "$1"; else sed -i 's/level": "low"/level": "enormous"/' "$1"; fi
 """
 
 
@@ -237,7 +237,8 @@ def test_an_edit_in_an_editor_on_a_terminal_comes_back_until_it_fits(
     (tmp_path / "editor").write_text(EDITOR)
     (tmp_path / "editor").chmod(0o755)
     with Engine.open(database) as engine:
-        engine.start("review", {"input_text": "The supplier is liable without any limit."}, thread_id="r")
+        text = "The supplier is liable without any limit, and the agreement cannot be terminated."
+        engine.start("review", {"input_text": text}, thread_id="r")
         terminal = Terminal("resume", "r", "edit", "--editor", EDITOR=str(tmp_path / "editor"))
         try:
             terminal.wait_for("'enormous' is not one of")
