@@ -108,16 +108,16 @@ def _question(chosen: list[Review], who: Principal) -> str:
 def _approve(
     session: Session, engine: Engine, chosen: list[Review], who: Principal, comment: str | None
 ) -> list[_Done]:
-    from .inbox_view import short_ids
+    from .inbox_view import names_of
 
-    ids, done = short_ids(chosen), list[_Done]()
-    for review in chosen:
+    done: list[_Done] = []
+    for review, name in zip(chosen, names_of(chosen), strict=True):
         session.driven = review.thread_id
-        with session.working(f"approving {ids[review.id]}"):
+        with session.working(f"approving {name}"):
             done.append(_approve_one(engine, review, who, comment))
         session.driven = None
         if not session.as_json:
-            _show_line(session, done[-1], ids[review.id])
+            _show_line(session, done[-1], name)
         if isinstance(done[-1].error, StorageUnavailable):
             break  # the others would wait as long for the same
     return done

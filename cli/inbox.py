@@ -114,13 +114,13 @@ def inbox(
 
 
 def _view(session: Session, page: Page[Review], more: list[str]) -> RenderableType:
-    from .inbox_view import review_table, short_ids, with_commands
+    from .inbox_view import names_of, review_table, with_commands
     from .layout import paragraph
 
     if not page:
         return paragraph("Nothing waits for an answer." if len(more) == 1 else "No such review waits for an answer.")
     table = review_table(page.items, datetime.now(UTC), session.out.width)
-    first = session.command("review", short_ids(page)[page[0].id])
+    first = session.command("review", names_of(page)[0])
     return with_commands(table, first, session.command(*more, "--after", page.after) if page.after else None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -19,9 +19,10 @@ from .text import clean, one_line, span
 if TYPE_CHECKING:
     from ..engine import Review
 
-__all__ = ["digest_of", "review_table", "short_id", "short_ids", "with_commands"]
+__all__ = ["digest_of", "names_of", "review_table", "short_id", "with_commands"]
 
 ID: Final = 8
+LONGEST: Final = 64
 DIGEST: Final = 12
 # Below this many columns each review takes two lines; above the other, its run is shown too.
 TABLE_WIDTH: Final = 84
@@ -37,17 +38,19 @@ def short_id(review_id: str, length: int = ID) -> str:
     return clean(review_id[: start + length])
 
 
-def short_ids(reviews: Iterable[Review]) -> dict[str, str]:
-    """Return for the ids of reviews as much of each as tells it from the others, in one length.
+def names_of(reviews: Sequence[Review]) -> list[str]:
+    """Return what may be typed for each of some reviews that are shown together.
 
-    Args:
-        reviews: Those that are shown together.
+    That is as much of each id as tells it from the others, in one length. A fork asks under the id of the original:
+    such reviews are named by their runs.
     """
-    ids = list(dict.fromkeys(review.id for review in reviews))
+    runs: dict[str, set[str]] = {}
+    for review in reviews:
+        runs.setdefault(review.id, set()).add(review.thread_id)
     length = ID
-    while length < 64 and len({short_id(each, length) for each in ids}) < len(ids):
+    while length < LONGEST and len({short_id(each, length) for each in runs}) < len(runs):
         length += 1
-    return {each: short_id(each, length) for each in ids}
+    return [short_id(each.id, length) if len(runs[each.id]) == 1 else one_line(each.thread_id) for each in reviews]
 
 
 def digest_of(review: Review) -> str:
@@ -64,10 +67,10 @@ def review_table(reviews: Sequence[Review], now: datetime, width: int, *, digest
         width: Columns that there are.
         digests: Whether to show the digest of what would be approved.
     """
-    ids = short_ids(reviews)
+    names = names_of(reviews)
     columns = _columns(reviews, now, digests=digests, thread=width >= THREAD_WIDTH)
     if width < TABLE_WIDTH:
-        return Group(*(_lines(review, ids[review.id], columns, place) for place, review in enumerate(reviews)))
+        return Group(*(_lines(review, names[place], columns, place) for place, review in enumerate(reviews)))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=True)
     table.add_column("review", style="cyan", no_wrap=True)
     table.add_column("workflow", no_wrap=True, overflow="ellipsis", max_width=18)
@@ -76,7 +79,7 @@ def review_table(reviews: Sequence[Review], now: datetime, width: int, *, digest
         table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=20 if name == "roles" else None)
     for place, review in enumerate(reviews):
         cells = [cells[place] for cells in columns.values()]
-        table.add_row(ids[review.id], one_line(review.workflow), asks(review), *cells)
+        table.add_row(names[place], one_line(review.workflow), asks(review), *cells)
     return table
 
 

@@ -44,18 +44,18 @@ def _view(session: Session, done: Sequence[Swept]) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    from .inbox_view import short_ids
+    from .inbox_view import names_of
     from .layout import blank, command_line, grid, paragraph
 
     if not done:
         return paragraph("Nothing is due.")
-    ids = short_ids(each.review for each in done)
+    names = names_of([each.review for each in done])
     table = grid("", "review", "workflow", "run", "now")
     table.columns[1].no_wrap = table.columns[2].no_wrap = True
-    for each in done:
+    for each, name in zip(done, names, strict=True):
         review = each.review
         table.add_row(
-            "", Text(each.what, style=_STYLE[each.what]), Text(ids[review.id], style="cyan"),
+            "", Text(each.what, style=_STYLE[each.what]), Text(name, style="cyan"),
             one_line(review.workflow), Text(one_line(review.thread_id), overflow="fold"), Text(_now(each)),
         )  # fmt: skip
     parts: list[RenderableType] = [table]

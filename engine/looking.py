@@ -135,9 +135,12 @@ class Looking(EngineBase):
             )
         if len(which) >= _SHORTEST:
             found = await self._reviews.beginning_with(self.principal.tenant, which, _NAMED)
-        exact = [review for review in found if review.id == which]
-        if len(exact or found) == 1:
-            return (exact or found)[0]
+        found = [review for review in found if review.id == which] or found
+        if len(found) == 1:
+            return found[0]
+        if len({review.id for review in found}) == 1:  # a fork asks under the id of the original
+            runs = ", ".join(review.thread_id for review in found)
+            raise UnknownReview(f"Several runs ask review {found[0].id}; name the run instead: {runs}.")
         if found:
             raise UnknownReview(f"Several reviews begin with {which!r}; give more of the id: {_names(found)}.")
         raise UnknownReview(

@@ -227,7 +227,9 @@ def test_a_demo_that_is_left_says_that_the_run_waits(terminal: Terminal, databas
 EDITOR = """\
 #!/bin/sh
 test -t 0 && test -t 1 || exit 9
-if grep -q 'Not taken' "$1"; then sed -i 's/"enormous"/"high"/' "$1"; else sed -i 's/level": "low"/level": "enormous"/' "$1"; fi
+change='s/level": "low"/level": "enormous"/'
+grep -q 'Not taken' "$1" && change='s/"enormous"/"high"/'
+sed -i "$change" "$1"
 """
 
 

@@ -147,6 +147,18 @@ def test_names_that_fit_none_or_several_are_refused(cli: Command, engine: Engine
     assert cli("review", "p", "--json").json["id"] == reviews[0].id
 
 
+def test_a_fork_asks_under_the_id_of_the_original_and_is_named_by_its_run(cli: Command, engine: Engine) -> None:
+    (asked,) = engine.start("colour", {}, thread_id="c").reviews
+    fork = engine.fork("c", at=0)
+    assert fork.reviews[0].id == asked.id
+    several = cli("review", asked.id)
+    assert (several.code, "Several runs ask" in several.err, fork.thread_id in several.err) == (4, True, True)
+    rows = [line.split() for line in cli("inbox").out.splitlines()]
+    assert [row[0] for row in rows[1:3]] == ["c", fork.thread_id]
+    assert cli("review", "c", "--value", '"red"').code == 0
+    assert engine.get(fork.thread_id).status == "paused"
+
+
 EDITOR = """\
 import pathlib, sys
 seen, turns, file = (pathlib.Path(name) for name in (*sys.argv[1:3], sys.argv[3]))
