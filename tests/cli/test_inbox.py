@@ -140,10 +140,11 @@ def test_exactly_what_was_listed_is_approved(
     cli: Command, asked: Start, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the list is looked at, one review is edited and one is approved by others."""
-    changed, closed, left = (asked(name, ReviewPolicy(approvals=2)) for name in ("a", "b", "c"))
+    changed, closed, left, edited = (asked(name, ReviewPolicy(approvals=2)) for name in ("a", "b", "c", "d"))
+    engine.resume("d", edit({"to": "the bank"}), by="eve")
 
     def meanwhile(prompt: str, **_: Any) -> bool:
-        assert "these 3 reviews" in prompt
+        assert "these 4 reviews" in prompt
         engine.resume("a", edit({"to": "somebody else"}), by="eve")
         for who in ("eve", "fay"):
             engine.resume("b", approve(), by=who)
@@ -154,12 +155,14 @@ def test_exactly_what_was_listed_is_approved(
     said = cli("approve-all", "--by", "dana")
     assert said.code == 4
     lines = said.out.splitlines()
-    assert [line.split()[:2] for line in lines[-5:-2]] == [
-        ["refused", changed[:8]], ["refused", closed[:8]], ["approved", left[:8]],
+    assert "[to " in lines[4]  # what eve had changed before is shown, and is what is approved
+    assert [line.split()[:2] for line in lines[-6:-2]] == [
+        ["refused", changed[:8]], ["refused", closed[:8]], ["approved", left[:8]], ["approved", edited[:8]],
     ]  # fmt: skip
-    assert "eve changed it" in lines[-5]
-    assert "answered by fay" in lines[-4]
-    assert lines[-1] == "1 approved, 2 refused."
+    assert "eve changed it" in lines[-6]
+    assert "answered by fay" in lines[-5]
+    assert lines[-3].endswith("d: its run has completed")
+    assert lines[-1] == "2 approved, 2 refused."
     assert [vote.by for vote in engine.review(changed).votes] == ["eve"]
 
 
@@ -182,7 +185,6 @@ def test_a_run_that_fails_after_its_approval_is_told_as_failed(
     monkeypatch.setattr("cli_samples.question", broken)
     structlog.reset_defaults()  # the fixture's engine logs to an output that is closed by now
     said = cli("approve-all", "--yes")
-
     assert (said.code, said.out.splitlines()[-1]) == (1, "1 approved, 1 failed then.")
     assert "a: its run failed: no such account" in said.out
 
