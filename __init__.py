@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .engine import (
         AsyncEngine,
+        AuditEntry,
+        AuditReport,
         Engine,
         Event,
         Page,
@@ -65,6 +67,8 @@ __version__ = "0.1.0"
 _PUBLIC: dict[str, tuple[str, ...]] = {
     "engine": (
         "AsyncEngine",
+        "AuditEntry",
+        "AuditReport",
         "Engine",
         "Event",
         "Page",
@@ -119,6 +123,8 @@ _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in name
 __all__ = [
     "AdjournError",
     "AsyncEngine",
+    "AuditEntry",
+    "AuditReport",
     "BudgetExceeded",
     "ConfigurationError",
     "Decision",

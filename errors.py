@@ -18,7 +18,7 @@
     ├── LeaseLost                   another driver took the thread over
     ├── EffectUncertain             a crash hides whether an effect happened
     ├── EffectMismatch              the same effect was asked for with other arguments
-    ├── DigestMismatch              what would be done is not what was approved
+    ├── DigestMismatch              what would be done or approved is not what was approved or shown
     ├── IncompatibleGraph           the code at hand cannot continue this thread
     ├── RunFailed                   a node of the workflow failed
     └── BudgetExceeded              the run used up its tokens or its money
@@ -153,7 +153,11 @@ class ReviewClosed(AdjournError):
 
 
 class NotAuthorized(AdjournError):
-    """The principal may not do this."""
+    """The principal may not do this.
+
+    For an answer: the policy of the review asks for another role, for somebody other than the requester, or for people
+    who are authenticated. Nothing was recorded.
+    """
 
 
 class LeaseLost(AdjournError):
@@ -169,7 +173,10 @@ class EffectMismatch(AdjournError):
 
 
 class DigestMismatch(AdjournError):
-    """What would be executed is not what was approved."""
+    """What would be executed is not what was approved, or what somebody would approve is not what they were shown.
+
+    A refused answer was not recorded: look at the review again and send its `digest` as `shown`.
+    """
 
 
 class IncompatibleGraph(AdjournError):

@@ -6,6 +6,7 @@ Secrets are masked wherever settings are shown.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .errors import ConfigurationError
 
@@ -43,6 +44,13 @@ def default_home() -> Path:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         return ROOT_HOME
     return platformdirs.user_data_path("adjourn", appauthor=False)
+
+
+def _from_json(value: Any) -> Any:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError('it is no JSON; write it like {"legal": ["dana@example.org"]}') from None
 
 
 class Settings(BaseSettings):
@@ -87,12 +95,45 @@ class Settings(BaseSettings):
         SecretStr | None,
         Field(description="Keys (32 bytes, base64; newest first, commas between) that encrypt stored values."),
     ] = None
+    audit_key: Annotated[
+        SecretStr | None,
+        Field(
+            description="Key (16 characters or more) that signs anchors and exports of the audit. Keep it elsewhere."
+        ),
+    ] = None
     max_input_bytes: Annotated[int, Field(gt=0, description="Largest input of a run, in bytes of JSON.")] = 10_000_000
     roles: Annotated[
         str | None,
         Field(description="Roles that you hold when you act as the operating-system user; commas between."),
     ] = None
     event_days: Annotated[int, Field(ge=0, description="Days that the events of an ended run are kept.")] = 7
+    notify_log: Annotated[
+        bool, Field(description="Write a line to the log (level info) whenever people are asked, reminded and so on.")
+    ] = False
+    notify_content: Annotated[
+        bool,
+        Field(description="Say in notices, in one line, what is asked. Otherwise they only say where to look."),
+    ] = False
+    notify_webhook_url: Annotated[
+        SecretStr | None, Field(description="Where notices are posted as JSON (Standard Webhooks). Unset: nowhere.")
+    ] = None
+    notify_webhook_secret: Annotated[
+        SecretStr | None,
+        Field(description="Keys (`whsec_` and base64; newest first, commas between) that sign what is posted."),
+    ] = None
+    notify_smtp_url: Annotated[
+        SecretStr | None,
+        Field(description="Mail server for notices: `smtp://user:password@host:587`, or `smtps://…`. Unset: no mail."),
+    ] = None
+    notify_mail_from: Annotated[
+        str | None, Field(description="Sender of the mails, such as `adjourn <adjourn@example.org>`.")
+    ] = None
+    notify_mail_to: Annotated[
+        dict[str, tuple[str, ...]],
+        NoDecode,
+        BeforeValidator(_from_json),
+        Field(description='Addresses by role, as JSON: `{"legal": ["dana@example.org"]}`. Role `*`: every notice.'),
+    ] = {}
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least severe log line that is kept.")
     ] = "warning"
@@ -123,7 +164,7 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
+        name = str(first["loc"][0]).upper()
         raise ConfigurationError(f"ADJOURN_{name} is not usable: {first['msg']}. Correct or unset it.") from None
 
 

@@ -2,7 +2,8 @@
 
 While a run is alive (queued, running, paused) everything is kept. After it has ended, `prune_after` later only the
 latest checkpoint of each namespace is kept, so that the run can still be read, forked from its end, and retried; and
-`erase_after` later nothing of its content. Ids, status and times of the run stay.
+`erase_after` later nothing of its content. Ids, status and times of the run stay, and its audit, which gets an entry about
+each of both.
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from psycopg.types.json import Jsonb
+
 from ..errors import ConfigurationError
 from .faults import mapped_faults
 from .pool import Connection, Pool
 from .queries import load_queries
 from .saver import Saver
 
-__all__ = ["Policy", "Pruned", "prune"]
+__all__ = ["Policy", "Pruned", "erase", "prune"]
 
 LOCK_KEY: Final = int.from_bytes(b"adj-prun", "big", signed=True)
 _SQL: Final = load_queries(__package__, "retention.sql")
+_THREADS: Final = load_queries(__package__, "threads.sql")
+# Who acts when a policy does.
+_POLICY: Final = {"by": "system:retention", "source": "authenticated", "channel": "retention"}
 # How long a deleted thread is remembered, for runs without a lease that were under way when it was deleted.
 _REMEMBERED: Final = timedelta(days=7)
 
@@ -83,29 +89,49 @@ async def prune(pool: Pool, saver: Saver, policy: Policy, *, now: datetime, batc
     pruned = erased = left = 0
     # Erasing first: what is to be erased need not be pruned.
     if policy.erase_after is not None:
-        erased, _ = await _in_batches(pool, "erase", now, now - policy.erase_after, batch, _eraser(saver))
+        erased, _ = await _in_batches(pool, "erase", now - policy.erase_after, batch, _eraser(now))
     if policy.prune_after is not None:
-        pruned, left = await _in_batches(pool, "prune", now, now - policy.prune_after, batch, _pruner(saver))
+        pruned, left = await _in_batches(pool, "prune", now - policy.prune_after, batch, _pruner(saver, now))
     with mapped_faults("cannot forget deleted threads"):
         async with pool.connection() as connection:
             await connection.execute(_SQL["forget_deleted"], {"before": now - _REMEMBERED})
     return Pruned(pruned, erased, left)
 
 
-_Act = Callable[[list[str]], Awaitable[int]]
+async def erase(pool: Pool, thread_id: str, actor: dict[str, str]) -> bool:
+    """Drop the content of one run now: all of it or, when this is killed, nothing.
+
+    Args:
+        pool: The connections.
+        thread_id: The run.
+        actor: Who wants it, for the audit: by, source, channel.
+
+    Returns:
+        Whether the content is gone; False when the run has not ended, or somebody drives it.
+
+    Raises:
+        StorageUnavailable: PostgreSQL refused, or did not come back in time.
+    """
+    with mapped_faults("cannot erase a run", thread_id=thread_id):
+        async with pool.connection() as connection, connection.transaction():
+            cursor = await connection.execute(_SQL["lock_for_erasing"], {"thread_id": thread_id})
+            row: dict[str, Any] | None = await cursor.fetchone()
+            if row is not None and not row["erased"]:
+                await _erase(connection, [thread_id], None, actor)
+            return row is not None
 
 
-async def _in_batches(pool: Pool, what: str, now: datetime, before: datetime, batch: int, act: _Act) -> tuple[int, int]:
+_Act = Callable[[Connection, list[str]], Awaitable[int]]
+
+
+async def _in_batches(pool: Pool, what: str, before: datetime, batch: int, act: _Act) -> tuple[int, int]:
     done = left = 0
     while True:
         with mapped_faults(f"cannot {what} ended runs"):
             async with pool.connection() as connection, connection.transaction():
                 thread_ids = await _due(connection, what, before, batch)
                 # Their rows are locked from here to the end of the transaction: nobody starts a retry meanwhile.
-                kept = await act(thread_ids) if thread_ids else 0
-                await connection.execute(
-                    _SQL["mark_erased" if what == "erase" else "mark_pruned"], {"thread_ids": thread_ids, "now": now}
-                )
+                kept = await act(connection, thread_ids) if thread_ids else 0
         left += kept
         done += len(thread_ids) - kept
         if len(thread_ids) < batch:
@@ -121,22 +147,31 @@ async def _due(connection: Connection, what: str, before: datetime, batch: int) 
     return [each["thread_id"] for each in rows]
 
 
-def _eraser(saver: Saver) -> _Act:
-    async def erase(thread_ids: list[str]) -> int:
-        await saver.aprune(thread_ids, strategy="delete")
+async def _erase(connection: Connection, thread_ids: list[str], now: datetime | None, actor: dict[str, str]) -> None:
+    """Drop the content of runs whose rows are locked, in their transaction; a driver from before stores nothing more."""
+    await connection.execute(_THREADS["fence_off"], {"thread_ids": thread_ids})
+    await connection.execute(_SQL["lock_against_events"], {"thread_ids": thread_ids})
+    await connection.execute(_THREADS["delete_threads"], {"thread_ids": thread_ids})
+    await connection.execute(_SQL["erase_content"], {"thread_ids": thread_ids, "now": now, "actor": Jsonb(actor)})
+
+
+def _eraser(now: datetime) -> _Act:
+    async def erase_all(connection: Connection, thread_ids: list[str]) -> int:
+        await _erase(connection, thread_ids, now, _POLICY)
         return 0
 
-    return erase
+    return erase_all
 
 
-def _pruner(saver: Saver) -> _Act:
-    async def drop_past(thread_ids: list[str]) -> int:
+def _pruner(saver: Saver, now: datetime) -> _Act:
+    async def drop_past(connection: Connection, thread_ids: list[str]) -> int:
         kept = 0
         for thread_id in thread_ids:
             try:
                 await saver.aprune([thread_id], strategy="keep_latest")
             except NotImplementedError:
                 kept += 1
+        await connection.execute(_SQL["mark_pruned"], {"thread_ids": thread_ids, "now": now, "actor": Jsonb(_POLICY)})
         return kept
 
     return drop_past

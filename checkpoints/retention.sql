@@ -15,7 +15,7 @@ where runs.ended_at < %(before)s
     )
 order by runs.ended_at
 limit %(batch)s
-for update of runs skip locked;
+for no key update of runs skip locked;
 
 -- name: due_for_erasing
 -- The same for runs whose content is kept longer than asked.
@@ -29,17 +29,46 @@ where runs.ended_at < %(before)s
     )
 order by runs.ended_at
 limit %(batch)s
-for update of runs skip locked;
+for no key update of runs skip locked;
+
+-- name: lock_for_erasing
+-- Lock one run that has ended and that nobody drives; says whether its content is gone already.
+select coalesce(erased_at >= ended_at, false) as erased
+from adjourn.runs
+where thread_id = %(thread_id)s
+    and status in ('completed', 'failed', 'cancelled')
+    and not exists (
+        select from adjourn.leases where leases.thread_id = runs.thread_id and leases.expires_at > clock_timestamp()
+    )
+for no key update;
+
+-- name: lock_against_events
+-- Behind the fence, when no commit of the saver can be waiting for these runs: wait for events that are on their way; none
+-- comes later.
+select from adjourn.runs where thread_id = any (%(thread_ids)s) order by thread_id for update;
 
 -- name: mark_pruned
--- These are done, until they end again.
-update adjourn.runs set pruned_at = %(now)s where thread_id = any (%(thread_ids)s);
+-- These are done, until they end again. (The audit gets its entry by this.)
+update adjourn.runs set pruned_at = %(now)s, actor = %(actor)s where thread_id = any (%(thread_ids)s);
 
--- name: mark_erased
--- These are done; of the run itself stay ids, status and times.
+-- name: erase_content
+-- What adjourn itself keeps of what these runs were about: questions and answers, what effects returned, who was told,
+-- events, input, context, and the text of errors. Of the run stay ids, status and times. (The audit gets its entry by this.)
+with reviews as (delete from adjourn.reviews where thread_id = any (%(thread_ids)s)),
+    decisions as (delete from adjourn.decisions where thread_id = any (%(thread_ids)s)),
+    effects as (
+        delete from adjourn.effects
+        where scope = any (
+            %(thread_ids)s::text[] || array(select 'notices:' || id from unnest(%(thread_ids)s::text[]) ids (id)))
+    ),
+    notices as (delete from adjourn.notices where thread_id = any (%(thread_ids)s)),
+    events as (delete from adjourn.events where thread_id = any (%(thread_ids)s))
 update adjourn.runs
-set erased_at = %(now)s, pruned_at = %(now)s,
-    input_type = null, input = null, context_type = null, context = null, error = error - 'message'
+set erased_at = coalesce(%(now)s, clock_timestamp()), pruned_at = coalesce(%(now)s, clock_timestamp()),
+    input_type = null, input = null, context_type = null, context = null,
+    -- of an error that is encrypted nothing can be kept
+    error = error - 'message' - 'adjourn.sealed',
+    actor = %(actor)s
 where thread_id = any (%(thread_ids)s);
 
 -- name: forget_deleted

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from ..state.policies import policy_json
 
 if TYPE_CHECKING:
-    from ..engine import Event, Page, Review, Run, Step, Timeline
-    from ..engine.model import Vote
-    from ..engine.sweeping import Swept
+    from ..engine import AuditEntry, AuditReport, Event, Page, Review, Run, Step, Swept, Timeline, Vote
 
 __all__ = [
+    "audit_json",
     "dumps",
     "event_json",
     "plain",
@@ -137,6 +136,19 @@ def timeline_json(timeline: Timeline) -> dict[str, Any]:
         "items": [step_json(step) for step in timeline.steps],
         "after": None,
     }
+
+
+def audit_json(thread_id: str, entries: Sequence[AuditEntry]) -> dict[str, Any]:
+    """Return the entries of a run."""
+    names = ("number", "at", "kind", "by", "source", "channel", "details", "text", "hash")
+    items = [{name: getattr(entry, name) for name in names} for entry in entries]
+    return {"thread_id": thread_id, "items": items, "after": None}
+
+
+def report_json(report: AuditReport) -> dict[str, Any]:
+    """Return what a check of the audit found."""
+    names = ("whole", "threads", "entries", "waiting", "wrong", "findings", "anchored", "anchored_at")
+    return {name: getattr(report, name) for name in names}
 
 
 def plain(value: Any) -> Any:

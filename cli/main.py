@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from .. import __version__
+from .audit import AuditGroup, audit_anchor, audit_export, audit_show, audit_verify
 from .bulk import approve_all
 from .command import Database, command, report, silence
 from .deciding import resume, review
@@ -52,6 +53,18 @@ _PARTS: dict[str, dict[str, Callable[..., int]]] = {
 for _panel, _commands in _PARTS.items():
     for _name, _function in _commands.items():
         app.command(_name, rich_help_panel=_panel)(command(_function))
+
+_AUDIT: dict[str, Callable[..., int]] = {
+    "show": audit_show, "verify": audit_verify, "anchor": audit_anchor, "export": audit_export,
+}  # fmt: skip
+_audit = typer.Typer(
+    cls=AuditGroup,
+    help="What happened to a run and who did it: adjourn audit THREAD; and whether that was tampered with.",
+    no_args_is_help=True,
+)
+for _name, _function in _AUDIT.items():
+    _audit.command(_name)(command(_function))
+app.add_typer(_audit, name="audit", rich_help_panel="Look")
 
 
 @app.callback(invoke_without_command=True)

@@ -22,6 +22,8 @@ VALUE: Final = 160
 # Below this many columns a listing shows each run on two lines: a thread id alone takes 36.
 TABLE_WIDTH: Final = 84
 
+_ERASED: Final = "(erased)"
+
 Command = Callable[..., str]
 
 
@@ -58,7 +60,7 @@ def _failed(run: Run, command: Command, _: bool) -> RenderableType:
     where = f"in {error['node']}: " if error.get("node") else ""
     mended = "Go on with" if error.get("type") == "Interrupted" else "When the cause is mended, go on with"
     return Group(
-        title("failed", f"{where}{error.get('type')}: {error.get('message')}"),
+        title("failed", f"{where}{error.get('type', 'an error')}: {error.get('message', _ERASED)}"),
         _thread(run),
         blank(),
         Text(mended, style="bold"),
@@ -84,7 +86,7 @@ def _completed(run: Run, command: Command, full: bool) -> RenderableType:
 
 def _cancelled(run: Run, _: Command, __: bool) -> RenderableType:
     error = run.error or {}
-    return Group(title("cancelled", f"by {error.get('by')}: {error.get('message')}"), _thread(run))
+    return Group(title("cancelled", f"by {error.get('by', 'somebody')}: {error.get('message', _ERASED)}"), _thread(run))
 
 
 def _stalled(run: Run, command: Command, _: bool) -> RenderableType:

@@ -17,8 +17,7 @@ from .question import answers, body, is_cut
 from .text import age, clean, one_line, shortened
 
 if TYPE_CHECKING:
-    from ..engine import Principal, Review
-    from ..engine.model import Vote
+    from ..engine import Principal, Review, Vote
 
 __all__ = ["recorded", "whole_review"]
 

@@ -14,7 +14,7 @@ from .text import one_line, timestamp
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ..engine.sweeping import Swept
+    from ..engine import Swept
 
 __all__ = ["sweep"]
 

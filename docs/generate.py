@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 SHARED = ("as_json", "database", "debug", "help")
 GRAPHS: dict[str, Any] = {"review": review}
 MARK = re.compile(r"<!-- graph: (\w+) -->\n(?:```mermaid\n.*?```\n)?", re.DOTALL)
-OPTIONS = re.compile(r"<!-- options: ([\w-]+) -->\n(?:\|[^\n]*\n|\n)*")
+OPTIONS = re.compile(r"<!-- options: ([\w -]+) -->\n(?:\|[^\n]*\n|\n)*")
 
 
 def settings_page() -> str:
@@ -70,7 +70,10 @@ def with_options(text: str) -> str:
     commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
     def table(found: re.Match[str]) -> str:
-        command = commands[found[1]]
+        first, *rest = found[1].split()
+        command = commands[first]
+        for name in rest:
+            command = command.commands[name]
         rows = [row for parameter in command.params if (row := option_row(parameter, command))]
         rows = rows or ["| none of its own | |"]
         head = [found[0].split("\n")[0], "", "| Argument or option | Meaning |", "| --- | --- |"]

@@ -14,6 +14,8 @@ from typing import Any
 
 from adjourn import (
     AsyncEngine,
+    AuditEntry,
+    AuditReport,
     Decision,
     DefaultValue,
     Engine,
@@ -30,7 +32,7 @@ from adjourn import (
     errors,
     testing,
 )
-from adjourn.engine import events
+from adjourn.engine import Finding, events
 from adjourn.nodes.effects import once, once_for, once_sync
 from adjourn.state.decisions import approve, edit, reject, respond
 from adjourn.state.questions import question, read_answer
@@ -39,6 +41,7 @@ from adjourn.testing import replies
 VERBS = (
     *("start", "resume", "retry", "cancel", "recover", "fork"),
     *("get", "runs", "reviews", "review", "history", "timeline", "stream", "follow"),
+    *("audit", "verify_audit", "anchor_audit", "export_audit", "erase"),
     *("sweep", "rebuild"),
 )
 SECTION = re.compile(r"^(Args|Returns|Raises|Yields)( \([^\n]*\))?:$")
@@ -72,7 +75,8 @@ def python_page() -> str:
         "What each part means in practice: [Review policies](review-policies.md).\n",
         *(class_part(each) for each in (ReviewPolicy, Stage, DefaultValue)),
         "## What the engine shows\n",
-        *(class_part(each) for each in (Run, Review, Vote, Page, Step, Timeline, Swept, Principal)),
+        *(class_part(each) for each in (Run, Review, Vote, Page, Step, Timeline, Swept)),
+        *(class_part(each) for each in (AuditEntry, AuditReport, Finding, Principal)),
         "## Events\n",
         events_part(),
         "## Errors\n",

@@ -1,9 +1,26 @@
 """How a run is driven: the engine, and what it shows."""
 
 from .async_engine import AsyncEngine
+from .audit import AuditReport
+from .audit_chain import AuditEntry, Finding
 from .events import Event
 from .model import Page, Principal, Review, Run, Step, Timeline, Vote
 from .sweeping import Swept
 from .sync_engine import Engine
 
-__all__ = ["AsyncEngine", "Engine", "Event", "Page", "Principal", "Review", "Run", "Step", "Swept", "Timeline", "Vote"]
+__all__ = [
+    "AsyncEngine",
+    "AuditEntry",
+    "AuditReport",
+    "Engine",
+    "Event",
+    "Finding",
+    "Page",
+    "Principal",
+    "Review",
+    "Run",
+    "Step",
+    "Swept",
+    "Timeline",
+    "Vote",
+]

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import open_storage
 from ..settings import Settings, load_settings
+from .auditing import Auditing
 from .looking import Looking
 from .model import Principal
 from .policy_book import Policies
@@ -22,7 +23,7 @@ from .telemetry import configure_logs
 __all__ = ["AsyncEngine"]
 
 
-class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking):
+class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Auditing):
     """Drives workflows that stop for people and go on later; made by `AsyncEngine.open()`.
 
     Every verb sees only its principal's tenant; anything else is unknown to it. Every verb may raise

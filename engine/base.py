@@ -17,6 +17,7 @@ from ..errors import LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
 from ..nodes.analysts import check_model
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
+from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled
 from .drive import Driver, Emit, Work
 from .effects import EffectLedger
@@ -30,6 +31,7 @@ from .model import Principal, Run
 from .policy_book import Policies, PolicyBook
 from .reader import Reader
 from .reading import visible_state
+from .receivers import notifications_of
 from .recorder import Recorder
 from .registry import Registry, Workflow
 from .reviews import ReviewStore
@@ -74,8 +76,17 @@ class EngineBase:
         self._listener = Listener(settings.listen_url or storage.url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
-        self._runs = RunStore(storage.pool, storage.saver, owner=self._keeper.owner, seconds=settings.lease_seconds)
-        self._reviews = ReviewStore(storage.pool, storage.saver.serde)
+        self._notifications = notifications_of(settings, storage.pool, storage.saver.serde)
+        self._reviews = ReviewStore(storage.pool, storage.saver.serde, on_event=self._notifications.post)
+        self._runs = RunStore(
+            storage.pool,
+            storage.saver,
+            owner=self._keeper.owner,
+            seconds=settings.lease_seconds,
+            actor=actor_of(principal, channel),
+            on_pause=self._notifications.post_asked,
+        )
+        self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
         self._policies = PolicyBook(self._seal)
@@ -86,6 +97,7 @@ class EngineBase:
         storage.saver.add_hook(witness.hook)
 
     async def _close(self) -> None:
+        await self._notifications.close()
         await self._keeper.close()
 
     def _actor(self, by: str | None) -> str:
@@ -102,6 +114,20 @@ class EngineBase:
         if who.tenant != self.principal.tenant:
             raise NotAuthorized(f"{who.id} belongs to the tenant {who.tenant!r}, and this engine to another.")
         return who
+
+    def _audited(
+        self, thread_id: str, by: str | Principal | None, given: Any = None
+    ) -> AbstractAsyncContextManager[None]:
+        """Record it when the block refuses what somebody wants; only for runs that the principal may see.
+
+        Args:
+            thread_id: The run.
+            by: Who wants it, as the caller says.
+            given: What they want; a digest of it is recorded.
+        """
+        named = by.id if isinstance(by, Principal) else by
+        door, trusted = actor_of(self.principal, self.channel), self.principal.source == "trusted"
+        return self._audit.recording(thread_id, {**door, "by" if trusted else "as": named or self.principal.id}, given)
 
     def _bound(self, workflow: Workflow, thread_id: str, context: Any) -> AbstractAsyncContextManager[Compiled]:
         if workflow.built_in and self.settings.model:
@@ -179,7 +205,10 @@ class EngineBase:
         if not task.cancelled():
             if isinstance(task.exception(), StorageUnavailable):
                 self._keeper.abandon(drive)
-            return task.result()
+            run = task.result()
+            if run is not None and run.status == "paused":
+                self._notifications.wake()
+            return run
         if drive.lost:
             raise LeaseLost(
                 f"Run {work.thread_id} is driven by another process now; this one stopped and stored nothing more.",

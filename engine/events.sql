@@ -1,11 +1,14 @@
 -- name: add_events
 -- Number and store a batch of events of any threads, and tell listeners the last number of each thread. Events of
--- threads that are gone are left out.
+-- threads that are gone are left out, and of runs whose content was erased; erasing waits for those that are on their way.
 with given as (
     select g.thread_id, g.kind, g.payload, g.place
     from rows from (jsonb_to_recordset(%(events)s::jsonb) as (thread_id text, kind text, payload jsonb))
          with ordinality as g (thread_id, kind, payload, place)
     join adjourn.runs using (thread_id)
+    where runs.erased_at is null or runs.ended_at is null or runs.ended_at > runs.erased_at
+    order by thread_id
+    for key share of runs
 ), added as (
     insert into adjourn.events (thread_id, seq, at, kind, payload)
     select thread_id,

@@ -10,6 +10,7 @@ import structlog
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import together
 from ..errors import AdjournError, NotPaused, StorageUnavailable, ThreadBusy
+from .audit import actor_of
 from .base import EngineBase
 from .deciding import Sent, take_decisions
 from .drive import Emit
@@ -70,10 +71,9 @@ class Resuming(EngineBase):
             UnknownWorkflow: The run's workflow is not registered here; nothing was recorded.
             LeaseLost: Another process drives the run now; the answer stays recorded.
         """
-        who = self._acting(by)
         row = await self._row(thread_id)
-        async with self._graph_of(row) as graph:
-            sent = Sent(decision, who, self.channel, review_id, shown)
+        async with self._audited(thread_id, by, decision), self._graph_of(row) as graph:
+            sent = Sent(decision, self._acting(by), self.channel, review_id, shown)
             claimed = await self._decide(thread_id, sent)
             if claimed is None:
                 return await self._show(thread_id)
@@ -90,13 +90,15 @@ class Resuming(EngineBase):
         Raises:
             UnknownThread: There is no such run.
             ThreadBusy: It is being driven.
-            NotPaused: It has not failed.
+            NotPaused: It has not failed, or its content was erased.
             LeaseLost: Another process drives the run now.
         """
-        self._actor(by)
         row = await self._row(thread_id)
-        async with self._graph_of(row) as graph:
-            claimed = await self._runs.claim(thread_id, self.principal.tenant, ("failed", "running"))
+        if row["erased_at"] is not None and row["ended_at"] is not None and row["erased_at"] >= row["ended_at"]:
+            raise NotPaused(f"The content of run {thread_id} was erased; start a new run.", thread_id=thread_id)
+        async with self._audited(thread_id, by), self._graph_of(row) as graph:
+            actor = actor_of(self._acting(by), self.channel)
+            claimed = await self._runs.claim(thread_id, self.principal.tenant, ("failed", "running"), actor=actor)
             if claimed is None:
                 raise _not_failed(await self._row(thread_id))
             await self._reviews.ask_expired(thread_id, claimed["token"])
@@ -117,8 +119,9 @@ class Resuming(EngineBase):
             UnknownThread: There is no such run.
             NotPaused: It has completed.
         """
-        note = {"type": "Cancelled", "message": reason, "by": self._actor(by)}
         await self._row(thread_id)
+        async with self._audited(thread_id, by):
+            note = {"type": "Cancelled", "message": reason, "by": self._actor(by)}
         if await self._runs.cancel(thread_id, self.principal.tenant, note):
             self._recorder.record(Cancelled(thread_id, note))
         drive = self._keeper.driving(thread_id)
@@ -192,7 +195,13 @@ class Resuming(EngineBase):
             ):
                 if not await take_decisions(self._reviews, connection, thread_id, sent):
                     return None
-                return await self._runs.claim(thread_id, self.principal.tenant, ("paused", "running"), connection)
+                return await self._runs.claim(
+                    thread_id,
+                    self.principal.tenant,
+                    ("paused", "running"),
+                    connection,
+                    actor=actor_of(sent.who, sent.channel),
+                )
 
 
 def _not_failed(row: RunRow) -> AdjournError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -17,6 +17,7 @@ from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import together
 from ..checkpoints.queries import load_queries
 from .model import Review, Vote
+from .notice_events import NoticeEvent, event_of
 from .review_case import Case, Closed, Command, Counted
 from .review_rows import Asked, ReviewRows
 from .review_rules import asked_again
@@ -64,10 +65,18 @@ class ReviewStore:
     Args:
         pool: Connections.
         serde: Serialises questions and answers.
+        on_event: What else is written down, in the same transaction, when time does something to a review.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], serde: SerializerProtocol) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[Connection],
+        serde: SerializerProtocol,
+        *,
+        on_event: Callable[[Connection, Sequence[NoticeEvent]], Awaitable[None]] | None = None,
+    ) -> None:
         self._pool = pool
+        self._on_event = on_event
         self._rows = ReviewRows(serde)
 
     async def pending(self, thread_id: str) -> tuple[Review, ...]:
@@ -165,6 +174,13 @@ class ReviewStore:
         named = {"thread_ids": [thread_id] * len(wanted), "review_ids": wanted}
         votes = await connection.execute(_SQL["votes_on"], named)
         return self._rows.all(await rows.fetchall(), await votes.fetchall())
+
+    async def get(self, thread_id: str, review_id: str) -> Review | None:
+        """Return one review, open or closed; None when there is none."""
+        with mapped_faults("cannot read the review", thread_id=thread_id):
+            async with self._pool.connection() as connection:
+                found = await self.some(connection, thread_id, [review_id])
+        return found[review_id].review if review_id in found else None
 
     async def last_decided(self, connection: Connection, thread_id: str) -> Asked | None:
         """Return the review of a thread that was answered last; None when there is none."""
@@ -267,6 +283,9 @@ class ReviewStore:
             "at": vote.at,
         }
         await connection.execute(_SQL["record_vote"], values)
+        event = event_of(case, vote)
+        if event is not None and self._on_event is not None:
+            await self._on_event(connection, [event])
 
     async def _store(self, connection: Connection, asked: Asked, after: Case, *, reopened: bool = False) -> None:
         values: Mapping[str, Any] = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.arrays import Packed, bigints, byteas, register_arrays, texts
@@ -82,13 +83,22 @@ class RunGroups:
         saver: Lends connections for ends, which may be recorded twice and wait for a database that is away.
         owner: Who takes the leases of accepted runs.
         seconds: How long a lease lasts.
+        actor: Through which door and how known they are who ask for runs, for the audit: `source` and `channel`.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[_Connection], saver: Saver, owner: str, seconds: float) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[_Connection],
+        saver: Saver,
+        owner: str,
+        seconds: float,
+        actor: Mapping[str, str],
+    ) -> None:
         self._pool = pool
         self._saver = saver
         self._owner = owner
         self._seconds = seconds
+        self._actor = actor
         self._accepting: Grouping[NewRun, DictRow] = Grouping(self._accept)
         self._ending: Grouping[End, DictRow] = Grouping(self._end)
 
@@ -105,7 +115,7 @@ class RunGroups:
 
     async def _accept(self, runs: Sequence[NewRun]) -> dict[str, DictRow]:
         async with self._pool.connection() as connection:
-            return await accept_on(connection, runs, owner=self._owner, seconds=self._seconds)
+            return await accept_on(connection, runs, owner=self._owner, seconds=self._seconds, actor=self._actor)
 
     async def _end(self, ends: Sequence[End]) -> dict[str, DictRow]:
         async def attempt() -> dict[str, DictRow]:
@@ -116,7 +126,7 @@ class RunGroups:
 
 
 async def accept_on(
-    connection: _Connection, runs: Sequence[NewRun], *, owner: str, seconds: float
+    connection: _Connection, runs: Sequence[NewRun], *, owner: str, seconds: float, actor: Mapping[str, str]
 ) -> dict[str, DictRow]:
     """Accept runs with different thread ids on a connection; in its transaction, if it has one.
 
@@ -125,6 +135,7 @@ async def accept_on(
         runs: The runs.
         owner: Who takes their leases.
         seconds: How long a lease lasts.
+        actor: Through which door and how known they are who ask, for the audit: `source` and `channel`.
 
     Returns:
         The rows with the lease's `token`, by thread id; those whose thread id is taken are missing.
@@ -133,6 +144,7 @@ async def accept_on(
     values = {
         "owner": owner,
         "seconds": seconds,
+        "actor": Jsonb(dict(actor)),
         "thread_ids": texts(run.thread_id for run in runs),
         "tenants": texts(run.tenant for run in runs),
         "workflows": texts(run.workflow for run in runs),

@@ -13,11 +13,12 @@ with given as (
 run as (
     insert into adjourn.runs (
         thread_id, tenant, workflow, version, source, status, requested_by,
-        input_type, input, input_digest, context_type, context, forked_from, policies
+        input_type, input, input_digest, context_type, context, forked_from, policies, actor
     )
     select
         thread_id, tenant, workflow, version, source, 'running', requested_by,
-        input_type, input, input_digest, context_type, context, forked_from, policies::jsonb
+        input_type, input, input_digest, context_type, context, forked_from, policies::jsonb,
+        %(actor)s::jsonb || jsonb_build_object('by', requested_by)
     from given
     order by thread_id
     on conflict (thread_id) do nothing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -59,14 +59,27 @@ class RunStore:
         saver: Stores the checkpoints; encrypts errors where there is a key.
         owner: Who takes leases: this engine.
         seconds: How long a lease lasts.
+        actor: Who acts, for the audit: `by`, `source` and `channel`.
+        on_pause: What else the transaction that records a pause writes down, for a thread.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], saver: Saver, *, owner: str, seconds: float) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[Connection],
+        saver: Saver,
+        *,
+        owner: str,
+        seconds: float,
+        actor: Mapping[str, str],
+        on_pause: Callable[[Connection, str], Awaitable[None]] | None = None,
+    ) -> None:
         self._pool = pool
+        self._on_pause = on_pause
         self._saver = saver
         self._seal = Seal(saver.serde)
+        self._actor = actor
         self._lessee: dict[str, Any] = {"owner": owner, "seconds": seconds}
-        self._groups = RunGroups(pool, saver, owner, seconds)
+        self._groups = RunGroups(pool, saver, owner, seconds, actor)
 
     async def accept(self, run: NewRun, connection: Connection | None = None) -> RunRow | None:
         """Accept a run and take its lease, on a connection of the caller's if its transaction is to hold both.
@@ -77,7 +90,7 @@ class RunStore:
         with mapped_faults("cannot accept the run", thread_id=run.thread_id):
             if connection is None:
                 return await self._groups.accept(run)
-            return (await accept_on(connection, [run], **self._lessee)).get(run.thread_id)
+            return (await accept_on(connection, [run], **self._lessee, actor=self._actor)).get(run.thread_id)
 
     async def ended(self, thread_id: str) -> RunRow | None:
         """Return a run whose end was recorded with its last checkpoint; None when it was not."""
@@ -111,15 +124,34 @@ class RunStore:
         await connection.execute(_SQL["lock_run"], {"thread_id": thread_id})
 
     async def claim(
-        self, thread_id: str, tenant: str, expected: Sequence[RunStatus], connection: Connection | None = None
+        self,
+        thread_id: str,
+        tenant: str,
+        expected: Sequence[RunStatus],
+        connection: Connection | None = None,
+        *,
+        actor: Mapping[str, str] | None = None,
     ) -> RunRow | None:
         """Take the lease of a run that stands in one of the expected statuses.
+
+        Args:
+            thread_id: The run.
+            tenant: Whose it must be.
+            expected: The statuses.
+            connection: A connection in a transaction that is to hold it.
+            actor: Who acts, for the audit, where that is not the store's own.
 
         Returns:
             Its row, running now, with the lease's `token`; None when it stands elsewhere or somebody has the lease.
         """
         return await self._one(
-            "claim_run", connection, **self._lessee, thread_id=thread_id, tenant=tenant, expected=list(expected)
+            "claim_run",
+            connection,
+            **self._lessee,
+            thread_id=thread_id,
+            tenant=tenant,
+            expected=list(expected),
+            actor=Jsonb(actor or self._actor),
         )
 
     async def settle(self, thread_id: str, token: int, outcome: Outcome) -> Settled:
@@ -157,6 +189,8 @@ class RunStore:
             if outcome.breakpoint is not None:
                 await connection.execute(_SQL["open_breakpoint"], _breakpoint(thread_id, token, outcome.breakpoint))
             cursor = await connection.execute(_SQL["pause_run"], values)
+            if self._on_pause is not None:
+                await self._on_pause(connection, thread_id)
             return await cursor.fetchone()
 
     def _end(self, thread_id: str, token: int, outcome: Outcome) -> End:
@@ -165,8 +199,8 @@ class RunStore:
 
     async def cancel(self, thread_id: str, tenant: str, error: dict[str, Any]) -> bool:
         """End a run for good and withdraw its open questions; False when it has ended already."""
-        kept = Jsonb(self._seal.close(error))
-        return await self._one("cancel_run", thread_id=thread_id, tenant=tenant, error=kept) is not None
+        kept, actor = Jsonb(self._seal.close(error)), Jsonb({**self._actor, "by": error["by"]})
+        return await self._one("cancel_run", thread_id=thread_id, tenant=tenant, error=kept, actor=actor) is not None
 
     async def delete(self, thread_id: str, tenant: str) -> None:
         """Forget a run whose thread was deleted."""

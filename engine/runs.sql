@@ -15,7 +15,7 @@ lease as (
     returning token
 )
 update adjourn.runs
-set status = 'running', error = null, ended_at = null, updated_at = now()
+set status = 'running', error = null, ended_at = null, updated_at = now(), actor = %(actor)s
 from lease, run
 where runs.thread_id = run.thread_id
 returning runs.*, lease.token, run.status as was, false as expired;
@@ -101,7 +101,7 @@ on conflict do nothing;
 -- End a run for good, unless it has ended, and withdraw its open questions. Its driver, if there is one, notices.
 with cancelled as (
     update adjourn.runs
-    set status = 'cancelled', error = %(error)s, updated_at = now(), ended_at = now()
+    set status = 'cancelled', error = %(error)s, updated_at = now(), ended_at = now(), actor = %(actor)s
     where thread_id = %(thread_id)s and tenant = %(tenant)s
       and status in ('queued', 'running', 'paused', 'failed')
     returning thread_id

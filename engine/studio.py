@@ -23,7 +23,9 @@ from ..settings import load_settings
 from .hook import review_hook
 from .internals import served_graphs
 from .leases import LeaseKeeper
+from .notifications import Notifications
 from .policy_book import PolicyBook
+from .receivers import notifications_of
 from .storable import storable_types
 from .studio_drives import Drives, control_drive, token_of_drive
 from .studio_watch import record_drives
@@ -40,14 +42,16 @@ class StudioSaver(Saver):
     Args:
         pool: The connections.
         keeper: Keeps the leases of the server's drives alive.
+        notifications: Tells people when the server's drives pause.
         **options: As the base class.
     """
 
-    def __init__(self, pool: Pool, keeper: LeaseKeeper, **options: Any) -> None:
+    def __init__(self, pool: Pool, keeper: LeaseKeeper, notifications: Notifications, **options: Any) -> None:
         super().__init__(pool, **options)
         policies = PolicyBook(Seal(self.serde))
         self.add_hook(review_hook(self.serde, policies))
-        self.drives = Drives(pool, self, keeper, policies, f"the langgraph.json of an Agent Server in {Path.cwd()}")
+        source = f"the langgraph.json of an Agent Server in {Path.cwd()}"
+        self.drives = Drives(pool, self, keeper, notifications, policies, source)
         self._learned: set[str] = set()
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -115,10 +119,13 @@ async def open_saver() -> AsyncIterator[StudioSaver]:
     settings = load_settings()
     async with open_storage(settings) as storage:
         keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
-        saver = StudioSaver(storage.pool, keeper, serde=storage.saver.serde, patience=settings.storage_patience)
+        serde = storage.saver.serde
+        notifications = notifications_of(settings, storage.pool, serde)
+        saver = StudioSaver(storage.pool, keeper, notifications, serde=serde, patience=settings.storage_patience)
         record_drives(saver.drives)
         try:
             yield saver
         finally:
             record_drives(None)
+            await notifications.close()
             await keeper.close()

@@ -20,10 +20,10 @@ from .review_rules import closed_error, decide
 from .reviews import Locked, ReviewStore
 from .runs import RunRow
 
-__all__ = ["take_answers"]
+__all__ = ["CHANNEL", "UNKNOWN", "take_answers"]
 
 CHANNEL: Final = "studio"
-_UNKNOWN: Final = "unknown"
+UNKNOWN: Final = "unknown"
 _INTERRUPT_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -105,7 +105,7 @@ def _choose(asked: Mapping[str, Asked], answer: Any, row: RunRow) -> dict[str, A
 async def _decide(
     store: ReviewStore, connection: AsyncConnection[DictRow], locked: Locked, chosen: Mapping[str, Any], by: str | None
 ) -> dict[str, Any]:
-    who = Principal(by or _UNKNOWN, source="authenticated" if by else "trusted")
+    who = Principal(by or UNKNOWN, source="authenticated" if by else "trusted")
     values = {}
     for review_id, given in chosen.items():
         asked = locked.asked[review_id]

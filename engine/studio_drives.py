@@ -27,12 +27,14 @@ from ..checkpoints.pool import Pool
 from ..checkpoints.saver import Saver
 from ..errors import AdjournError, LeaseLost, NotPaused, StorageUnavailable, ThreadBusy, UnknownThread
 from ..nodes.effects import EffectPort, install_effects
+from .audit import AuditStore
 from .drive import describe, settled_unless_asked
 from .effects import EffectLedger
 from .inputs import Stored
 from .internals import open_interrupts
 from .leases import Drive, LeaseKeeper
 from .model import DEFAULT_TENANT, Principal, RunStatus
+from .notifications import Notifications
 from .opening import Opening, opening
 from .outcome import status_after
 from .policy_book import PolicyBook
@@ -42,7 +44,7 @@ from .reading import next_nodes
 from .reviews import ReviewStore
 from .run_groups import NewRun
 from .runs import Outcome, RunRow, RunStore
-from .studio_answers import take_answers
+from .studio_answers import CHANNEL, UNKNOWN, take_answers
 
 __all__ = ["Call", "Drives", "ServerDrive", "control_drive", "token_of_drive"]
 
@@ -104,18 +106,37 @@ class Drives:
         pool: Connections.
         saver: The checkpoints.
         keeper: Keeps the leases alive.
+        notifications: Tells people when a drive pauses.
         policies: Learns the policies of the runs that are driven here.
         source: Where the workflows of runs that are started here come from, in words.
     """
 
-    def __init__(self, pool: Pool, saver: Saver, keeper: LeaseKeeper, policies: PolicyBook, source: str) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        saver: Saver,
+        keeper: LeaseKeeper,
+        notifications: Notifications,
+        policies: PolicyBook,
+        source: str,
+    ) -> None:
         self._pool = pool
         self._saver = saver
         self._keeper = keeper
         self._source = source
+        self._notifications = notifications
+        self._acting = {"by": UNKNOWN, "source": "trusted", "channel": CHANNEL}
+        self._audit = AuditStore(pool)
         self._policies = policies
-        self._store = RunStore(pool, saver, owner=keeper.owner, seconds=keeper.seconds)
-        self._reviews = ReviewStore(pool, saver.serde)
+        self._store = RunStore(
+            pool,
+            saver,
+            owner=keeper.owner,
+            seconds=keeper.seconds,
+            actor=self._acting,
+            on_pause=notifications.post_asked,
+        )
+        self._reviews = ReviewStore(pool, saver.serde, on_event=notifications.post)
         self._reader = Reader(saver)
         install_effects(_effects_of_node)
 
@@ -137,7 +158,8 @@ class Drives:
         """
         thread_id = call.thread_id
         row = await self._store.get(thread_id, DEFAULT_TENANT)
-        claimed, fed = await (self._accept(call) if row is None else self._claim(call, row))
+        async with self._audit.recording(thread_id, self._actor(call), _answer(call.given)):
+            claimed, fed = await (self._accept(call) if row is None else self._claim(call, row))
         drive = ServerDrive(thread_id, claimed["token"], fed=fed)
         self._policies.learn(thread_id, claimed["policies"])
         try:
@@ -228,10 +250,13 @@ class Drives:
             raise NotPaused(f"Run {thread_id} was cancelled; start a new thread.", thread_id=thread_id)
         with mapped_faults("cannot take the thread", thread_id=thread_id):
             async with self._pool.connection() as connection, connection.transaction():
-                claimed = await self._store.claim(thread_id, DEFAULT_TENANT, _OPEN, connection)
+                claimed = await self._store.claim(thread_id, DEFAULT_TENANT, _OPEN, connection, actor=self._actor(call))
                 if claimed is None:
                     raise _busy(thread_id)
                 return claimed, await take_answers(self._reviews, connection, row, call.given, call.by)
+
+    def _actor(self, call: Call) -> dict[str, str]:
+        return {**self._acting, "by": call.by, "source": "authenticated"} if call.by else self._acting
 
     async def _settle(self, drive: ServerDrive, error: BaseException | None) -> None:
         thread_id, token = drive.thread_id, drive.token
@@ -252,6 +277,7 @@ class Drives:
         if settled == "go on":
             # The engine recorded an answer meanwhile. Nobody can make the server go on; recovery does.
             await self._give_up(drive)
+        self._notifications.wake()
         _log.info("run left by the Agent Server", thread=thread_id, status=outcome.status, recorded=settled)
 
     async def _breakpoint(self, thread_id: str) -> tuple[str, str, Opening] | None:
@@ -313,6 +339,10 @@ def _remember(key: tuple[str, str], drive: ServerDrive) -> None:
     _drives.move_to_end(key)
     while len(_drives) > _REMEMBERED:
         _drives.popitem(last=False)
+
+
+def _answer(given: Any) -> Any:
+    return given.resume if isinstance(given, Command) else None
 
 
 def _busy(thread_id: str) -> ThreadBusy:

@@ -23,6 +23,7 @@ select thread_id from due group by thread_id order by min(since) limit %(limit)s
 -- name: fail_expired
 -- A run whose question nobody answered in time: it is over until somebody retries it. In a transaction that has locked it.
 update adjourn.runs
-set status = 'failed', error = %(error)s, updated_at = now(), ended_at = now()
+set status = 'failed', error = %(error)s, updated_at = now(), ended_at = now(),
+    actor = '{"by": "system:deadline", "source": "authenticated", "channel": "deadline"}'
 where thread_id = %(thread_id)s and status = 'paused'
 returning thread_id;

@@ -81,6 +81,7 @@ class Sweeping(EngineBase):
                 return await self._sweep_run(thread_id, now)
 
         done = await asyncio.gather(*(one(thread_id) for thread_id in threads))
+        self._notifications.wake()  # of what was done now, and of what could not be sent before
         return [swept for each in done for swept in each]
 
     async def _sweep_run(self, thread_id: str, now: datetime | None) -> list[Swept]:

@@ -99,6 +99,11 @@ class Engine:
     rebuild = _verb(AsyncEngine.rebuild)
     history = _verb(AsyncEngine.history)
     timeline = _verb(AsyncEngine.timeline)
+    audit = _verb(AsyncEngine.audit)
+    verify_audit = _verb(AsyncEngine.verify_audit)
+    anchor_audit = _iterator(AsyncEngine.anchor_audit)
+    export_audit = _iterator(AsyncEngine.export_audit)
+    erase = _verb(AsyncEngine.erase)
     stream = _iterator(AsyncEngine.stream)
     follow = _iterator(AsyncEngine.follow)
 

@@ -241,7 +241,14 @@ def once(
 
 
 async def once_for(
-    scope: str, name: str, function: Callable[..., Any], /, *args: Any, key: str | None = None, **kwargs: Any
+    scope: str,
+    name: str,
+    function: Callable[..., Any],
+    /,
+    *args: Any,
+    key: str | None = None,
+    on_uncertain: Literal["fail", "retry"] = "fail",
+    **kwargs: Any,
 ) -> Any:
     """Do something once for a scope of the caller's, outside any node; otherwise as `once`.
 
@@ -251,9 +258,11 @@ async def once_for(
         function: What to do.
         *args: Its arguments.
         key: Tells uses of one name apart.
+        on_uncertain: `fail` (EffectUncertain), or `retry`. No lease keeps callers apart here: with `retry` the caller sees
+            to it that no two of them are at work on one effect at once.
         **kwargs: More arguments for the function.
     """
-    options = {"key": key, "on_uncertain": "fail", "max_attempts": None}
+    options = {"key": key, "on_uncertain": on_uncertain, "max_attempts": None}
     return await _once(Place(scope), name, function, args, kwargs, options)
 
 

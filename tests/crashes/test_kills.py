@@ -12,6 +12,7 @@ import pytest
 
 from adjourn import AsyncEngine, approve
 from adjourn.settings import Settings
+from support.auditing import agree
 from support.crashing import Moments, crashing, ledger
 from support.eventually import eventually
 from support.processes import child
@@ -78,6 +79,7 @@ async def continued(database: str) -> Any:
         run = await engine.get("t")
         if run.status == "paused":
             run = await engine.resume("t", approve(), by="dana")
+        agree(database)
         return run
 
 
@@ -85,6 +87,7 @@ def killed(database: str, moment: str, verb: str) -> None:
     with child(DRIVER, database, moment, verb) as process:
         process.wait_for(moment)
         process.kill()
+    agree(database)  # no entry of the audit without its fact, no fact without its entry
 
 
 @pytest.mark.parametrize(
@@ -132,6 +135,7 @@ async def test_a_driver_killed_after_the_answer_needs_no_second_answer(
         assert (await engine.get("t")).reviews == ()
         await eventually(over, timeout=20)
         run = await engine.get("t")
+    agree(database)
     assert (run.status, run.state["trail"]) == ("completed", UNDISTURBED)
     assert run.state["answer"]["adjourn"]["by"] == "dana"
     done = [line for line in ledger(ledger_file) if line != "charged"]

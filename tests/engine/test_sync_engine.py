@@ -28,6 +28,11 @@ VERBS = [
     "timeline",
     "stream",
     "follow",
+    "audit",
+    "verify_audit",
+    "anchor_audit",
+    "export_audit",
+    "erase",
 ]
 
 

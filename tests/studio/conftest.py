@@ -58,8 +58,8 @@ class Studio:
 
 def environment(folder: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LANG", "ADJOURN_"))}
-    lease = {"ADJOURN_LEASE_SECONDS": str(LEASE_SECONDS)}
-    return {**inherited, **QUIET, **lease, "FOREIGN_HOSTS": str(folder / "foreign-hosts")}
+    ours = {"ADJOURN_LEASE_SECONDS": str(LEASE_SECONDS), "ADJOURN_NOTIFY_LOG": "true"}
+    return {**inherited, **QUIET, **ours, "FOREIGN_HOSTS": str(folder / "foreign-hosts")}
 
 
 def free_port() -> int:

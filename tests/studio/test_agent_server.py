@@ -9,6 +9,7 @@ from langgraph_sdk.client import LangGraphClient
 from adjourn import AsyncEngine, NotPaused, Run, UnknownThread, approve
 from adjourn.engine.studio_sync import put_in_step
 from support.eventually import eventually
+from support.telling import rows
 
 from .conftest import Studio
 
@@ -93,6 +94,13 @@ async def test_a_run_started_there_is_a_run_of_the_engine(engine: AsyncEngine, c
         [],
         (await engine.get(thread_id)).state["final_decision"],
     )
+
+
+async def test_people_are_told_of_a_question_that_is_asked_there(studio: Studio, client: LangGraphClient) -> None:
+    thread_id = (await client.threads.create())["thread_id"]
+    await client.runs.wait(thread_id, "review", input=DOUBTFUL)
+    sent = f"select kind, attempts from adjourn.notices where thread_id = '{thread_id}' and next_at is null"
+    assert await eventually(lambda: rows(studio.database, sent)) == [("asked", 1)]
 
 
 async def test_a_run_that_asks_nobody_completes_there(engine: AsyncEngine, client: LangGraphClient) -> None:

@@ -10,6 +10,7 @@ from langgraph.types import Command, interrupt
 from adjourn import AsyncEngine, DigestMismatch, approve, edit
 from adjourn.state.policies import ReviewPolicy
 from adjourn.state.values import digest
+from support.auditing import tamper
 from support.postgres import execute
 from support.workflows import Trail, asking, chain
 
@@ -47,6 +48,16 @@ async def test_adjourn_records_who_when_how_it_is_known_and_the_digest_of_what_t
     assert closed.closed_by == "dana"
     stored = "select decided_by, shown from adjourn.decisions"
     assert execute(database, stored) == [("dana", review.digest)]
+
+
+async def test_adjourn_finds_a_record_that_was_changed_later(database: str) -> None:
+    async with AsyncEngine.open(database, workflows={"asking": asking}) as engine:
+        run = await engine.start("asking", {"name": "x"}, thread_id="t")
+        await engine.resume(run.thread_id, approve(), by="dana")
+        assert (await engine.verify_audit()).whole
+        tamper(database, "update adjourn.audit set entry = replace(entry, 'dana', 'kim')")
+        found = (await engine.verify_audit()).findings
+    assert {(each.thread_id, each.problem) for each in found} == {("t", "changed")}
 
 
 async def test_adjourn_refuses_an_approval_of_what_was_not_shown(database: str) -> None:
