@@ -26,6 +26,8 @@ LOOK_SECONDS: Final = 2.0
 MOST: Final = 50
 # Lines around the table of a terminal that is watched: heads, commands, and the line about the watching.
 _FRAME: Final = 6
+# From this many columns on a review surely takes one line.
+_ONE_LINE: Final = 120
 
 Role = Annotated[str | None, typer.Option(metavar="ROLE", help="Only reviews that ask people of this role now.")]
 OfWorkflow = Annotated[str | None, typer.Option("--workflow", metavar="NAME", help="Only reviews of this workflow.")]
@@ -143,7 +145,7 @@ def _watch_live(session: Session, read: Callable[[int], Page[Review]], limit: in
     from .layout import blank
 
     def view() -> RenderableType:
-        per_review = 1 if session.out.width >= 84 else 2
+        per_review = 1 if session.out.width >= _ONE_LINE else 2
         page = read(max(min(limit, (session.out.height - _FRAME) // per_review), 1))
         count = f"{len(page)}{' and more' if page.after else ''}"
         said = f"{count} · read at {datetime.now().astimezone():%H:%M:%S} · Ctrl-C ends"

@@ -24,8 +24,9 @@ __all__ = ["digest_of", "names_of", "review_table", "short_id", "with_commands"]
 ID: Final = 8
 LONGEST: Final = 64
 DIGEST: Final = 12
-# Below this many columns each review takes two lines; above the other, its run is shown too.
-TABLE_WIDTH: Final = 84
+WORKFLOW: Final = 18
+ROLES: Final = 20
+# From this many columns on its run is shown too.
 THREAD_WIDTH: Final = 150
 # The least room for what is asked.
 ASKS: Final = 24
@@ -59,7 +60,7 @@ def digest_of(review: Review) -> str:
 
 
 def review_table(reviews: Sequence[Review], now: datetime, width: int, *, digests: bool = False) -> RenderableType:
-    """Return reviews as a table; on a narrow terminal two lines for each. Columns that would be empty are left out.
+    """Return reviews as a table; where that does not fit two lines for each. Columns that would be empty are left out.
 
     Args:
         reviews: The reviews.
@@ -69,14 +70,14 @@ def review_table(reviews: Sequence[Review], now: datetime, width: int, *, digest
     """
     names = names_of(reviews)
     columns = _columns(reviews, now, digests=digests, thread=width >= THREAD_WIDTH)
-    if width < TABLE_WIDTH:
+    if _least_width(reviews, names, columns) > width:
         return Group(*(_lines(review, names[place], columns, place) for place, review in enumerate(reviews)))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=True)
     table.add_column("review", style="cyan", no_wrap=True)
-    table.add_column("workflow", no_wrap=True, overflow="ellipsis", max_width=18)
+    table.add_column("workflow", no_wrap=True, overflow="ellipsis", max_width=WORKFLOW)
     table.add_column("asks", ratio=1, no_wrap=True, overflow="ellipsis", min_width=ASKS)
     for name in columns:
-        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=20 if name == "roles" else None)
+        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=ROLES if name == "roles" else None)
     for place, review in enumerate(reviews):
         cells = [cells[place] for cells in columns.values()]
         table.add_row(names[place], one_line(review.workflow), asks(review), *cells)
@@ -119,12 +120,22 @@ def _columns(reviews: Sequence[Review], now: datetime, *, digests: bool, thread:
     return {name: cells for name, cells in found.items() if any(cell.plain for cell in cells)}
 
 
+def _least_width(reviews: Sequence[Review], names: Sequence[str], columns: dict[str, list[Text]]) -> int:
+    """Return how many columns of the terminal a table takes that cuts nothing but the words of the question."""
+    workflows = min(max((len(one_line(review.workflow)) for review in reviews), default=0), WORKFLOW)
+    widths = [max(map(len, names), default=0), max(workflows, len("workflow")), ASKS]
+    for name, cells in columns.items():
+        widest = max(len(name), *(cell.cell_len for cell in cells))
+        widths.append(min(widest, ROLES) if name == "roles" else widest)
+    return sum(widths) + 2 * len(widths)
+
+
 def _late(review: Review, now: datetime) -> bool:
     return review.overdue or (review.due_at is not None and review.due_at <= now)
 
 
 def _lines(review: Review, name: str, columns: dict[str, list[Text]], place: int) -> RenderableType:
-    line = Text.assemble((name, "cyan"), "  ", one_line(review.workflow), no_wrap=True, overflow="ellipsis")
+    line = Text.assemble((name, "cyan"), "  ", one_line(review.workflow))
     for column, cells in columns.items():
         if cells[place].plain:
             line.append(" · ").append(f"{column} " if column in ("approved", "priority") else "")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["sweep"]
 
+_WIDE: Final = 100
 _STYLE: Final = {"reminded": "yellow", "escalated": "bold yellow", "decided": "bold green", "expired": "bold red"}
 
 
@@ -50,14 +51,15 @@ def _view(session: Session, done: Sequence[Swept]) -> RenderableType:
     if not done:
         return paragraph("Nothing is due.")
     names = names_of([each.review for each in done])
-    table = grid("", "review", "workflow", "run", "now")
+    # a thread id takes 36 columns; where it is narrow, `adjourn review` shows it
+    wide = session.out.width >= _WIDE
+    table = grid("", "review", "workflow", *(["run"] if wide else []), "now")
     table.columns[1].no_wrap = table.columns[2].no_wrap = True
     for each, name in zip(done, names, strict=True):
         review = each.review
-        table.add_row(
-            "", Text(each.what, style=_STYLE[each.what]), Text(name, style="cyan"),
-            one_line(review.workflow), Text(one_line(review.thread_id), overflow="fold"), Text(_now(each)),
-        )  # fmt: skip
+        run = [Text(one_line(review.thread_id), overflow="fold")] if wide else []
+        what, name_shown = Text(each.what, style=_STYLE[each.what]), Text(name, style="cyan")
+        table.add_row("", what, name_shown, one_line(review.workflow), *run, Text(_now(each)))
     parts: list[RenderableType] = [table]
     expired = next((each.review for each in done if each.what == "expired"), None)
     if expired is not None:
