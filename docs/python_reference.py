@@ -51,7 +51,7 @@ from adjourn.testing import replies
 
 VERBS = (
     *("start", "resume", "retry", "cancel", "recover", "fork"),
-    *("get", "runs", "reviews", "history", "timeline", "stream", "follow"),
+    *("get", "runs", "reviews", "review", "history", "timeline", "stream", "follow"),
     *("audit", "verify_audit", "anchor_audit", "export_audit", "erase"),
     *("sweep", "rebuild"),
 )
