@@ -28,6 +28,7 @@ __all__ = [
     "default_home",
     "export_environment",
     "load_settings",
+    "preferred_editor",
     "using_settings",
 ]
 
@@ -101,6 +102,10 @@ class Settings(BaseSettings):
         ),
     ] = None
     max_input_bytes: Annotated[int, Field(gt=0, description="Largest input of a run, in bytes of JSON.")] = 10_000_000
+    roles: Annotated[
+        str | None,
+        Field(description="Roles that you hold when you act as the operating-system user; commas between."),
+    ] = None
     event_days: Annotated[int, Field(ge=0, description="Days that the events of an ended run are kept.")] = 7
     notify_log: Annotated[
         bool, Field(description="Write a line to the log (level info) whenever people are asked, reminded and so on.")
@@ -135,6 +140,11 @@ class Settings(BaseSettings):
     log_format: Annotated[
         Literal["console", "json"], Field(description="How log lines are written to standard error.")
     ] = "console"
+
+    @property
+    def held_roles(self) -> frozenset[str]:
+        """The names in `roles`."""
+        return frozenset(name for part in (self.roles or "").split(",") if (name := part.strip()))
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -184,6 +194,11 @@ def export_environment(values: Mapping[str, str]) -> list[str]:
         if not name.startswith(PREFIX):
             os.environ.setdefault(name, value)
     return sorted(name for name in values if name.startswith(PREFIX) and os.environ.get(name) != values[name])
+
+
+def preferred_editor() -> str:
+    """Return the editor that the person at this terminal prefers, as a command line: VISUAL, EDITOR, otherwise vi."""
+    return os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
 
 
 _current: ContextVar[Settings | None] = ContextVar("adjourn_settings", default=None)

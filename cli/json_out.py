@@ -12,8 +12,10 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from ..state.policies import policy_json
+
 if TYPE_CHECKING:
-    from ..engine import AuditEntry, AuditReport, Event, Page, Review, Run, Step, Timeline
+    from ..engine import AuditEntry, AuditReport, Event, Page, Review, Run, Step, Swept, Timeline, Vote
 
 __all__ = [
     "audit_json",
@@ -21,10 +23,13 @@ __all__ = [
     "event_json",
     "plain",
     "review_json",
+    "reviews_json",
     "run_json",
     "runs_json",
     "step_json",
+    "swept_json",
     "timeline_json",
+    "vote_json",
 ]
 
 # What a terminal might obey. Outside of strings JSON has none of these, so they can be escaped in the finished text.
@@ -63,9 +68,35 @@ def run_json(run: Run, *, whole: bool = True) -> dict[str, Any]:
 def review_json(review: Review) -> dict[str, Any]:
     """Return a question. `value` is None for one about an action: everything in it stands under the other keys."""
     names = (
-        "id", "status", "action", "args", "description", "allowed", "edit_schema", "response_schema", "context",
+        "id", "thread_id", "workflow", "status", "action", "args", "description", "allowed", "edit_schema",
+        "response_schema", "context", "requested_by", "roles", "stage", "version", "digest", "asked_at", "due_at",
+        "overdue", "missing", "closed_by", "closed_at",
     )  # fmt: skip
-    return {name: getattr(review, name) for name in names} | {"value": None if review.action else review.value}
+    shown = {name: getattr(review, name) for name in names}
+    votes = [vote_json(vote) for vote in review.votes]
+    return shown | {
+        "value": None if review.action else review.value,
+        "policy": policy_json(review.policy),
+        "votes": votes,
+    }
+
+
+def vote_json(vote: Vote) -> dict[str, Any]:
+    """Return a decision of one person, or a note of what time did."""
+    names = (
+        "by", "kind", "at", "message", "answer", "counts", "version", "shown", "proposal", "source", "channel", "roles",
+    )  # fmt: skip
+    return {name: getattr(vote, name) for name in names}
+
+
+def reviews_json(page: Page[Review]) -> dict[str, Any]:
+    """Return a page of questions."""
+    return {"items": [review_json(review) for review in page], "after": page.after}
+
+
+def swept_json(done: Sequence[Swept]) -> dict[str, Any]:
+    """Return what a sweep did."""
+    return {"items": [{"what": each.what, "review": review_json(each.review)} for each in done], "after": None}
 
 
 def event_json(event: Event) -> dict[str, Any]:

@@ -14,15 +14,19 @@ import typer
 
 from .. import __version__
 from .audit import AuditGroup, audit_anchor, audit_export, audit_show, audit_verify
+from .bulk import approve_all
 from .command import Database, command, report, silence
+from .deciding import resume, review
 from .demo import demo
 from .doctor import doctor
 from .exits import Exit, Interrupted
 from .graph import graph
+from .inbox import inbox
 from .look import history, list_runs, show
-from .run import cancel, fork, recover, resume, retry, run
+from .run import cancel, fork, recover, retry, run
 from .session import Session
 from .studio import studio
+from .sweep import sweep
 from .workflows import workflows
 
 __all__ = ["InterruptOnce", "app", "main", "run_command"]
@@ -40,7 +44,8 @@ app = typer.Typer(
 
 _PARTS: dict[str, dict[str, Callable[..., int]]] = {
     "Begin": {"demo": demo, "run": run},
-    "Go on": {"resume": resume, "retry": retry, "recover": recover, "fork": fork, "cancel": cancel},
+    "Answer": {"inbox": inbox, "review": review, "resume": resume, "approve-all": approve_all},
+    "Go on": {"retry": retry, "recover": recover, "sweep": sweep, "fork": fork, "cancel": cancel},
     "Look": {"show": show, "list": list_runs, "history": history},
     "Know the ground": {"workflows": workflows, "graph": graph, "doctor": doctor},
     "Other doors": {"studio": studio},

@@ -11,16 +11,20 @@ from rich.padding import Padding
 from rich.text import Text
 
 from .layout import blank, command_line, dictionary, grid, paragraph
-from .text import clean, one_line, summary
+from .policy_words import approvals
+from .text import clean, one_line, summary, timestamp
 
 if TYPE_CHECKING:
     from ..engine import Review
 
-__all__ = ["answers", "question"]
+__all__ = ["DIGEST", "answers", "body", "edited", "is_cut", "question"]
 
 # An argument is what is approved, so a reader should seldom need a second command to see it.
 ARGUMENT: Final = 1200
 CONTEXT: Final = 160
+CHANGE: Final = 60
+# Enough of a digest to tell two versions apart.
+DIGEST: Final = 12
 # Below this many columns arguments stand one below the other.
 ROOMY: Final = 60
 
@@ -39,7 +43,27 @@ def question(review: Review, command: Command, *, several: bool = False, full: b
     parts: list[RenderableType] = [paragraph(review.description)]
     if several:
         parts.append(Text(f"  review {clean(review.id)}", style="dim"))
-    parts.append(blank())
+    if terms := _terms(review):
+        parts.append(Padding(terms, (0, 0, 0, 2), expand=False))
+    parts += [blank(), *body(review, full=full)]
+    if not full and is_cut(review):
+        parts += [Text("Read all of it with", style="bold"), command_line(command("show", review.thread_id, "--full"))]
+        parts.append(blank())
+    parts.append(Text("Answer with one of" if len(review.allowed) > 1 else "Answer with", style="bold"))
+    parts += [command_line(line) for line in answers(review, command, several=several)]
+    return Group(*parts)
+
+
+def body(review: Review, *, full: bool = False) -> list[RenderableType]:
+    """Return what is asked about: the arguments and the context, or the question as the workflow raised it.
+
+    Args:
+        review: The question.
+        full: Whether long values are shown whole.
+    """
+    parts: list[RenderableType] = []
+    if changed := edited(review):
+        parts += [paragraph(f"Edited since it was asked: {changed}"), blank()]
     if review.action is not None:
         columns = {name: value for name, value in review.context.items() if _is_column(value, review.args)}
         if review.args:
@@ -50,32 +74,60 @@ def question(review: Review, command: Command, *, several: bool = False, full: b
             parts += [dictionary(rest, 0 if full else CONTEXT), blank()]
     elif not isinstance(review.value, str):
         parts += [_raw(review.value, review.description, full), blank()]
-    if not full and _is_cut(review):
-        parts += [Text("Read all of it with", style="bold"), command_line(command("show", review.thread_id, "--full"))]
-        parts.append(blank())
-    parts.append(Text("Answer with one of" if len(review.allowed) > 1 else "Answer with", style="bold"))
-    parts += [command_line(line) for line in answers(review, command, several=several)]
-    return Group(*parts)
+    return parts
 
 
-def answers(review: Review, command: Command, *, several: bool = False) -> list[str]:
+def edited(review: Review) -> str:
+    """Return what people have changed in a question since it was asked, such as `amount 250 → 200`; or nothing."""
+    if review.version == 1 or not isinstance(review.value, dict):
+        return ""
+    requests = review.value.get("action_requests")
+    asked = (requests[0] if isinstance(requests, list) and requests else review.value).get("args")
+    before = asked if isinstance(asked, dict) else {}
+    changed = [name for name, value in review.args.items() if name not in before or before[name] != value]
+    return ", ".join(
+        f"{one_line(name)} {summary(before.get(name), CHANGE)} → {summary(review.args[name], CHANGE)}"
+        for name in changed
+    )
+
+
+def answers(
+    review: Review, command: Command, *, several: bool = False, target: tuple[str, str] | None = None
+) -> list[str]:
     """Return the command lines that answer a question, ready to be typed.
+
+    Whoever approves or edits what somebody has edited says which version they saw.
 
     Args:
         review: The question.
         command: Makes a command line of words.
         several: Whether they must name the question.
+        target: The words that they begin with, instead of `resume` and the run.
     """
     which = ["--review", review.id] if several else []
+    shown = ["--shown", review.digest[:DIGEST]] if review.version > 1 else []
     words: dict[str, list[str]] = {
-        "approve": ["approve"],
-        "edit": ["edit", "--set", _example_edit(review)],
+        "approve": ["approve", *shown],
+        "edit": ["edit", "--set", _example_edit(review), *shown],
         "reject": ["reject", "why it must not happen"],
         "respond": ["respond", "what the workflow should know"],
     }
     chosen = [words[kind] for kind in review.allowed if kind != "edit" or review.args]
     chosen = chosen or [["--value", json.dumps(_example(review.response_schema), ensure_ascii=False)]]
-    return [command("resume", review.thread_id, *each, *which) for each in chosen]
+    return [command(*(target or ("resume", review.thread_id)), *each, *which) for each in chosen]
+
+
+def _terms(review: Review) -> Text | None:
+    """Return how far a review is and who is asked until when, where that is not one answer by anybody at any time."""
+    said = []
+    if review.policy.approvals > 1 or review.votes:
+        standing = [one_line(vote.by) for vote in review.votes if vote.counts and vote.kind in ("approve", "edit")]
+        said.append(f"{approvals(review)} approved" + (f" ({', '.join(standing)})" if standing else ""))
+    if review.roles:
+        said.append(f"asks {' or '.join(one_line(role) for role in review.roles)}")
+    if review.due_at is not None:
+        said.append(f"until {timestamp(review.due_at)}{', overdue' if review.overdue else ''}")
+    return Text(" · ".join(said), style="red" if review.overdue else "yellow") if said else None
 
 
 class _Arguments:
@@ -137,7 +189,8 @@ def _said(value: Any, description: str) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) and item in description for item in value)
 
 
-def _is_cut(review: Review) -> bool:
+def is_cut(review: Review) -> bool:
+    """Say whether something of a question is too long to be shown whole."""
     shown = [*((value, ARGUMENT) for value in review.args.values())]
     shown += [(value, CONTEXT) for value in review.context.values() if not _said(value, review.description)]
     return any(len(summary(value, 0)) > limit for value, limit in shown)

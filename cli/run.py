@@ -1,4 +1,4 @@
-"""The commands that move a run: run, resume, retry, recover, fork, cancel."""
+"""The commands that move a run: run, retry, recover, fork, cancel. What people answer is in deciding.py."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import InvalidDecision, InvalidInput, UnknownReview
-from .answers import Given, read_answer
+from ..errors import InvalidInput
 from .exits import Exit, exit_of_status
 from .inputs import mistaken_for_text, read_assignments, read_input, read_json
 from .session import Session
@@ -16,7 +15,7 @@ from .session import Session
 if TYPE_CHECKING:
     from ..engine import Event, Run
 
-__all__ = ["By", "Thread", "cancel", "fork", "recover", "resume", "retry", "run"]
+__all__ = ["By", "Thread", "cancel", "fork", "recover", "retry", "run", "show_outcome"]
 
 Thread = Annotated[str, typer.Argument(metavar="THREAD", help="The run's thread id.")]
 By = Annotated[str | None, typer.Option(metavar="NAME", help="Who acts. Default: you, as the system knows you.")]
@@ -59,50 +58,7 @@ def run(
         raise _hinted(error, assignments) from None
     if not progress.drove and not session.as_json:
         session.err.print("This run was started before; it is shown as it stands.", style="dim")
-    return _shown(session, found)
-
-
-def resume(
-    session: Session,
-    thread: Thread,
-    decision: Annotated[
-        str | None, typer.Argument(metavar="DECISION", help="approve, edit, reject or respond.", show_default=False)
-    ] = None,
-    text: Annotated[
-        str | None,
-        typer.Argument(metavar="TEXT", help="The reason of a rejection, or the response.", show_default=False),
-    ] = None,
-    message: Annotated[str | None, typer.Option(metavar="TEXT", help="The same as TEXT.")] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="For edit: a changed argument, as in run. Repeatable."),
-    ] = None,
-    edit: Annotated[
-        str | None, typer.Option(metavar="JSON", help="For edit: the changed arguments: JSON, @file or -.")
-    ] = None,
-    value: Annotated[
-        str | None,
-        typer.Option(metavar="JSON", help="The answer to a question that asks for a plain value: JSON, @file or -."),
-    ] = None,
-    review: Annotated[
-        str | None, typer.Option(metavar="ID", help="Which question; needed only while several are open.")
-    ] = None,
-    by: By = None,
-) -> int:
-    """Answer a question and drive the run on.
-
-    Examples: `adjourn resume note-1 approve`, `adjourn resume note-1 edit --set risk_level=low`,
-    `adjourn resume note-1 reject "The figures are old."`
-    """
-    answer = read_answer(Given(decision, text, message, assignments or (), edit, value))
-    try:
-        with session.engine() as engine, session.progress() as progress:
-            found = engine.resume(thread, answer, by=by, review_id=review, on_event=progress)
-    except InvalidDecision as error:
-        raise _hinted(error, assignments) from None
-    except UnknownReview as error:
-        raise UnknownReview(f"{error.message} Name one with --review ID.", thread_id=thread) from None
-    return _shown(session, found)
+    return show_outcome(session, found)
 
 
 def retry(session: Session, thread: Thread, by: By = None) -> int:
@@ -112,7 +68,7 @@ def retry(session: Session, thread: Thread, by: By = None) -> int:
     """
     with session.engine() as engine, session.progress() as progress:
         found = engine.retry(thread, by=by, on_event=progress)
-    return _shown(session, found)
+    return show_outcome(session, found)
 
 
 def recover(session: Session) -> int:
@@ -164,7 +120,7 @@ def fork(
             progress(event)
 
         found = engine.fork(thread, at=step, update=update, by=by, on_event=watch)
-    return _shown(session, found)
+    return show_outcome(session, found)
 
 
 def cancel(
@@ -176,11 +132,12 @@ def cancel(
     """End a run for good: its questions are withdrawn and later answers refused."""
     with session.engine() as engine:
         found = engine.cancel(thread, by=by, reason=reason)
-    _shown(session, found)
+    show_outcome(session, found)
     return Exit.COMPLETED
 
 
-def _shown(session: Session, found: Run) -> int:
+def show_outcome(session: Session, found: Run) -> int:
+    """Show where a run stands after it was driven; return the exit code for that."""
     if session.as_json:
         from .json_out import run_json
 
@@ -192,6 +149,6 @@ def _shown(session: Session, found: Run) -> int:
     return exit_of_status(found.status)
 
 
-def _hinted(error: InvalidInput | InvalidDecision, assignments: list[str] | None) -> InvalidInput | InvalidDecision:
+def _hinted(error: InvalidInput, assignments: list[str] | None) -> InvalidInput:
     hint = mistaken_for_text(assignments or (), error.message)
-    return type(error)(error.message + hint, thread_id=error.thread_id)
+    return InvalidInput(error.message + hint, thread_id=error.thread_id)

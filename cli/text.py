@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-__all__ = ["age", "clean", "duration", "one_line", "shortened", "summary", "timestamp"]
+__all__ = ["age", "clean", "duration", "one_line", "shortened", "span", "summary", "timestamp"]
 
 # Escape sequences as a whole (CSI, OSC and other strings, two-character ones), then single control characters, then
 # the marks that change the direction of text: in a question they could show something else than what is approved.
@@ -98,11 +98,17 @@ def age(then: datetime, now: datetime) -> str:
         then: When it was (aware).
         now: The time now (aware).
     """
-    seconds = max((now - then) / timedelta(seconds=1), 0)
+    gone = now - then
+    return "just now" if gone < timedelta(minutes=1) else f"{span(gone)} ago"
+
+
+def span(length: timedelta) -> str:
+    """Return a length of time in one unit, whole ones only: `3 d`, `5 h`, `12 min`, `40 s`; never negative."""
+    seconds = max(length / timedelta(seconds=1), 0)
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
-            return f"{seconds // size:.0f} {unit} ago"
-    return "just now"
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds // 1:.0f} s"
 
 
 def timestamp(at: datetime) -> str:

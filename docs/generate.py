@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 SHARED = ("as_json", "database", "debug", "help")
 GRAPHS: dict[str, Any] = {"review": review}
 MARK = re.compile(r"<!-- graph: (\w+) -->\n(?:```mermaid\n.*?```\n)?", re.DOTALL)
-OPTIONS = re.compile(r"<!-- options: ([\w ]+) -->\n(?:\|[^\n]*\n|\n)*")
+OPTIONS = re.compile(r"<!-- options: ([\w -]+) -->\n(?:\|[^\n]*\n|\n)*")
 
 
 def settings_page() -> str:

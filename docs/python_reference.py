@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
+from pydantic import BaseModel
+from typing_extensions import is_typeddict
+
 from adjourn import (
     AsyncEngine,
     AuditEntry,
@@ -33,14 +36,22 @@ from adjourn import (
     testing,
 )
 from adjourn.engine import Finding, events
+from adjourn.nodes.assignment import assign, reputation_after, trust_after
+from adjourn.nodes.conflicts import find_conflicts
 from adjourn.nodes.effects import once, once_for, once_sync
+from adjourn.nodes.roster import load_roster, read_roster
+from adjourn.nodes.voting import abstention, agreed, decide, read_vote
+from adjourn.state.assignments import Assignment, Subtask, Unassigned
+from adjourn.state.conflicts import Conflict
 from adjourn.state.decisions import approve, edit, reject, respond
 from adjourn.state.questions import question, read_answer
+from adjourn.state.roster import Agent
+from adjourn.state.votes import AgentVote, Outcome, Round
 from adjourn.testing import replies
 
 VERBS = (
     *("start", "resume", "retry", "cancel", "recover", "fork"),
-    *("get", "runs", "reviews", "history", "timeline", "stream", "follow"),
+    *("get", "runs", "reviews", "review", "history", "timeline", "stream", "follow"),
     *("audit", "verify_audit", "anchor_audit", "export_audit", "erase"),
     *("sweep", "rebuild"),
 )
@@ -56,7 +67,18 @@ The public names of `adjourn`, from their docstrings; this page is generated. Ea
 
 Contents: [engine](#engine) · [decisions](#decisions) · [policies](#policies) ·
 [what the engine shows](#what-the-engine-shows) · [events](#events) · [errors](#errors) · [questions](#questions) ·
-[effects](#effects) · [testing](#testing) · [settings](settings.md)
+[effects](#effects) · [voting](#voting) · [assignment](#assignment) · [testing](#testing) · [settings](settings.md)
+"""
+
+VOTING = """\
+`from adjourn.nodes.voting import read_vote, abstention, decide, agreed`; the data are in `adjourn.state.votes`. Which rule
+when: [Agreement](../explanation/agreement.md).
+"""
+
+ASSIGNMENT = """\
+`from adjourn.nodes.assignment import assign, reputation_after, trust_after`, `from adjourn.nodes.roster import load_roster,
+read_roster`, `from adjourn.nodes.conflicts import find_conflicts`; the data are in `adjourn.state.roster`, `.assignments`
+and `.conflicts`. How to use them: [Agreement](../explanation/agreement.md#who-does-what).
 """
 
 
@@ -87,6 +109,16 @@ def python_page() -> str:
         "## Effects\n",
         "`from adjourn.nodes.effects import once, once_sync, once_for`\n",
         *(callable_part(f"{each.__name__}()", each) for each in (once, once_sync, once_for)),
+        "## Voting\n",
+        VOTING,
+        *(callable_part(f"{each.__name__}()", each) for each in (read_vote, abstention, decide, agreed)),
+        *(class_part(each) for each in (AgentVote, Outcome, Round)),
+        "## Assignment\n",
+        ASSIGNMENT,
+        *(callable_part(f"{each.__name__}()", each) for each in (assign, reputation_after, trust_after)),
+        *(callable_part(f"{each.__name__}()", each) for each in (load_roster, read_roster, find_conflicts)),
+        *(model_part(each) for each in (Agent, Subtask)),
+        *(class_part(each) for each in (Assignment, Unassigned, Conflict)),
         "## Testing\n",
         "`from adjourn.testing import …`. How to use them: [Test your workflow](../how-to/test-your-workflow.md).\n",
         *testing_parts(),
@@ -112,8 +144,8 @@ def callable_part(title: str, function: Callable[..., Any], level: int = 3) -> s
 
 
 def class_part(kind: type) -> str:
-    """Show a class: how it is made (a dataclass: its fields), and its own public methods and properties."""
-    types = {each.name: str(each.type) for each in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else {}
+    """Show a class: how it is made (a dataclass, a TypedDict: its fields), and its own public methods and properties."""
+    types = types_of(kind)
     parts = [f"### {kind.__name__}", "", markdown(kind.__doc__, types), ""]
     if kind in (Engine, AsyncEngine):
         return "\n".join(parts)
@@ -127,6 +159,23 @@ def class_part(kind: type) -> str:
         elif (isinstance(member, classmethod) or inspect.isfunction(member)) and member.__module__ == kind.__module__:
             parts.append(callable_part(f"{kind.__name__}.{name}()", getattr(kind, name), level=4))
     return "\n".join(parts)
+
+
+def types_of(kind: type) -> dict[str, str]:
+    if dataclasses.is_dataclass(kind):
+        return {each.name: str(each.type) for each in dataclasses.fields(kind)}
+    if is_typeddict(kind):
+        return {name: getattr(found, "__forward_arg__", str(found)) for name, found in kind.__annotations__.items()}
+    return {}
+
+
+def model_part(kind: type[BaseModel]) -> str:
+    """Show a Pydantic model: its fields with their descriptions and defaults."""
+    rows = ["| Field | Meaning | Default |", "| --- | --- | --- |"]
+    for name, field in kind.model_fields.items():
+        default = "required" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
+        rows.append(f"| `{name}` | {field.description} | {default} |")
+    return "\n".join([f"### {kind.__name__}", "", markdown(kind.__doc__), "", *rows, ""])
 
 
 def events_part() -> str:

@@ -6,6 +6,7 @@ Pure functions. An answer that does not fit raises InvalidDecision, and the ques
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from .model import Review, VoteKind
 from .questions import is_action_request, is_tool_approval, review_of
 from .replies import invalid, normalise, replies_to
 
-__all__ = ["Answer", "check_answer"]
+__all__ = ["Answer", "check_answer", "edit_problems"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,22 @@ def _wire(review: Review, decision: Decision) -> dict[str, Any]:
 
 
 def _check_edit(review: Review, args: dict[str, Any]) -> None:
-    if review.edit_schema is None:
-        unknown = sorted(args.keys() - review.args.keys())
-        if unknown:
-            raise invalid(review, f"the action has no argument {unknown[0]!r}; it has {', '.join(review.args)}")
-        return
-    if problem := _misfit(review.edit_schema, args):
-        raise invalid(review, f"the edit does not fit: {problem}")
+    if problems := edit_problems(review, args):
+        misfit = "the edit does not fit: " if review.edit_schema is not None else ""
+        raise invalid(review, misfit + problems[0])
+
+
+def edit_problems(review: Review, args: dict[str, Any]) -> list[str]:
+    """Return everything that does not fit about the changed arguments of an edit, each in one sentence.
+
+    Args:
+        review: The question, about one action.
+        args: What changes (JSON-safe).
+    """
+    if review.edit_schema is not None:
+        return list(_misfits(review.edit_schema, args))
+    unknown = sorted(args.keys() - review.args.keys())
+    return [f"the action has no argument {name!r}; it has {', '.join(review.args)}" for name in unknown]
 
 
 def _many_decisions(review: Review, given: Any) -> Answer:
@@ -138,12 +148,15 @@ def _fitting(review: Review, answer: Any) -> Any:
 
 
 def _misfit(schema: dict[str, Any], value: Any) -> str | None:
-    """Say where a value does not fit a schema; None when it fits, or when the workflow's schema is none."""
+    return next(_misfits(schema, value), None)
+
+
+def _misfits(schema: dict[str, Any], value: Any) -> Iterator[str]:
+    """Say where a value does not fit a schema; nothing when it fits, or when the workflow's schema is none."""
     try:
         for error in Draft202012Validator(schema).iter_errors(value):
             place = ".".join(str(part) for part in error.absolute_path)
-            return f"{place + ': ' if place else ''}{error.message}"
+            yield f"{place}: {error.message}" if place else error.message
     except (SchemaError, UnknownType, Unresolvable, re.error):
         # The question can be answered all the same: LangGraph does not enforce such a schema, it only shows it.
-        return None
-    return None
+        return

@@ -48,7 +48,7 @@ class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Auditing):
             url: PostgreSQL to use. Default: `ADJOURN_DATABASE_URL`, otherwise an embedded server.
             workflows: Name → graph, function that makes one, or `module:attribute`, beside those that are installed
                 and those of the `langgraph.json` in the working folder.
-            principal: Who acts. Default: the operating-system user, trusted.
+            principal: Who acts. Default: the operating-system user, trusted, with the roles of `ADJOURN_ROLES`.
             settings: Default: from the environment.
             channel: Through which door answers come; kept with each answer.
             policies: By the name of a workflow, who may answer those of its questions that bring no policy of their own:
@@ -67,7 +67,7 @@ class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Auditing):
             open_storage(settings, url) as storage,
             recording(storage.pool, Seal(storage.saver.serde), settings.event_days) as recorder,
         ):
-            who = principal or Principal.from_system()
+            who = principal or Principal.from_system(settings.held_roles)
             engine = cls(storage, registry, who, settings, channel, recorder, policies)
             try:
                 yield engine

@@ -1,17 +1,23 @@
-"""Verbs that only look: get, runs, reviews, history, timeline. None of them imports a workflow's code."""
+"""Verbs that only look: get, runs, reviews, review, history, timeline. None of them imports a workflow's code."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, UnknownReview
 from .base import EngineBase
 from .cursors import cursor_of, read_cursor
-from .model import Page, Review, ReviewStatus, Run, RunStatus, Step, Timeline
+from .model import Page, Principal, Review, ReviewStatus, Run, RunStatus, Step, Timeline
 from .reading import steps_of, timeline_of
+from .review_rules import why_not
 from .runs import to_run
 
 __all__ = ["Looking"]
+
+_SHORTEST: Final = 4
+_NAMED: Final = 6
 
 
 class Looking(EngineBase):
@@ -61,6 +67,7 @@ class Looking(EngineBase):
         thread_id: str | None = None,
         asked_before: datetime | None = None,
         due_before: datetime | None = None,
+        waiting_for: Principal | None = None,
         limit: int = 50,
         after: str | None = None,
     ) -> Page[Review]:
@@ -76,6 +83,7 @@ class Looking(EngineBase):
             thread_id: Only those of this run.
             asked_before: Only those that were asked before (aware).
             due_before: Only those whose deadline is before.
+            waiting_for: Only open ones that this person may answer, with the roles that they hold, and has not.
             limit: The most reviews on a page (1-1000).
             after: The `after` of the page before.
 
@@ -87,16 +95,58 @@ class Looking(EngineBase):
         filters = {
             "workflow": workflow,
             "role": role,
+            "held": None if waiting_for is None else list(waiting_for.roles),
             "thread_id": thread_id,
             "asked_before": asked_before,
             "due_before": due_before,
         }
-        cursor = read_cursor(after)
-        found = await self._reviews.page(
-            self.principal.tenant, status=status, limit=limit + 1, filters=filters, after=cursor
+        shown: list[Review] = []
+        while True:
+            found = await self._reviews.page(
+                self.principal.tenant, status=status, limit=limit + 1, filters=filters, after=read_cursor(after)
+            )
+            for place, review in enumerate(found[:limit]):
+                if waiting_for is None or _waits_for(review, waiting_for):
+                    shown.append(review)
+                    if len(shown) == limit:
+                        more = place + 1 < len(found)
+                        return Page(tuple(shown), after=cursor_of(review) if more else None)
+            if len(found) <= limit:
+                return Page(tuple(shown), after=None)
+            after = cursor_of(found[limit - 1])
+
+    async def review(self, which: str) -> Review:
+        """Return one review, open or closed.
+
+        Args:
+            which: Its id, the beginning of its id (4 characters or more), or the id of a run: then its one open review
+                or, when none is open, the one that was asked last.
+
+        Raises:
+            UnknownReview: There is none; or several fit, and the message names them.
+        """
+        found = await self._reviews.of_thread(self.principal.tenant, which, _NAMED)
+        if found and (len(found) == 1 or found[1].status != "pending"):
+            return found[0]
+        if found:
+            asking = [review for review in found if review.status == "pending"]
+            raise UnknownReview(
+                f"Run {which} asks several questions; name one review: {_names(asking)}.", thread_id=which
+            )
+        if len(which) >= _SHORTEST:
+            found = await self._reviews.beginning_with(self.principal.tenant, which, _NAMED)
+        found = [review for review in found if review.id == which] or found
+        if len(found) == 1:
+            return found[0]
+        if len({review.id for review in found}) == 1:  # a fork asks under the id of the original
+            runs = ", ".join(review.thread_id for review in found)
+            raise UnknownReview(f"Several runs ask review {found[0].id}; name the run instead: {runs}.")
+        if found:
+            raise UnknownReview(f"Several reviews begin with {which!r}; give more of the id: {_names(found)}.")
+        raise UnknownReview(
+            f"There is no review {which!r} here, and no run of that id that was ever asked; `adjourn inbox` shows the "
+            "open ones."
         )
-        shown = tuple(found[:limit])
-        return Page(shown, after=cursor_of(shown[-1]) if len(found) > limit else None)
 
     async def history(self, thread_id: str) -> list[Step]:
         """Return the steps of a run, oldest first; a step's number or checkpoint id is what `fork` takes.
@@ -114,3 +164,12 @@ class Looking(EngineBase):
             UnknownThread: There is no such run.
         """
         return timeline_of(await self.get(thread_id), tuple(await self.history(thread_id)))
+
+
+def _waits_for(review: Review, who: Principal) -> bool:
+    answered = any(vote.by == who.id and vote.counts for vote in review.votes)
+    return not answered and why_not(review, who) is None
+
+
+def _names(reviews: Iterable[Review]) -> str:
+    return ", ".join(review.id for review in reviews)

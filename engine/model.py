@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
@@ -52,12 +52,17 @@ class Principal:
     source: Literal["trusted", "authenticated"] = "trusted"
 
     @classmethod
-    def from_system(cls) -> Principal:
-        """Return the operating-system user."""
+    def from_system(cls, roles: Iterable[str] = ()) -> Principal:
+        """Return the operating-system user.
+
+        Args:
+            roles: Those that they hold.
+        """
         try:
-            return cls(getpass.getuser())
+            name = getpass.getuser()
         except (KeyError, OSError):  # a container may run under a number that has no name
-            return cls("unknown")
+            name = "unknown"
+        return cls(name, frozenset(roles))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,20 @@ from typing import Any
 
 from ..errors import DigestMismatch, NotAuthorized, ReviewClosed
 from ..state.policies import ReviewPolicy
-from .model import Principal, Vote
+from .model import Principal, Review, Vote
 from .review_case import PEOPLES, Ballot, Case, Closed, Command, Counted, note
 
-__all__ = ["asked", "asked_again", "closed_error", "decide", "repeats", "take_default", "timed", "withdrawn"]
+__all__ = [
+    "asked",
+    "asked_again",
+    "closed_error",
+    "decide",
+    "repeats",
+    "take_default",
+    "timed",
+    "why_not",
+    "withdrawn",
+]
 
 _SYSTEM = "system:"
 
@@ -96,6 +106,28 @@ def timed(case: Case, now: datetime) -> Case:
     return replace(case, due_at=_after(now, stage.deadline), remind_at=_after(now, stage.remind_after))
 
 
+def why_not(asked: Case | Review, who: Principal) -> str | None:
+    """Say why somebody may not answer an open review; None when they may.
+
+    Args:
+        asked: The review, as the rules or as people see it.
+        who: They, with the roles that they hold.
+    """
+    policy, stage, roles = asked.policy, asked.stage, asked.roles
+    name = f"review {asked.id if isinstance(asked, Review) else asked.review_id} of run {asked.thread_id}"
+    if who.id.startswith(_SYSTEM):
+        return f"{who.id!r} is a name of adjourn's own, not of a person"
+    if policy.require_authenticated and who.source != "authenticated":
+        return f"{name} takes answers of authenticated people only, and {who.id}'s name was only given"
+    if policy.exclude_requester and who.id == asked.requested_by:
+        return f"{who.id} started this run, and {name} must be answered by somebody else"
+    if roles and not who.roles & set(roles):
+        held = f"holds {', '.join(sorted(who.roles))}" if who.roles else "holds no role"
+        since = " since it was escalated" if stage else ""
+        return f"{name} asks {' or '.join(roles)}{since}, and {who.id} {held}"
+    return None
+
+
 def closed_error(case: Case) -> ReviewClosed:
     """Return the error for whoever comes too late: who answered, when and what."""
     if case.closed_by is None:
@@ -132,20 +164,8 @@ def _after(now: datetime, seconds: float | None) -> datetime | None:
 
 
 def _check_right(case: Case, who: Principal) -> None:
-    policy, name = case.policy, f"review {case.review_id} of run {case.thread_id}"
-    if who.id.startswith(_SYSTEM):
-        problem = f"{who.id!r} is a name of adjourn's own, not of a person"
-    elif policy.require_authenticated and who.source != "authenticated":
-        problem = f"{name} takes answers of authenticated people only, and {who.id}'s name was only given"
-    elif policy.exclude_requester and who.id == case.requested_by:
-        problem = f"{who.id} started this run, and {name} must be answered by somebody else"
-    elif case.roles and not who.roles & set(case.roles):
-        held = f"holds {', '.join(sorted(who.roles))}" if who.roles else "holds no role"
-        since = " since it was escalated" if case.stage else ""
-        problem = f"{name} asks {' or '.join(case.roles)}{since}, and {who.id} {held}"
-    else:
-        return
-    raise NotAuthorized(f"This answer was not taken: {problem}.", thread_id=case.thread_id)
+    if problem := why_not(case, who):
+        raise NotAuthorized(f"This answer was not taken: {problem}.", thread_id=case.thread_id)
 
 
 def _check_shown(case: Case, ballot: Ballot) -> None:

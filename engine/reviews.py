@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -96,11 +97,26 @@ class ReviewStore:
             tenant: Whose.
             status: Theirs.
             limit: The most to return.
-            filters: `workflow`, `role`, `thread_id`, `asked_before`, `due_before`; None for no such filter.
+            filters: `workflow`, `role`, `held` (roles; of open reviews those that ask one of them, or everybody),
+                `thread_id`, `asked_before`, `due_before`; None for no such filter.
             after: The keys of the review that ended the page before.
         """
         query = _SQL["inbox" if status == "pending" else "closed_reviews"]
         values = {"tenant": tenant, "status": status, "limit": limit, **filters, **after}
+        return await self._listed(query, values)
+
+    async def of_thread(self, tenant: str, thread_id: str, limit: int) -> list[Review]:
+        """Return reviews of a run: open ones in the order in which they were asked, then closed ones, newest first."""
+        return await self._listed(_SQL["reviews_of_thread"], {"tenant": tenant, "thread_id": thread_id, "limit": limit})
+
+    async def beginning_with(self, tenant: str, start: str, limit: int) -> list[Review]:
+        """Return the reviews, open or closed, whose id begins with a text."""
+        pattern = re.sub(r"([\\%_])", r"\\\1", start) + "%"
+        return await self._listed(
+            _SQL["reviews_beginning_with"], {"tenant": tenant, "pattern": pattern, "limit": limit}
+        )
+
+    async def _listed(self, query: Any, values: Mapping[str, Any]) -> list[Review]:
         with mapped_faults("cannot list the reviews"):
             async with self._pool.connection() as connection:
                 # never prepared: a plan for any combination of filters would be a plan for none

@@ -94,6 +94,7 @@ class Engine:
     get = _verb(AsyncEngine.get)
     runs = _verb(AsyncEngine.runs)
     reviews = _verb(AsyncEngine.reviews)
+    review = _verb(AsyncEngine.review)
     sweep = _verb(AsyncEngine.sweep)
     rebuild = _verb(AsyncEngine.rebuild)
     history = _verb(AsyncEngine.history)

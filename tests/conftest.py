@@ -6,6 +6,7 @@ One embedded PostgreSQL per test process, one migrated template, a copy per test
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,15 @@ __all__ = ["no_foreign_network"]  # a guard that every test runs under
 OTHERS = other_servers()
 # None is the embedded server; the others are what the machine happens to have
 MAJORS = [None, *sorted(OTHERS)]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    if config.getvalue("dist") != "load":
+        return None
+    from support.spreading import Spreading
+
+    return Spreading(config, log)
 
 
 @pytest.fixture(autouse=True)

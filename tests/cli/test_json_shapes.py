@@ -20,7 +20,12 @@ RUN = {
     "ended_at", "error", "forked_from",
 }  # fmt: skip
 REVIEW = {
-    "id", "status", "action", "args", "description", "allowed", "edit_schema", "response_schema", "context", "value",
+    "id", "thread_id", "workflow", "status", "action", "args", "description", "allowed", "edit_schema",
+    "response_schema", "context", "value", "policy", "requested_by", "roles", "stage", "version", "digest", "asked_at",
+    "due_at", "overdue", "votes", "missing", "closed_by", "closed_at",
+}  # fmt: skip
+VOTE = {
+    "by", "kind", "at", "message", "answer", "counts", "version", "shown", "proposal", "source", "channel", "roles",
 }  # fmt: skip
 STEP = {"number", "checkpoint_id", "nodes", "changed", "at", "took_seconds", "waited"}
 TIMELINE = {"thread_id", "status", "total_seconds", "working_seconds", "waiting_seconds", "items", "after"}
@@ -47,6 +52,14 @@ def test_a_listing_has_items_and_after(cli: Command, paused: str) -> None:
     page = cli("list", "--json").json
     assert set(page) == {"items", "after"}
     assert set(page["items"][0]) == RUN
+
+
+def test_a_review_has_these_keys_and_so_has_a_decision(cli: Command, paused: str) -> None:
+    page = cli("inbox", "--json").json
+    assert set(page) == {"items", "after"}
+    assert set(page["items"][0]) == REVIEW
+    cli("resume", paused, "approve")
+    assert [set(vote) for vote in cli("review", paused, "--json").json["votes"]] == [VOTE]
 
 
 def test_a_history_has_items_and_totals(cli: Command, paused: str) -> None:
@@ -120,4 +133,4 @@ def test_a_reader_of_ascii_gets_ascii() -> None:
 
 def test_the_page_names_every_key() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert [key for key in RUN | REVIEW | STEP | TIMELINE if f'"{key}"' not in page] == []
+    assert [key for key in RUN | REVIEW | VOTE | STEP | TIMELINE if f'"{key}"' not in page] == []

@@ -166,10 +166,10 @@ def test_the_python_that_the_demo_shows_does_the_same(
 class Terminal:
     """A terminal with a program in it."""
 
-    def __init__(self, *command: str | Path) -> None:
+    def __init__(self, *command: str | Path, **environment: str) -> None:
         self.master, slave = pty.openpty()
         self.process = subprocess.Popen(
-            command, stdin=slave, stdout=slave, stderr=slave, env={**os.environ, "TERM": "xterm"}
+            command, stdin=slave, stdout=slave, stderr=slave, env={**os.environ, "TERM": "xterm", **environment}
         )
         os.close(slave)
         self.seen = ""
@@ -232,3 +232,32 @@ def test_the_installed_demo_that_is_left_says_that_the_run_waits(
     assert terminal.process.wait(timeout=20) == 130
     with Engine.open(database) as engine:
         assert [run.status for run in engine.runs()] == ["paused"]
+
+
+EDITOR = """\
+#!/bin/sh
+test -t 0 && test -t 1 || exit 9
+change='s/level": "low"/level": "enormous"/'
+grep -q 'Not taken' "$1" && change='s/"enormous"/"high"/'
+sed -i "$change" "$1"
+"""
+
+
+def test_an_edit_in_an_editor_on_a_terminal_comes_back_until_it_fits(
+    program: Command, database: str, tmp_path: Path
+) -> None:
+    (tmp_path / "editor").write_text(EDITOR)
+    (tmp_path / "editor").chmod(0o755)
+    with Engine.open(database) as engine:
+        text = "The supplier is liable without any limit, and the agreement cannot be terminated."
+        engine.start("review", {"input_text": text}, thread_id="r")
+        terminal = Terminal(
+            fork_server() / "adjourn", "resume", "r", "edit", "--editor", EDITOR=str(tmp_path / "editor")
+        )
+        try:
+            terminal.wait_for("'enormous' is not one of")
+            terminal.wait_for("approved_with_edits")
+            assert terminal.process.wait(timeout=20) == 0
+        finally:
+            terminal.close()
+        assert engine.get("r").state["analysis_results"]["risk_level"] == "high"

@@ -2,15 +2,19 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
 
-from adjourn import Review, Run, Step, Timeline
+from adjourn import DefaultValue, Principal, Review, ReviewPolicy, Run, Stage, Step, Timeline, Vote, reject
+from adjourn.cli.inbox_view import names_of, review_table
+from adjourn.cli.policy_words import policy_words, time_left
 from adjourn.cli.question import answers, question
 from adjourn.cli.render import outcome, whole_run
+from adjourn.cli.review_view import whole_review
 from adjourn.cli.timeline import bar, timeline_view
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -108,6 +112,16 @@ def test_lines_to_be_typed_are_never_broken() -> None:
     assert f"  adjourn resume {'t' * 60} edit --set risk=medium" in lines
 
 
+def hostile_review() -> Review:
+    policy = ReviewPolicy(approvals=2, exclude_requester=True, deadline=60.0, on_deadline=reject(HOSTILE))
+    vote = Vote(HOSTILE, "reject", NOW, {}, "", "", "", message=HOSTILE)
+    return review(
+        description=HOSTILE, action=HOSTILE, workflow=HOSTILE, thread_id=HOSTILE, requested_by=HOSTILE,
+        args={HOSTILE: HOSTILE}, roles=(HOSTILE,), policy=policy, votes=(vote,), asked_at=NOW, due_at=NOW, version=2,
+        value={"args": {HOSTILE: 1}},
+    )  # fmt: skip
+
+
 HOSTILE_VIEWS: list[Callable[[int], RenderableType]] = [
     lambda _: question(
         review(description=HOSTILE, action=HOSTILE, args={HOSTILE: HOSTILE}, context={HOSTILE: HOSTILE}), command
@@ -116,6 +130,8 @@ HOSTILE_VIEWS: list[Callable[[int], RenderableType]] = [
     lambda _: outcome(run(status="failed", error={"type": "E", "message": HOSTILE, "node": HOSTILE}), command),
     lambda _: outcome(run(status="cancelled", error={"by": HOSTILE, "message": HOSTILE}), command),
     lambda _: whole_run(run(workflow=HOSTILE, requested_by=HOSTILE, state={HOSTILE: HOSTILE}), command, full=True),
+    lambda width: review_table([hostile_review()], NOW, width),
+    lambda _: whole_review(hostile_review(), command, NOW, Principal("ann")),
     lambda width: timeline_view(timeline(step(1, 1.0, nodes=(HOSTILE,), changed=(HOSTILE,))), NOW, width),
 ]
 
@@ -127,6 +143,49 @@ def test_text_of_models_and_users_is_never_obeyed(view: Callable[[int], Renderab
     assert "red" in text
     assert "[bold]" in text.replace("\n", "").replace(" ", "")
     assert not [letter for letter in text if not letter.isprintable() and letter != "\n"]
+
+
+def test_a_policy_is_told_in_words() -> None:
+    chain = ReviewPolicy(
+        approvals=3,
+        reject_approvals=2,
+        require_authenticated=True,
+        deadline=7200.0,
+        escalate_to=(Stage(("lead",), 86400.0), Stage(("board",), 60.0, on_deadline=DefaultValue("no"))),
+    )
+    asked = review(policy=chain, missing=3, asked_at=NOW, due_at=NOW + timedelta(minutes=90))
+    words = policy_words(asked, NOW)
+    assert words["who"] == "anybody; authenticated, a name that is only given is not enough"
+    assert words["how many"] == "3 different people must approve the same version; 2 different people must reject"
+    assert words["until"].endswith(", 1 h 30 min left")
+    assert (
+        words["then"]
+        == "lead is asked (1 d), then board is asked (1 min), then the answer is 'no', given by the deadline"
+    )
+    later = replace(asked, stage=2, overdue=True, due_at=NOW - timedelta(hours=3))
+    assert policy_words(later, NOW)["then"] == "the answer is 'no', given by the deadline"
+    assert time_left(later, NOW) == "overdue 3 h"
+    plain = policy_words(review(), NOW)
+    assert plain == {"who": "anybody", "how many": "one answer is enough", "until": "no deadline"}
+
+
+def test_reviews_are_named_by_as_little_of_their_id_as_tells_them_apart() -> None:
+    ids = ("a" * 31 + "1", "a" * 31 + "2", "breakpoint:1f0c5b1e-0000")
+    assert names_of([review(id=each) for each in ids]) == [ids[0], ids[1], ids[2]]
+    assert names_of([review(id=ids[0]), review(id=ids[2])]) == ["aaaaaaaa", "breakpoint:1f0c5b1e"]
+    assert names_of([review(id="x", thread_id="one"), review(id="x", thread_id="two")]) == ["one", "two"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 84, 120, 200])
+def test_the_inbox_fits_the_window(width: int) -> None:
+    asked = [
+        review(id=str(n) * 32, description="word " * 40, workflow="a rather long name of a workflow", asked_at=NOW,
+               due_at=NOW, roles=("legal", "head of purchasing"), policy=ReviewPolicy(approvals=3, priority=n), missing=2)
+        for n in (1, 2)
+    ]  # fmt: skip
+    lines = shown(review_table(asked, NOW, width, digests=True), width).splitlines()
+    assert [line for line in lines if len(line.rstrip()) > width] == []
+    assert "1 of 3" in "\n".join(lines)
 
 
 def test_colours_come_only_where_a_terminal_takes_them() -> None:

@@ -9,9 +9,10 @@ from langgraph.config import get_stream_writer
 from langgraph.types import interrupt
 from pydantic import SecretStr
 
-from adjourn import AsyncEngine, Settings
+from adjourn import AsyncEngine, ReviewPolicy, Settings, approve, edit, reject
 from adjourn.errors import ConfigurationError
 from adjourn.nodes.effects import once
+from adjourn.state.questions import question
 from support.postgres import dump
 from support.workflows import Trail, chain
 
@@ -19,6 +20,7 @@ KEY, OTHER = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
 SECRETS = (
     b"INPUTSECRET", b"CONTEXTSECRET", b"STATESECRET", b"EVENTSECRET", b"QUESTIONSECRET", b"ANSWERSECRET",
     b"ARGUMENTSECRET", b"RESULTSECRET", b"EFFECTSECRET", b"ERRORSECRET", b"REASONSECRET",
+    b"PROPOSALSECRET", b"EDITSECRET", b"COMMENTSECRET", b"SCHEMASECRET", b"DEFAULTSECRET",
 )  # fmt: skip
 
 
@@ -46,7 +48,18 @@ async def act(state: Trail) -> Trail:
     return {}
 
 
-WORKFLOWS = {"secretive": chain(("say", say), ("ask", ask), ("act", act))}
+async def propose(state: Trail) -> Trail:
+    kinds: Any = ("approve", "edit", "reject")
+    return {"answer": interrupt(question("pay", {"note": "PROPOSALSECRET"}, "Pay?", allowed=kinds))}
+
+
+POLICY = ReviewPolicy(
+    approvals=2,
+    deadline=3600,
+    on_deadline=reject("DEFAULTSECRET"),
+    edit_schema={"type": "object", "description": "SCHEMASECRET"},
+)
+WORKFLOWS = {"proposing": chain(("propose", propose)), "secretive": chain(("say", say), ("ask", ask), ("act", act))}
 
 
 def settings(key: str | None) -> Settings:
@@ -61,7 +74,18 @@ async def runs_with_secrets(url: str, key: str | None) -> tuple[str, str]:
         assert failed.status == "failed"
         other = await engine.start("secretive", {"name": "INPUTSECRET"})
         await engine.cancel(other.thread_id, reason="REASONSECRET")
+        await proposal_of_two(engine)
         return failed.thread_id, other.thread_id
+
+
+async def proposal_of_two(engine: AsyncEngine) -> None:
+    run = await engine.start("proposing", {}, policies=POLICY)
+    run = await engine.resume(run.thread_id, edit({"note": "EDITSECRET"}), by="ann")
+    shown = run.reviews[0].digest
+    run = await engine.resume(run.thread_id, approve("COMMENTSECRET"), by="bob", shown=shown)
+    assert run.status == "completed"
+    waiting = await engine.start("proposing", {}, policies=POLICY)
+    await engine.resume(waiting.thread_id, reject("COMMENTSECRET"), by="ann")
 
 
 async def test_without_a_key_the_dump_shows_what_is_kept(database: str) -> None:

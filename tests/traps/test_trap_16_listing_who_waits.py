@@ -52,7 +52,7 @@ async def test_adjourn_lists_those_that_wait_from_an_index(database: str) -> Non
 
 def plan_of(url: str, **given: Any) -> tuple[str, int]:
     """The indexes and scans of a page of the inbox among 2,000 that are pending, and how many rows it read."""
-    names = ("workflow", "role", "thread_id", "asked_before", "due_before")
+    names = ("workflow", "role", "held", "thread_id", "asked_before", "due_before")
     names += ("after_priority", "after_time", "after_thread", "after_review")
     values = {**dict.fromkeys(names), "tenant": "default", "limit": 51, **given}
     query = load_queries("adjourn.engine", "reviews.sql")["inbox"]
@@ -93,6 +93,7 @@ async def test_each_page_reads_little_more_than_it_shows(database: str) -> None:
         (middle, "reviews_inbox"),
         ({"workflow": "asking"}, "reviews_inbox"),
         ({"role": "legal"}, "reviews_inbox_of_roles"),
+        ({"held": ["legal", "sales"]}, "reviews_inbox"),
         ({"thread_id": "copy-10"}, "reviews_pkey"),
     ):
         scans, read = plan_of(database, **given)
