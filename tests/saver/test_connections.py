@@ -125,7 +125,10 @@ async def test_no_more_connections_are_used_than_configured(database: str) -> No
         ]
         while not all(run.done() for run in runs):
             rows = await asyncio.to_thread(
-                execute, database, "select 1 from pg_stat_activity where application_name = 'adjourn' and state <> ''"
+                execute,
+                database,
+                "select 1 from pg_stat_activity "
+                "where datname = current_database() and application_name = 'adjourn' and state <> ''",
             )
             seen = max(seen, len(rows))
         await asyncio.gather(*runs)
