@@ -41,6 +41,7 @@ bench: .venv/.bench ## the checkpoint store against LangGraph's own savers and D
 	@$(BIN)/python -m benchmarks.store
 	@$(BIN)/python -m benchmarks.engine
 	@$(BIN)/python -m benchmarks.inbox
+	@$(BIN)/python -m benchmarks.inbox
 
 .venv/.bench: $(READY)
 	@if command -v uv >/dev/null 2>&1; then \

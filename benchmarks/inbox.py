@@ -60,6 +60,8 @@ async def measure(url: str, runs: int, rounds: int) -> dict[str, dict[str, Any]]
     async with AsyncEngine.open(url, workflows={"asking": asking()}, settings=settings) as engine:
         await engine.start("asking", {"log": ["in"], "text": TEXT})
         async with await AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as connection:
+            for table in (b"runs", b"reviews"):  # copies made by SQL are no facts for the audit
+                await connection.execute(b"alter table adjourn." + table + b" disable trigger user")
             for statement in MANY.split(";\n")[:2]:
                 await connection.execute(statement.encode(), {"runs": runs})
             await connection.execute("vacuum analyze adjourn.runs, adjourn.reviews")
@@ -86,7 +88,7 @@ async def middle(engine: AsyncEngine) -> str | None:
 
 async def indexes(connection: AsyncConnection[dict[str, Any]], given: dict[str, Any]) -> list[str]:
     """Return the indexes, or else the tables, that PostgreSQL reads for a page."""
-    names = ("workflow", "role", "thread_id", "asked_before", "due_before")
+    names = ("workflow", "role", "held", "thread_id", "asked_before", "due_before")
     names += ("after_priority", "after_time", "after_thread", "after_review")
     values = {**dict.fromkeys(names), "tenant": "default", "limit": 51, **given}
     query = load_queries("adjourn.engine", "reviews.sql")["inbox"]
@@ -112,8 +114,10 @@ def main() -> None:
         url = new_database(base, "bench_inbox")
         machine = describe(base)
         found = asyncio.run(measure(url, runs, rounds))
-    print(f"{machine['processors']} processors, {machine['processor']}; PostgreSQL {machine['postgres']}")
-    print(f"{runs // 10:,} pending among {runs:,} runs; pages of 50; target {TARGET_MS:g} ms")
+    where = f"{machine['processors']} processors, {machine['processor']}; PostgreSQL {machine['postgres']}"
+    what = f"{runs // 10:,} pending among {runs:,} runs; pages of 50; target {TARGET_MS:g} ms"
+    print(where)
+    print(what)
     print(f"{'milliseconds':22} {'median':>7} {'highest':>8} {'shown':>6}  index")
     for name, each in found.items():
         met = "" if median(each["ms"]) <= TARGET_MS else "  (missed)"
@@ -122,6 +126,17 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     written = {"machine": machine, "runs": runs, "target_ms": TARGET_MS, "pages": found}
     (options.out / "inbox.json").write_text(json.dumps(written, indent=1) + "\n")
+    (options.out / "inbox.md").write_text(markdown([what + ".", where + "."], found))
+
+
+def markdown(about: list[str], found: dict[str, dict[str, Any]]) -> str:
+    """Return the table as a page."""
+    rows = [
+        f"| {name} | {median(each['ms']):.2f} | {max(each['ms']):.2f} | {each['shown']} | {', '.join(each['indexes'])} |"
+        for name, each in found.items()
+    ]
+    table = ["| milliseconds | median | highest | shown | index |", "|---|--:|--:|--:|---|", *rows]
+    return "\n".join(["# Listing what waits for people", "", *about, "", *table, ""])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from itertools import chain
 from typing import Any, Final, LiteralString, TypeAlias
@@ -17,7 +17,7 @@ from .rows import BlobRow, Call, CheckpointRow, Put, Write, WriteRow, merge
 
 __all__ = ["Hook", "store"]
 
-Hook: TypeAlias = Callable[[Sequence[Put], Sequence[Write]], Sequence[tuple[str, Sequence[Any] | Mapping[str, Any]]]]
+Hook: TypeAlias = Callable[[Sequence[Put], Sequence[Write]], Sequence[tuple[str, Sequence[Any]]]]
 """What others add to the commits of this process: `(puts, writes) -> [(sql, parameters)]`.
 
 Called once for each batch, before it is sent, with the checkpoints and writes of all its calls; what it returns runs in
@@ -81,7 +81,7 @@ async def _in_transaction(
     connection: AsyncConnection[Any],
     query: LiteralString,
     parameters: Sequence[Packed],
-    added: Sequence[tuple[str, Sequence[Any] | Mapping[str, Any]]],
+    added: Sequence[tuple[str, Sequence[Any]]],
 ) -> dict[int, str]:
     pipeline: AbstractAsyncContextManager[Any] = connection.pipeline() if _PIPELINE else nullcontext()
     async with pipeline, connection.transaction() as transaction:

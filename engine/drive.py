@@ -213,10 +213,7 @@ class Driver:
 
     async def _record_end(self, work: Work, drive: Drive, feed: Feed) -> End:
         """Record a drive that LangGraph ended: the end is a checkpoint without tasks, never an empty `next`."""
-        seen = self._witness.end(work.thread_id)
-        if seen is not None and (row := await self._runs.ended(work.thread_id)):
-            return self._ended(work, row, seen, ())
-        saved = await self._reader.latest(work.thread_id)
+        saved = self._witness.end(work.thread_id) or await self._reader.latest(work.thread_id)
         if saved is None or not await self._has_tasks(work, saved):
             outcome = Outcome("completed", fed=feed.fed)
         elif open_interrupts(saved.pending_writes or []):

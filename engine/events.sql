@@ -1,26 +1,6 @@
 -- name: add_events
--- Number and store a batch of events of any threads, and tell listeners the last number of each thread. Events of
--- threads that are gone are left out, and of runs whose content was erased; erasing waits for those that are on their way.
-with given as (
-    select g.thread_id, g.kind, g.payload, g.place
-    from rows from (jsonb_to_recordset(%(events)s::jsonb) as (thread_id text, kind text, payload jsonb))
-         with ordinality as g (thread_id, kind, payload, place)
-    join adjourn.runs using (thread_id)
-    where runs.erased_at is null or runs.ended_at is null or runs.ended_at > runs.erased_at
-    order by thread_id
-    for key share of runs
-), added as (
-    insert into adjourn.events (thread_id, seq, at, kind, payload)
-    select thread_id,
-           coalesce((select max(e.seq) from adjourn.events e where e.thread_id = given.thread_id), 0)
-               + row_number() over (partition by thread_id order by place),
-           clock_timestamp(), kind, payload
-    from given
-    returning thread_id, seq
-), told as (
-    select thread_id, max(seq) as seq from added group by thread_id
-)
-select thread_id, seq, pg_notify(%(channel)s, json_build_array(thread_id, seq)::text) from told;
+-- Number and store a batch of events, and tell listeners; see the function, in a migration.
+select of_thread as thread_id, last_seq as seq from adjourn.add_events(%(events)s::jsonb, %(channel)s);
 
 -- name: keep_last
 -- Drop the oldest events of a thread that has more than it may keep.

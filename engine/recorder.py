@@ -127,11 +127,12 @@ class Recorder:
 
     async def _insert(self, batch: list[Event]) -> None:
         # one document for all: a parameter each would take the client most of the time that events cost
-        events = [
-            {"thread_id": event.thread_id, "kind": event.kind, "payload": self._seal.close(to_payload(event))}
-            for event in batch
-        ]
-        values: dict[str, Any] = {"events": orjson.dumps(events).decode(), "channel": CHANNEL}
+        by_thread: dict[str, list[dict[str, Any]]] = {}
+        for event in batch:
+            kept = {"kind": event.kind, "payload": self._seal.close(to_payload(event))}
+            by_thread.setdefault(event.thread_id, []).append(kept)
+        document = orjson.dumps([{"thread": thread, "events": events} for thread, events in by_thread.items()])
+        values: dict[str, Any] = {"events": document.decode(), "channel": CHANNEL}
         for attempt in range(_ATTEMPTS):
             try:
                 async with self._pool.connection() as connection:

@@ -18,11 +18,9 @@ from ..checkpoints.saver import Saver
 from .grouping import Grouping
 from .inputs import Stored
 
-__all__ = ["End", "NewRun", "RunGroups", "accept_on", "end_statement"]
+__all__ = ["End", "NewRun", "RunGroups", "accept_on"]
 
 _SQL: Final = load_queries(__package__, "run_groups.sql")
-_LOCK: Final = "for no key update of runs"
-_END_UNLESS_LOCKED: Final = _SQL["end_runs"].replace(_LOCK, _LOCK + " skip locked")
 _NOTHING: Final = Stored(None, None, "")
 _Connection = AsyncConnection[DictRow]
 
@@ -162,18 +160,6 @@ async def accept_on(
     return await _by_thread(connection, _SQL["accept_runs"], values, "thread_id")
 
 
-def end_statement(ends: Sequence[End]) -> tuple[str, dict[str, Any]]:
-    """Return the statement that records ends within a commit of the saver, for its hook.
-
-    It passes over runs that somebody has locked: the commit holds leases already, and whoever locked the run may wait
-    for them.
-
-    Args:
-        ends: Of different threads.
-    """
-    return _END_UNLESS_LOCKED, _columns(ends)
-
-
 async def _by_thread(
     connection: _Connection, query: LiteralString, values: dict[str, Any], key: str
 ) -> dict[str, DictRow]:
@@ -188,7 +174,7 @@ def _columns(ends: Sequence[End]) -> dict[str, Any]:
         "tokens": bigints(end.token for end in ends),
         "statuses": texts(end.status for end in ends),
         "errors": texts(end.error for end in ends),
-        "checkpointed": bigints(int(end.checkpointed) for end in ends),
+        "checkpointed": [end.checkpointed for end in ends],
     }
 
 

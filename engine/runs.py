@@ -14,7 +14,6 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
-from ..checkpoints.patience import patiently
 from ..checkpoints.pool import together
 from ..checkpoints.queries import load_queries
 from ..checkpoints.saver import Saver
@@ -91,16 +90,6 @@ class RunStore:
             if connection is None:
                 return await self._groups.accept(run)
             return (await accept_on(connection, [run], **self._lessee, actor=self._actor)).get(run.thread_id)
-
-    async def ended(self, thread_id: str) -> RunRow | None:
-        """Return a run whose end was recorded with its last checkpoint; None when it was not."""
-
-        async def attempt() -> RunRow | None:
-            async with self._saver.lend() as connection:
-                return await (await connection.execute(_SQL["ended_run"], {"thread_id": thread_id})).fetchone()
-
-        with mapped_faults("cannot read the run", thread_id=thread_id):
-            return await patiently(attempt, self._saver.patience)
 
     async def get(self, thread_id: str, tenant: str) -> RunRow | None:
         """Return one run of a tenant, or None."""

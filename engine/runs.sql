@@ -26,10 +26,6 @@ select runs.*, leases.expires_at <= clock_timestamp() as expired
 from adjourn.runs left join adjourn.leases using (thread_id)
 where thread_id = %(thread_id)s and tenant = %(tenant)s;
 
--- name: ended_run
--- A run that came to its end in the commit of its last checkpoint.
-select runs.*, false as expired from adjourn.runs where thread_id = %(thread_id)s and status = 'completed';
-
 -- name: list_runs
 -- A page of a tenant's runs, newest first; `after` is the thread id that ended the page before.
 select runs.*, leases.expires_at <= clock_timestamp() as expired

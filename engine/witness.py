@@ -1,12 +1,8 @@
-"""The last checkpoint of each thread that is driven here, seen as it is stored.
-
-So the end of a run need not be read again, and is recorded in the very commit that stores its last checkpoint: a commit
-of its own would be a sixth of what a short run costs.
-"""
+"""The last checkpoint of each thread that is driven here, seen as it is stored: its end need not be read again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,13 +13,12 @@ from ..checkpoints.rows import Put, Write
 from .leases import Drive
 from .outcome import has_tasks
 from .reader import thread_config
-from .run_groups import End, end_statement
 
 __all__ = ["Witness"]
 
 
 class Witness:
-    """Sees the checkpoints that this process stores, remembers the last of each watched thread, and records ends.
+    """Sees the checkpoints that this process stores, and remembers the last of each watched thread.
 
     Args:
         serde: The saver's serializer without any workflow's types, which appear as plain data, as in a read.
@@ -44,20 +39,14 @@ class Witness:
         finally:
             self._watched.pop(thread_id, None)
 
-    def hook(self, puts: Sequence[Put], writes: Sequence[Write]) -> list[tuple[str, Sequence[Any] | Mapping[str, Any]]]:
-        """Look at a commit of the saver, and let it record the ends of the runs that come to theirs; see `Hook`."""
-        ends = []
+    def hook(self, puts: Sequence[Put], writes: Sequence[Write]) -> list[tuple[str, Sequence[Any]]]:
+        """Look at a commit of the saver, and add nothing to it; see `Hook`."""
         for put in puts:
             drive = None if put.checkpoint_ns else self._driving(put.thread_id)
             # an earlier drive of this process that woke up late stores under an older lease, and will be refused
-            if drive is None or drive.token != put.token or put.thread_id not in self._watched:
-                continue
-            self._watched[put.thread_id] = put
-            if not has_tasks(_tuple(put, put.checkpoint)):
-                # from the commit on, a heartbeat does not find the lease any more
-                drive.ending = True
-                ends.append(End(put.thread_id, drive.token, "completed", None, checkpointed=True))
-        return [end_statement(ends)] if ends else []
+            if drive is not None and drive.token == put.token and put.thread_id in self._watched:
+                self._watched[put.thread_id] = put
+        return []
 
     def end(self, thread_id: str) -> CheckpointTuple | None:
         """Return the last checkpoint of a watched thread if nothing is left to do there, as a read would return it.
@@ -72,9 +61,6 @@ class Witness:
             values = self._serde.loads_typed(self._serde.dumps_typed(put.checkpoint["channel_values"]))
         except Exception:  # noqa: BLE001  (a value with a type of the workflow's own; the saver knows that type)
             return None
-        saved = _tuple(put, {**put.checkpoint, "channel_values": values})
+        checkpoint: Checkpoint = {**put.checkpoint, "channel_values": values}
+        saved = CheckpointTuple(thread_config(thread_id), checkpoint, put.metadata, None, [])
         return None if has_tasks(saved) else saved
-
-
-def _tuple(put: Put, checkpoint: Checkpoint) -> CheckpointTuple:
-    return CheckpointTuple(thread_config(put.thread_id), checkpoint, put.metadata, None, [])

@@ -339,7 +339,7 @@ async def test_two_processes_that_tell_of_one_run_lose_nothing(engine: AsyncEngi
     with psycopg.connect(database) as other:
         other.execute("insert into adjourn.events values ('t', 7, now(), 'custom', '{\"path\": [], \"data\": 1}')")
         engine._recorder.record(Custom("t", (), 2))
-        blocked = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%adjourn.events%'"
+        blocked = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%adjourn.add_events%'"
         await eventually(lambda: execute(database, blocked))
         other.commit()
     await eventually(lambda: execute(database, stored)[6:] == [(7, "custom"), (8, "custom")])

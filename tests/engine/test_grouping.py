@@ -11,7 +11,6 @@ from psycopg import errors
 
 from adjourn import AsyncEngine
 from adjourn.engine.grouping import Grouping
-from adjourn.engine.run_groups import RunGroups
 from support.workflows import Trail, chain
 
 
@@ -117,46 +116,16 @@ async def test_of_many_starts_with_one_id_one_runs_and_their_neighbours_are_not_
         assert (await engine.get("same")).status == "completed"
 
 
-async def test_the_last_checkpoint_brings_the_end_with_it(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never(*args: Any) -> None:
-        raise AssertionError("the end was recorded by itself")
-
-    monkeypatch.setattr(RunGroups, "end", never)
+async def test_the_end_of_a_run_is_not_read_again(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     graph, _ = counting()
     async with AsyncEngine.open(database, workflows={"counting": graph}) as engine:
+
+        async def never(thread_id: str) -> Any:
+            raise AssertionError("the last checkpoint was read")
+
+        monkeypatch.setattr(engine._reader, "latest", never)
         run = await engine.start("counting", {"name": "x"})
-        assert (run.status, run.state["answer"]) == ("completed", "x")
-        assert run.ended_at is not None
-        with psycopg.connect(database) as connection:
-            lease = connection.execute("select expires_at = '-infinity' from adjourn.leases").fetchall()
-        assert lease == [(True,)], "the lease was given back with it"
-
-
-async def test_a_run_that_somebody_has_locked_is_ended_after_its_last_checkpoint(database: str) -> None:
-    """Whoever has locked the run may wait for its lease, which the commit holds: the commit must not wait for them."""
-    held: list[psycopg.AsyncConnection[Any]] = []
-
-    async def lock(state: Trail) -> Trail:
-        connection = await psycopg.AsyncConnection.connect(database)
-        await connection.execute("select from adjourn.runs where thread_id = 't' for update")
-        held.append(connection)
-        return {"answer": "locked"}
-
-    async with AsyncEngine.open(database, workflows={"locking": chain(("lock", lock))}) as engine:
-        starting = asyncio.create_task(engine.start("locking", {"name": "x"}, thread_id="t"))
-        try:
-            async with asyncio.timeout(20):
-                while not held or not await last_checkpoint_is_there(database):
-                    await asyncio.sleep(0.02)
-            assert not starting.done(), "the run was recorded as ended while it was locked"
-        finally:
-            for connection in held:
-                await connection.close()
-        run = await starting
-    assert (run.status, run.state["answer"]) == ("completed", "locked")
-
-
-async def last_checkpoint_is_there(database: str) -> bool:
-    async with await psycopg.AsyncConnection.connect(database) as connection:
-        rows = await connection.execute("select from checkpoints where metadata ->> 'step' = '1'")
-        return await rows.fetchone() is not None
+    assert (run.status, run.state["answer"]) == ("completed", "x")
+    with psycopg.connect(database) as connection:
+        lease = connection.execute("select expires_at = '-infinity' from adjourn.leases").fetchall()
+    assert lease == [(True,)], "the lease was given back with the end"
