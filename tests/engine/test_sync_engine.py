@@ -21,6 +21,7 @@ VERBS = [
     "cancel",
     "get",
     "runs",
+    "review",
     "reviews",
     "sweep",
     "rebuild",

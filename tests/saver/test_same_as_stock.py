@@ -13,8 +13,9 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, interrupt
 
 from adjourn.checkpoints import Saver, Storage
+from adjourn.checkpoints.arrays import register_arrays
 from adjourn.checkpoints.rows import put_call, writes_call
-from adjourn.checkpoints.statement import prepare, store
+from adjourn.checkpoints.statement import store
 from support.saving import checkpoint, config, four_steps, rows_of
 
 CHANNELS = ("text", "__error__", "__interrupt__", "__resume__", "__scheduled__")
@@ -54,7 +55,7 @@ async def test_one_batch_leaves_what_the_stock_saver_leaves_after_the_same_calls
             )
             ours.append(saved)
     async with storage.pool.connection() as connection:
-        prepare(connection)
+        register_arrays(connection)
         await connection.execute("delete from adjourn.leases")
         assert await store(connection, ours, fenced=True, hooks=[]) == {}
     url = storage.url.get_secret_value()

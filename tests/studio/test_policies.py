@@ -10,6 +10,7 @@ from langgraph.types import Command
 from adjourn import AsyncEngine, NotAuthorized, ReviewPolicy
 from adjourn.checkpoints.storage import open_storage
 from adjourn.engine.leases import LeaseKeeper
+from adjourn.engine.receivers import notifications_of
 from adjourn.engine.studio import StudioSaver
 from adjourn.engine.studio_drives import Call, Drives
 from adjourn.settings import load_settings
@@ -24,7 +25,9 @@ async def drives(database: str) -> AsyncIterator[Drives]:
     settings = load_settings(database_url=database)
     async with open_storage(settings) as storage:
         keeper = LeaseKeeper(storage.pool, seconds=30, grace=1)
-        yield StudioSaver(storage.pool, keeper, serde=storage.saver.serde).drives
+        serde = storage.saver.serde
+        notifications = notifications_of(settings, storage.pool, serde)
+        yield StudioSaver(storage.pool, keeper, notifications, serde=serde).drives
         await keeper.close()
 
 
