@@ -4,6 +4,7 @@ One embedded PostgreSQL per test process, one migrated template, a copy per test
 """
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -22,6 +23,10 @@ from support.postgres import (
 )
 
 __all__ = ["no_foreign_network"]  # a guard that every test runs under
+
+# A shell's background job ignores Ctrl-C, and so would all its children; some tests press it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OTHERS = other_servers()
 # None is the embedded server; the others are what the machine happens to have

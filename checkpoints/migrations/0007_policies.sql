@@ -28,8 +28,10 @@ alter table adjourn.reviews
     -- the order of questions is that of their times
     drop column number;
 
--- the inbox: the most urgent first, then what waits longest
+-- the inbox: the most urgent first, then what waits longest; with the roles in it, so that those of a role that many
+-- reviews ask for are found in this order without a look at the table
 create index reviews_inbox on adjourn.reviews (tenant, (-priority), created_at, thread_id, review_id)
+    include (roles, priority)
     where status = 'pending';
 create index reviews_inbox_of_workflow
     on adjourn.reviews (tenant, workflow, (-priority), created_at, thread_id, review_id)
