@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from itertools import chain
 from typing import Any, Final, LiteralString, TypeAlias
 
 import psycopg
-from psycopg import AsyncConnection, Capabilities
+from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
 from .arrays import Packed, bigints, byteas, texts, utf8s
+from .pool import together
 from .queries import load_queries
 from .rows import BlobRow, Call, CheckpointRow, Put, Write, WriteRow, merge
 
@@ -30,7 +30,6 @@ statements may be executed twice when a connection dies at the wrong moment, so 
 _SQL: Final = load_queries(__package__, "commit.sql")
 _FENCED: Final = _SQL["fenced"] + _SQL["store"]
 _UNFENCED: Final = _SQL["unfenced"] + _SQL["store"]
-_PIPELINE: Final = Capabilities().has_pipeline()
 
 
 async def store(
@@ -83,8 +82,7 @@ async def _in_transaction(
     parameters: Sequence[Packed],
     added: Sequence[tuple[str, Sequence[Any]]],
 ) -> dict[int, str]:
-    pipeline: AbstractAsyncContextManager[Any] = connection.pipeline() if _PIPELINE else nullcontext()
-    async with pipeline, connection.transaction() as transaction:
+    async with together(connection), connection.transaction() as transaction:
         cursor = connection.cursor(row_factory=tuple_row)
         await cursor.execute(query, parameters)
         for text, values in added:

@@ -80,6 +80,22 @@ async def test_with_a_key_the_dump_shows_no_input_no_state_no_question_no_answer
     }  # fmt: skip
 
 
+async def test_what_a_configuration_adds_to_metadata_is_hidden_but_for_ids_and_comes_back(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADJOURN_ENCRYPTION_KEY", NEW)
+    run = config("t")
+    run["configurable"] |= {"customer": "METASECRET", "customer_id": "c-17"}
+    run["metadata"] = {"purpose": "METASECRET", "langgraph_host": "here"}
+    async with open_saver(database) as saver:
+        await secretive(saver).ainvoke({"text": "in", "ratio": 0.5}, run)
+        assert b"METASECRET" not in dump(database)
+        found = [each.metadata async for each in saver.alist(config("t"), filter={"customer_id": "c-17"})]
+        assert found, "ids stay clear, so that they can be searched"
+        added = {"customer": "METASECRET", "customer_id": "c-17", "purpose": "METASECRET"}
+        assert all(added.items() <= metadata.items() and "source" in metadata for metadata in found)
+
+
 async def test_a_thread_begun_before_there_was_a_key_goes_on_under_it_and_under_the_next(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
