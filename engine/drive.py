@@ -24,6 +24,7 @@ from structlog.contextvars import bound_contextvars
 
 from ..checkpoints.fence import holding
 from ..errors import InvalidDecision, LeaseLost, StorageUnavailable
+from ..state.values import storable_text
 from .binding import Compiled
 from .delivery import delivered
 from .events import Completed, Event, Failed, Paused, Started
@@ -213,8 +214,12 @@ class Driver:
 
     async def _record_end(self, work: Work, drive: Drive, feed: Feed) -> End:
         """Record a drive that LangGraph ended: the end is a checkpoint without tasks, never an empty `next`."""
-        saved = self._witness.end(work.thread_id) or await self._reader.latest(work.thread_id)
-        if saved is None or not await self._has_tasks(work, saved):
+        saved = self._witness.end(work.thread_id)
+        over = saved is not None
+        if saved is None:
+            saved = await self._reader.latest(work.thread_id)
+            over = saved is None or not await self._has_tasks(work, saved)
+        if saved is None or over:
             outcome = Outcome("completed", fed=feed.fed)
         elif open_interrupts(saved.pending_writes or []):
             outcome = Outcome("paused", fed=feed.fed)
@@ -320,4 +325,4 @@ def describe(error: BaseException, node: str | None) -> dict[str, Any]:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the answer"
         return {"type": "InvalidDecision", "message": f"{place}: {first['msg']}", "node": node}
-    return {"type": type(error).__name__, "message": str(error)[:2000], "node": node}
+    return {"type": type(error).__name__, "message": storable_text(str(error))[:2000], "node": node}

@@ -17,7 +17,7 @@ from ..checkpoints.queries import load_queries
 from ..checkpoints.sealing import Seal
 from ..errors import EffectMismatch, EffectUncertain, InvalidInput, LeaseLost, RunFailed
 from ..nodes.effects import Begun, Effect
-from ..state.values import canonical_json, json_problem
+from ..state.values import canonical_json, json_problem, storable_text
 
 __all__ = ["EffectLedger"]
 
@@ -76,7 +76,7 @@ class EffectLedger:
     async def end(self, effect: Effect, *, result: Any = None, error: BaseException | None = None) -> None:
         """Record how an effect went; see `EffectPort`."""
         if error is not None:
-            await self._end(effect, "failed", None, None, f"{type(error).__name__}: {error}"[:2000])
+            await self._end(effect, "failed", None, None, storable_text(f"{type(error).__name__}: {error}")[:2000])
             return
         try:
             kind, data = self._serde.dumps_typed(result)

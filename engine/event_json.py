@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from ..state.values import json_problem
+from ..state.values import json_problem, storable_text
 from . import events
 from .events import Event, Paused
 from .model import Review
@@ -68,7 +68,9 @@ def from_row(thread_id: str, row: Mapping[str, Any], open_reviews: Mapping[str, 
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         value = list(value)
-    return value if json_problem(value) is None else f"{type(value).__name__}: {value}"
+    if json_problem(value) is None:
+        return value
+    return storable_text(value if isinstance(value, str) else f"{type(value).__name__}: {value}")
 
 
 def _small(value: Any) -> Any:

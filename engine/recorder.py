@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import orjson
-import psycopg
 import structlog
 from psycopg import errors
 
@@ -121,7 +120,7 @@ class Recorder:
         batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
         try:
             await self._insert(batch)
-        except psycopg.Error as error:
+        except Exception as error:  # noqa: BLE001  (whatever it is: the writer goes on with the next batch)
             self._left_out += len(batch)
             _log.debug("events could not be written", error=str(error))
 

@@ -7,7 +7,7 @@ import json
 import math
 from typing import Any, TypeAlias
 
-__all__ = ["JsonValue", "canonical_json", "digest", "json_problem"]
+__all__ = ["JsonValue", "canonical_json", "digest", "json_problem", "storable_text"]
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
 
@@ -44,6 +44,15 @@ def json_problem(value: Any, where: str = "value") -> str | None:
         elif problem := _scalar_problem(item):
             return f"{path} {problem}"
     return None
+
+
+def storable_text(text: str) -> str:
+    """Return a text as PostgreSQL can hold it: zero bytes and halves of characters are written as escapes.
+
+    Args:
+        text: Any, such as the words of somebody else's error.
+    """
+    return text.replace("\x00", "\\x00").encode(errors="backslashreplace").decode()
 
 
 def _scalar_problem(item: Any) -> str | None:

@@ -1,14 +1,17 @@
 """Failed and cancelled runs: what is recorded, and how they go on."""
 
 import asyncio
+import base64
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from adjourn import AsyncEngine, NotPaused, RunFailed, ThreadBusy, approve
 from adjourn.engine.events import Failed, NodeFinished
 from adjourn.settings import Settings
 from support import workflows
+from support.eventually import eventually
 from support.postgres import execute
 from support.workflows import Flaky, Trail, ask, chain, mark
 
@@ -199,3 +202,22 @@ async def test_a_run_whose_workflow_is_not_here_does_not_keep_others_from_being_
     async with AsyncEngine.open(database, workflows={"here": workflows.asking}) as engine:
         assert [(run.thread_id, run.status) for run in await engine.recover()] == [("here", "paused")]
         assert (await engine.get("elsewhere")).status == "stalled"
+
+
+@pytest.mark.parametrize("key", [None, base64.b64encode(bytes(32)).decode()], ids=["clear", "encrypted"])
+async def test_an_error_whose_words_postgresql_cannot_hold_is_recorded_and_told(database: str, key: str | None) -> None:
+    async def fail(state: Trail) -> Trail:
+        raise ValueError("zero \0 and half a \ud83d character")
+
+    graphs = {"failing": chain(("fail", fail)), "asking": workflows.asking}
+    settings = Settings(encryption_key=SecretStr(key) if key else None)
+    async with AsyncEngine.open(database, workflows=graphs, settings=settings) as engine:
+        run = await engine.start("failing", {"name": "x"})
+        assert (run.status, run.error and run.error["message"]) == (
+            "failed", "zero \\x00 and half a \\ud83d character",
+        )  # fmt: skip
+        told = [event async for event in engine.follow(run.thread_id)]
+        assert isinstance(told[-1], Failed)
+        assert any(isinstance(event, NodeFinished) and event.outcome == "failed" for event in told)
+        await engine.start("asking", {"name": "x"}, thread_id="next")
+        await eventually(lambda: execute(database, "select 1 from adjourn.events where thread_id = 'next'"))
