@@ -21,7 +21,10 @@
     ├── DigestMismatch              what would be done or approved is not what was approved or shown
     ├── IncompatibleGraph           the code at hand cannot continue this thread
     ├── RunFailed                   a node of the workflow failed
-    └── BudgetExceeded              the run used up its tokens or its money
+    ├── BudgetExceeded              the run used up its tokens or its money
+    ├── CircuitOpen                 a model or a tool is not called, because its last calls all failed
+    ├── LoopDetected                a tool was called with the same arguments too often
+    └── ToolRefused                 a tool may not be called here
 
 A message says what was wrong, what would be right, and what to do next. Errors that concern one run carry
 its `thread_id`. Errors of psycopg, LangGraph and other libraries are mapped to these before they leave us;
@@ -36,6 +39,7 @@ from typing import Any
 __all__ = [
     "AdjournError",
     "BudgetExceeded",
+    "CircuitOpen",
     "ConfigurationError",
     "DigestMismatch",
     "EffectMismatch",
@@ -46,6 +50,7 @@ __all__ = [
     "InvalidPlan",
     "InvalidRoster",
     "LeaseLost",
+    "LoopDetected",
     "NotAuthorized",
     "NotPaused",
     "ReviewClosed",
@@ -53,6 +58,7 @@ __all__ = [
     "StorageUnavailable",
     "ThreadBusy",
     "ThreadExists",
+    "ToolRefused",
     "UnknownReview",
     "UnknownThread",
     "UnknownWorkflow",
@@ -198,4 +204,16 @@ class RunFailed(AdjournError):
 
 
 class BudgetExceeded(AdjournError):
-    """The run used up its tokens or its money."""
+    """The run used up its tokens or its money. No model is called any more until more is granted."""
+
+
+class CircuitOpen(AdjournError):
+    """A model or a tool is not called, because its last calls all failed. It is tried again after a while."""
+
+
+class LoopDetected(AdjournError):
+    """A tool was called with the same arguments more often than the workflow's rules allow. The step was ended."""
+
+
+class ToolRefused(AdjournError):
+    """A tool was called that is not among those that the workflow's rules allow. It was not run."""

@@ -50,7 +50,7 @@ def _from_json(value: Any) -> Any:
     try:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError:
-        raise ValueError('it is no JSON; write it like {"legal": ["dana@example.org"]}') from None
+        raise ValueError('it is no JSON; write it like {"name": …}') from None
 
 
 class Settings(BaseSettings):
@@ -133,6 +133,12 @@ class Settings(BaseSettings):
         NoDecode,
         BeforeValidator(_from_json),
         Field(description='Addresses by role, as JSON: `{"legal": ["dana@example.org"]}`. Role `*`: every notice.'),
+    ] = {}
+    coping: Annotated[
+        dict[str, Any],
+        NoDecode,
+        BeforeValidator(_from_json),
+        Field(description='How workflows cope with faults, as JSON: `{"review": {"retry": {"attempts": 4}}}`.'),
     ] = {}
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least severe log line that is kept.")

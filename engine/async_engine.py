@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import open_storage
 from ..settings import Settings, load_settings
+from ..state.coping import Coping
 from .auditing import Auditing
 from .looking import Looking
 from .model import Principal
@@ -41,6 +42,7 @@ class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Auditing):
         settings: Settings | None = None,
         channel: str = "python",
         policies: Mapping[str, Policies] | None = None,
+        coping: Mapping[str, Coping] | None = None,
     ) -> AsyncIterator[AsyncEngine]:
         """Open an engine on a database; an async context manager.
 
@@ -54,6 +56,8 @@ class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Auditing):
             policies: By the name of a workflow, who may answer those of its questions that bring no policy of their own:
                 one `ReviewPolicy`, or one for each action by name, with `"*"` for all others. A run keeps what stands
                 here when it is started, wherever it is driven later.
+            coping: By the name of a workflow, `"*"` for all others, how its runs cope with faults. It counts for the
+                drives of this engine, before what `langgraph.json` and `ADJOURN_COPING` say of the same workflow.
 
         Raises:
             ConfigurationError: A setting does not fit, the embedded server's folder cannot be used, or the
@@ -68,7 +72,7 @@ class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Auditing):
             recording(storage.pool, Seal(storage.saver.serde), settings.event_days) as recorder,
         ):
             who = principal or Principal.from_system(settings.held_roles)
-            engine = cls(storage, registry, who, settings, channel, recorder, policies)
+            engine = cls(storage, registry, who, settings, channel, recorder, policies, coping)
             try:
                 yield engine
             finally:

@@ -17,8 +17,12 @@ from ..errors import LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
 from ..nodes.analysts import check_model
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
+from ..state.coping import Coping, named
 from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled
+from .coping.book import coping_book
+from .coping.place import CopingDrive, driving
+from .coping.setting_up import coping_tools
 from .drive import Driver, Emit, Work
 from .effects import EffectLedger
 from .elsewhere import finished_elsewhere
@@ -55,6 +59,7 @@ class EngineBase:
         channel: Through which door answers come: python, cli, http, page.
         recorder: Writes events down for those who follow.
         policies: By workflow, the policies of questions that bring none.
+        coping: By workflow, how its runs cope with faults.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class EngineBase:
         channel: str,
         recorder: Recorder,
         policies: Mapping[str, Policies] | None = None,
+        coping: Mapping[str, Coping] | None = None,
     ) -> None:
         self.principal = principal
         self.settings = settings
@@ -88,7 +94,11 @@ class EngineBase:
         )
         self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
-        self._binder = Binder(storage.saver)
+        self._coping = coping_book(
+            ("ADJOURN_COPING", settings.coping), ("langgraph.json", registry.coping), ("coping", coping)
+        )
+        self._coping_tools = coping_tools(storage, settings, self._coping)
+        self._binder = Binder(storage.saver, self._coping, self._coping_tools.answers)
         self._policies = PolicyBook(self._seal)
         self._workflow_policies = dict(policies or {})
         witness = Witness(storage.saver.serde, self._keeper.driving)
@@ -184,14 +194,19 @@ class EngineBase:
             context=_load(graph, row["context_type"], row["context"]),
             emit=_guarded(self._recorder.record, on_event),
             tokens=tokens,
+            coping=self._coping_drive(row),
         )
         drive = Drive(work.thread_id, row["token"])
         return await self._run_task(work, drive) or await self._show(work.thread_id)
 
+    def _coping_drive(self, row: RunRow) -> CopingDrive | None:
+        rules = named(self._coping, row["workflow"])
+        return None if rules is None else CopingDrive(row["thread_id"], row["tenant"], rules, self._coping_tools)
+
     async def _run_task(self, work: Work, drive: Drive) -> Run | None:
         """Run the drive in a task of its own, so that it can be stopped without stopping its caller."""
         ledger = EffectLedger(self._storage.pool, serde_of(work.graph), drive.token, self.settings.storage_patience)
-        with using_settings(self.settings), effects_in(ledger), self._keeper.keeping(drive):
+        with using_settings(self.settings), effects_in(ledger), driving(work.coping), self._keeper.keeping(drive):
             task = asyncio.create_task(self._driver.drive(work, drive))
             drive.task = task
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
@@ -13,6 +13,10 @@ from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 
 from ..errors import ConfigurationError
+from ..state.coping import Coping, named
+from .coping.answers import Answers
+from .coping.nodes import coped
+from .coping.results import NodeCache
 from .factories import made
 from .guard import guarded
 from .registry import Graph, Workflow, check_target
@@ -29,10 +33,14 @@ class Binder:
 
     Args:
         saver: The checkpoints.
+        coping: How workflows cope with faults, by name.
+        answers: Keeps results of nodes.
     """
 
-    def __init__(self, saver: BaseCheckpointSaver[str]) -> None:
+    def __init__(self, saver: BaseCheckpointSaver[str], coping: Mapping[str, Coping], answers: Answers) -> None:
         self._saver = saver
+        self._coping = coping
+        self._answers = answers
         # Compiling, and finding the types in the graph's code, take some milliseconds; a graph in a notebook may grow.
         self._bound: WeakKeyDictionary[Any, tuple[Size, Compiled]] = WeakKeyDictionary()
 
@@ -69,6 +77,10 @@ class Binder:
 
     def _join(self, graph: Compiled, workflow: Workflow) -> Compiled:
         allowed = self._saver.with_allowlist(storable_types(graph))
+        rules = named(self._coping, workflow.name)
+        if rules is not None:
+            cache = NodeCache(self._answers, allowed.serde, f"{workflow.name} {workflow.version}")
+            graph = coped(graph, rules, cache, workflow.name)
         return guarded(graph).copy({"checkpointer": allowed, "name": workflow.name})
 
 

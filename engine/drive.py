@@ -23,9 +23,11 @@ from pydantic import ValidationError
 from structlog.contextvars import bound_contextvars
 
 from ..checkpoints.fence import holding
-from ..errors import InvalidDecision, LeaseLost, StorageUnavailable
+from ..errors import BudgetExceeded, InvalidDecision, LeaseLost, StorageUnavailable
 from ..state.values import storable_text
 from .binding import Compiled
+from .coping.budgets import asks_for_more, question_for_more, refused_by
+from .coping.place import CopingDrive
 from .delivery import delivered
 from .events import Completed, Event, Failed, Paused, Started
 from .factories import runnable_config
@@ -73,6 +75,7 @@ class Work:
         context: The run's context, the same in every drive.
         emit: Gets the events.
         tokens: Whether models stream their tokens into the events.
+        coping: How the run copes with faults, where its workflow has rules for that.
     """
 
     row: RunRow
@@ -81,6 +84,7 @@ class Work:
     context: Any
     emit: Emit
     tokens: bool = False
+    coping: CopingDrive | None = None
 
     @property
     def thread_id(self) -> str:
@@ -165,6 +169,8 @@ class Driver:
             await self._runs.release(work.thread_id, drive.token)
             return "over"
         except Exception as error:  # noqa: BLE001  (whatever a node raises is an outcome of its run)
+            if isinstance(error, BudgetExceeded) and work.coping is not None and asks_for_more(work.coping):
+                return await self._ask_for_more(work, drive, feed)
             if is_invalid_resume(error):
                 await self._reopen(work, drive, feed, error)
             await self._record_failure(work, drive, error, translator.failed_node)
@@ -189,6 +195,8 @@ class Driver:
         passed = [each.review_id for each in given if each.review_id.startswith(BREAKPOINT)]
         if passed:
             await self._reviews.consume(work.thread_id, passed)
+        if work.coping is not None:
+            work.coping.refused_by = refused_by(given)
         answers = {
             each.review_id: delivered(each.question, each.answer, by=each.by, at=each.at, approved_by=each.approved_by)
             for each in given
@@ -225,6 +233,20 @@ class Driver:
             outcome = Outcome("paused", fed=feed.fed)
         else:
             outcome = Outcome("paused", fed=feed.fed, breakpoint=await self._breakpoint(work.thread_id))
+        return await self._settle(work, drive, outcome, saved)
+
+    async def _ask_for_more(self, work: Work, drive: Drive, feed: Feed) -> End:
+        """Pause a run that has spent its budget, with the question for more; its node runs again with the answer."""
+        assert work.coping is not None  # noqa: S101
+        saved = await self._reader.latest(work.thread_id)
+        checkpoint_id = saved.checkpoint["id"] if saved is not None else ""
+        review_id, asked = question_for_more(work.coping)
+        opened = opening(self._serde, asked, None, self._policies.policy(work.thread_id, asked))
+        outcome = Outcome("paused", fed=feed.fed, breakpoint=(review_id, checkpoint_id, opened))
+        return await self._settle(work, drive, outcome, saved)
+
+    async def _settle(self, work: Work, drive: Drive, outcome: Outcome, saved: CheckpointTuple | None) -> End:
+        """Record an end or a pause, unless an answer came meanwhile."""
         drive.ending = True
         settled, row = await self._runs.settle_run(work.thread_id, drive.token, outcome)
         if settled == "go on":

@@ -20,8 +20,9 @@ from langgraph.constants import START
 from langgraph.func import _TaskFunction
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
+from langgraph.pregel._call import identifier
 from langgraph.pregel._task_status import read_task_statuses
-from langgraph.pregel._utils import get_function_nonlocals
+from langgraph.pregel._utils import get_function_nonlocals, validate_timeout_supported
 from langgraph.types import Interrupt
 from langgraph_sdk.runtime import ServerRuntime
 
@@ -32,8 +33,10 @@ __all__ = [
     "SENDS",
     "allow_list",
     "asked_without_answer",
+    "can_be_timed",
     "goes_on",
     "has_failed_tasks",
+    "identity_of",
     "inner_runnables",
     "is_server_runtime",
     "open_interrupts",
@@ -145,3 +148,25 @@ def served_graphs() -> dict[str, Pregel[Any, Any, Any, Any]]:
 def _runtimes() -> tuple[type[Any], type[Any]]:
     execution, reading = typing.get_args(ServerRuntime.__value__)
     return typing.get_origin(execution), typing.get_origin(reading)
+
+
+def can_be_timed(node: Any) -> bool:
+    """Whether LangGraph can end a node whose time is over: one with async code.
+
+    Args:
+        node: A node of a compiled graph.
+    """
+    try:
+        validate_timeout_supported(node.bound, name="")
+    except ValueError:
+        return False
+    return True
+
+
+def identity_of(node: Any) -> str:
+    """Return what LangGraph's cache takes a node's code for: the module and name of its function.
+
+    Args:
+        node: A node of a compiled graph.
+    """
+    return identifier(node) or "dynamic"

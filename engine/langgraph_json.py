@@ -1,7 +1,7 @@
 """`langgraph.json`: what it says, read without running anything that it names.
 
 The file is LangGraph's own (`langgraph dev` reads it), so the forms are the ones that its tools accept. What adjourn
-has no use for, such as `store`, `http` or `image_distro`, is not looked at.
+has no use for, such as `store`, `http` or `image_distro`, is not looked at. One key is adjourn's, and has its name.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -63,12 +63,14 @@ class Project:
         graphs: Its graphs by name.
         env: Environment variables, or the path of a file that holds them, relative to the folder.
         dependencies: What the code needs: folders of the project, and packages as pip names them.
+        coping: How workflows cope with faults, by their names: what `adjourn.coping` holds, unread.
     """
 
     file: Path
     graphs: Mapping[str, GraphEntry]
     env: Mapping[str, str] | str
     dependencies: tuple[str, ...]
+    coping: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -118,6 +120,7 @@ class _Reader:
             graphs=self._graphs(content.get("graphs", {})),
             env=self._env(content.get("env", {})),
             dependencies=self._dependencies(content.get("dependencies", [])),
+            coping=self._coping(content.get("adjourn", {})),
         )
 
     def _graphs(self, graphs: Any) -> dict[str, GraphEntry]:
@@ -145,6 +148,12 @@ class _Reader:
         if not isinstance(dependencies, list) or not all(isinstance(each, str) and each for each in dependencies):
             self._refuse("dependencies", 'it must be a list of folders and packages, such as [".", "langchain-openai"]')
         return tuple(dependencies)
+
+    def _coping(self, ours: Any) -> Mapping[str, Any]:
+        coping = ours.get("coping", {}) if isinstance(ours, dict) and ours.keys() <= {"coping"} else None
+        if not isinstance(coping, dict):
+            self._refuse("adjourn", 'it must be an object such as {"coping": {"review": {"retry": {"attempts": 4}}}}')
+        return coping
 
     def _refuse(self, key: str, right: str) -> NoReturn:
         name = re.escape(json.dumps(key.rpartition(".")[2], ensure_ascii=False))

@@ -61,7 +61,8 @@ class Registry:
 
     Args:
         given: Name → graph, function that makes one, or text `module:attribute` that names either.
-        folder: A folder whose `langgraph.json` is read, if it has one; its code is not imported.
+        folder: A folder whose `langgraph.json` is read, if it has one; its code is not imported. `coping` is what it
+            says of how workflows cope with faults.
 
     Raises:
         ConfigurationError: The `langgraph.json` does not say what it should.
@@ -70,6 +71,7 @@ class Registry:
     def __init__(self, given: Mapping[str, Target | str] | None = None, folder: Path | None = None) -> None:
         self._workflows = {**_built_in(), **_installed()}
         project = read_project(folder) if folder is not None else None
+        self.coping: Mapping[str, Any] = project.coping if project is not None else {}
         if project is not None:
             self._workflows |= _of_project(project)
         for name, target in (given or {}).items():

@@ -169,7 +169,7 @@ class ReviewRows:
         return replace(case, closed_by=final["decided_by"], closed_at=final["decided_at"], answer=answer)
 
     def _review(self, row: Mapping[str, Any], stored: dict[str, Any], case: Case) -> Review:
-        if case.review_id.startswith(BREAKPOINT):
+        if case.review_id.startswith(BREAKPOINT) and not is_action_request(stored["value"]):
             review = breakpoint_review(row["checkpoint_id"], stored["value"], case.thread_id, row["workflow"])
         else:
             interrupt = Interrupt(value=stored["value"], id=case.review_id, response_schema=stored["response_schema"])

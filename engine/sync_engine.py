@@ -11,6 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ..settings import Settings
+from ..state.coping import Coping
 from .async_engine import AsyncEngine
 from .model import Principal
 from .policy_book import Policies
@@ -77,10 +78,17 @@ class Engine:
         settings: Settings | None = None,
         channel: str = "python",
         policies: Mapping[str, Policies] | None = None,
+        coping: Mapping[str, Coping] | None = None,
     ) -> Iterator[Engine]:
         """Open an engine on a database; a context manager. Parameters and errors are those of `AsyncEngine.open`."""
         opened = AsyncEngine.open(
-            url, workflows=workflows, principal=principal, settings=settings, channel=channel, policies=policies
+            url,
+            workflows=workflows,
+            principal=principal,
+            settings=settings,
+            channel=channel,
+            policies=policies,
+            coping=coping,
         )
         with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(opened) as engine:
             yield cls(engine, portal)

@@ -1,0 +1,147 @@
+"""Calls of tools: every call that LangChain's tools get inside a node goes through here, as `models` does it for models.
+
+Tools that agents call, tools of a `ToolNode`, and tools that nodes call themselves are all `BaseTool`, and run by its two
+methods `run` and `arun`. Not seen are functions that are no tools, and tools that a provider runs on its side.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from langchain_core.tools import BaseTool, StructuredTool, Tool
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+
+from ...errors import LoopDetected, ToolRefused
+from ...state.coping import ToolRules, named
+from .bridge import from_thread
+from .calls import Rules, guarded
+from .loops import call_of
+from .place import Place, place_here, refuse_blocking
+
+__all__ = ["guard_tools"]
+
+_installed: list[bool] = []
+
+
+def guard_tools() -> None:
+    """Wrap the methods of LangChain's tools; a second time does nothing."""
+    if _installed:
+        return
+    _installed.append(True)
+    tool: Any = BaseTool
+    tool.arun = _arun(BaseTool.arun)
+    tool.run = _run(BaseTool.run)
+
+
+def _arun(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    async def arun(self: BaseTool, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
+        place = place_here()
+        if place is None:
+            return await original(self, tool_input, *args, **kwargs)
+
+        async def attempt(number: int) -> Any:
+            return await original(self, tool_input, *args, **_for_try(kwargs, number))
+
+        return await _use(place, self, tool_input, attempt, timed=_is_async(self))
+
+    return arun
+
+
+def _run(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def run(self: BaseTool, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
+        place = place_here()
+        if place is None:
+            return original(self, tool_input, *args, **kwargs)
+        refuse_blocking(place, f"the tool {self.name!r}")
+
+        def work(number: int) -> Any:
+            return original(self, tool_input, *args, **_for_try(kwargs, number))
+
+        def use(perform: Callable[..., Any]) -> Any:
+            return _use(place, self, tool_input, perform, timed=False)
+
+        return from_thread(place.drive, use, work)
+
+    return run
+
+
+async def _use(
+    place: Place, tool: BaseTool, given: Any, attempt: Callable[[int], Awaitable[Any]], *, timed: bool
+) -> Any:
+    """Call a tool under the rules for it.
+
+    Raises:
+        ToolRefused: It is not allowed.
+        LoopDetected: It was called with these arguments too often.
+        ValidationError: The arguments do not fit its JSON Schema; agents show that to the model.
+    """
+    arguments = tool._filter_injected_args(given) if isinstance(given, dict) else given  # noqa: SLF001
+    _check_allowed(place, tool.name)
+    _check_loop(place, tool.name, arguments)
+    _check_arguments(tool, arguments)
+    own = named(place.coping.tools or {}, tool.name) or ToolRules()
+    rules = Rules(f"tool {tool.name}", own.retry, own.timeout if timed else None, own.breaker, own.rate)
+    return await guarded(place, rules, attempt)
+
+
+def _check_allowed(place: Place, tool: str) -> None:
+    allowed = place.coping.allow_tools
+    if allowed is not None and tool not in allowed:
+        raise place.stop(
+            ToolRefused(
+                f"The tool {tool!r} may not be called in the node {place.node!r}; allowed: {', '.join(allowed) or 'none'}. "
+                "Take it from the agent, or add it to allow_tools.",
+                thread_id=place.drive.thread_id,
+            )
+        )
+
+
+def _check_loop(place: Place, tool: str, arguments: Any) -> None:
+    loops = place.coping.loops
+    if loops is None or tool in loops.ignore:
+        return
+    call = call_of(tool, arguments)
+    counted = place.drive.calls.setdefault(place.around, Counter())
+    counted[call] += 1
+    if max(counted[call], place.asked[call]) > loops.calls:
+        raise place.stop(
+            LoopDetected(
+                f"The tool {tool!r} was called with the same arguments more than {loops.calls} times; the step was ended. "
+                "Look at the run's messages, change the prompt or the tool, and call retry() or start again.",
+                thread_id=place.drive.thread_id,
+            )
+        )
+
+
+def _check_arguments(tool: BaseTool, arguments: Any) -> None:
+    """Hold arguments against a JSON Schema; LangChain does so only for schemas that are Pydantic models."""
+    schema = tool.args_schema
+    if not isinstance(schema, dict) or not isinstance(arguments, dict):
+        return
+    problems: list[InitErrorDetails] = [
+        {
+            "type": PydanticCustomError("json_schema", "{problem}", {"problem": error.message}),
+            "loc": tuple(error.absolute_path),
+            "input": error.instance,
+        }
+        for error in Draft202012Validator(schema).iter_errors(arguments)
+    ]
+    if problems:
+        raise ValidationError.from_exception_data(tool.name, problems)
+
+
+def _is_async(tool: BaseTool) -> bool:
+    if isinstance(tool, StructuredTool | Tool):
+        return tool.coroutine is not None
+    return type(tool)._arun is not BaseTool._arun  # noqa: SLF001
+
+
+def _for_try(kwargs: dict[str, Any], number: int) -> dict[str, Any]:
+    # one id for one run in traces: a second try is a run of its own
+    return kwargs if number == 1 or "run_id" not in kwargs else {**kwargs, "run_id": None}
