@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import sleep
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -67,7 +68,7 @@ async def guarded(place: Place, rules: Rules, attempt: Callable[[int], Awaitable
                     mark_exhausted(error)
                 raise
             _log.warning("call failed and is tried again", called=rules.name, error=str(error)[:200], wait=wait)
-        await asyncio.sleep(wait)
+        await sleep(wait)
         number += 1
 
 
@@ -76,7 +77,7 @@ async def _once(place: Place, rules: Rules, attempt: Callable[[int], Awaitable[R
     also = rules.retry.also if rules.retry is not None else ()
     with drive.tools.breakers.around(rules.name, rules.breaker, also):
         if rules.rate is not None:
-            await asyncio.sleep(await drive.at_home(drive.tools.turns.take(rules.name, rules.rate)))
+            await sleep(await drive.at_home(drive.tools.turns.take(rules.name, rules.rate)))
         if rules.timeout is None:
             return await attempt(number)
         try:
