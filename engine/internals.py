@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import Any, Final
 
-from langchain_core.runnables import RunnableBinding, RunnableLambda, RunnableSequence
-from langgraph._internal._constants import CONFIG_KEY_SCRATCHPAD, ERROR, NULL_TASK_ID, TASKS
+from langchain_core.runnables import RunnableBinding, RunnableConfig, RunnableLambda, RunnableSequence
+from langgraph._internal._constants import CONF, CONFIG_KEY_READ, CONFIG_KEY_RUNTIME, CONFIG_KEY_SCRATCHPAD, ERROR, NULL_TASK_ID, TASKS
 from langgraph._internal._runnable import RunnableCallable, RunnableSeq
 from langgraph._internal._serde import build_serde_allowlist
 from langgraph.constants import START
+from langgraph.errors import EmptyChannelError
 from langgraph.func import _TaskFunction
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
@@ -32,6 +33,7 @@ __all__ = [
     "JOIN",
     "SENDS",
     "allow_list",
+    "attempt_of",
     "asked_without_answer",
     "can_be_timed",
     "goes_on",
@@ -42,6 +44,7 @@ __all__ = [
     "open_interrupts",
     "served_graphs",
     "server_runtime",
+    "state_value",
     "task_function",
     "values_used_by",
 ]
@@ -170,3 +173,28 @@ def identity_of(node: Any) -> str:
         node: A node of a compiled graph.
     """
     return identifier(node) or "dynamic"
+
+
+def state_value(config: RunnableConfig | None, key: str) -> Any:
+    """Return what a key of the state holds, as the node at work would be given it; None where there is no such key.
+
+    Args:
+        config: The node's configuration.
+        key: The key.
+    """
+    read = (config or {}).get(CONF, {}).get(CONFIG_KEY_READ)
+    try:
+        return None if read is None else read(key)
+    except (KeyError, EmptyChannelError):
+        return None
+
+
+def attempt_of(config: RunnableConfig | None) -> int:
+    """Return which try of its node is at work, from 1.
+
+    Args:
+        config: The node's configuration.
+    """
+    runtime = (config or {}).get(CONF, {}).get(CONFIG_KEY_RUNTIME)
+    info = getattr(runtime, "execution_info", None)
+    return 1 if info is None else int(info.node_attempt)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, HumanMessage
 
 from ...state.values import digest, json_problem
 
-__all__ = ["Call", "call_of", "calls_in"]
+__all__ = ["Call", "call_of", "calls_in", "graph_around", "namespace_of"]
 
 Call = tuple[str, str]
 
@@ -25,16 +24,16 @@ def call_of(tool: str, arguments: Any) -> Call:
     return tool, digest(arguments) if json_problem(arguments, "arguments") is None else digest(repr(arguments))
 
 
-def calls_in(state: Any) -> Counter[Call]:
+def calls_in(messages: Any) -> Counter[Call]:
     """Count the calls that a conversation asked for since a person said something; nothing where there is none.
 
     The messages of an agent are part of its checkpoint, so this count survives crashes and other processes.
 
     Args:
-        state: What a node is given: a state with `messages`, a list of messages, or what stands around a state.
+        messages: What the state holds under `messages`.
     """
     counted: Counter[Call] = Counter()
-    for message in reversed(_messages(state)):
+    for message in reversed(messages if isinstance(messages, list | tuple) else ()):
         if isinstance(message, HumanMessage):
             break
         if isinstance(message, AIMessage):
@@ -42,10 +41,20 @@ def calls_in(state: Any) -> Counter[Call]:
     return counted
 
 
-def _messages(state: Any) -> Sequence[Any]:
-    if isinstance(state, Mapping):
-        return _messages(state["state"] if "tool_call" in state and "state" in state else state.get("messages"))
-    if isinstance(state, list | tuple):
-        return state
-    found = getattr(state, "messages", None)
-    return found if isinstance(found, list | tuple) else ()
+def namespace_of(config: Any) -> str:
+    """Return the namespace of the task that a configuration belongs to; empty outside of tasks.
+
+    Args:
+        config: A configuration of LangChain, or None.
+    """
+    return str(((config or {}).get("configurable") or {}).get("checkpoint_ns") or "")
+
+
+def graph_around(namespace: str) -> str:
+    """Return the namespace of the graph that a task is part of: one agent at one place.
+
+    Args:
+        namespace: That of the task. Parts that are numbers count calls within a task and say nothing here.
+    """
+    parts = [part for part in namespace.split("|") if not part.isdigit()]
+    return "|".join(parts[:-1])

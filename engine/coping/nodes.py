@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -17,9 +16,9 @@ from langgraph.types import CachePolicy, RetryPolicy
 
 from ...errors import ConfigurationError
 from ...state.coping import Coping, Retry, coping_at
-from ..internals import can_be_timed, identity_of
+from ..internals import attempt_of, can_be_timed, identity_of, state_value
 from .backoff import next_wait
-from .loops import calls_in
+from .loops import calls_in, namespace_of
 from .place import Place, drive_here, in_node
 
 __all__ = ["coped"]
@@ -138,20 +137,13 @@ class CopingNode(Runnable[Any, Any]):
         drive = drive_here()
         if drive is None:
             return await self.bound.ainvoke(input, config, **kwargs)
-        configurable = (config or {}).get("configurable", {})
-        place = Place(
-            drive,
-            self.rules,
-            self.path,
-            _around(configurable.get("checkpoint_ns", "")),
-            calls_in(input) if self.rules.loops is not None else Counter(),
-        )
+        shown = Counter() if self.rules.loops is None else calls_in(state_value(config, "messages"))
+        place = Place(drive, self.rules, self.path, namespace_of(config), shown)
         try:
             with in_node(place):
                 return await self.bound.ainvoke(input, config, **kwargs)
         except Exception as error:
-            info = getattr(configurable.get("__pregel_runtime"), "execution_info", None)
-            setattr(error, _ATTEMPT, getattr(info, "node_attempt", 1))
+            setattr(error, _ATTEMPT, attempt_of(config))
             raise
 
 
@@ -179,9 +171,3 @@ class _Patience(RetryPolicy):
     def initial_interval(self) -> float:  # type: ignore[override]
         """The wait for the error that LangGraph has just asked about."""
         return _next_wait.get()
-
-
-def _around(namespace: str) -> str:
-    """Return the namespace of the graph that a task is part of: its own, without the last part and without counters."""
-    parts = [part for part in namespace.split("|") if not re.fullmatch(r"\d+", part)]
-    return "|".join(parts[:-1])

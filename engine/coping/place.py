@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from ...errors import BudgetExceeded, ConfigurationError
 from ...state.coping import Budget, Coping
@@ -24,6 +24,8 @@ from .turns import Turns
 __all__ = ["CopingDrive", "Place", "Tools", "drive_here", "driving", "in_node", "in_place", "place_here"]
 
 Result = TypeVar("Result")
+# by graph and call, the ids under which it was asked for
+Counted: TypeAlias = dict[tuple[str, Call], set[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class CopingDrive:
         self.coping = coping
         self.tools = tools
         self.loop = asyncio.get_running_loop()
-        self.calls: dict[str, Counter[Call]] = {}
+        self.calls: Counted = {}
         self.answered = 0
         self.refused_by: str | None = None
         self._granted: Granted | None = None
@@ -122,8 +124,9 @@ class Place:
         drive: The drive.
         coping: The rules that count here.
         node: The path of the node.
-        around: The namespace of the graph that the node is part of: one agent at one place, for counting its calls.
-        asked: The calls that the node's own input shows.
+        namespace: That of its task.
+        asked: The calls of tools that the state's messages show.
+        calls: The calls of tools that this try of the node has made, in graphs that it called.
         stops: Errors that end the step, whatever the node makes of them.
         in_model: Whether a call of a model is under way, so that what a model calls in turn is not counted twice.
     """
@@ -131,8 +134,9 @@ class Place:
     drive: CopingDrive
     coping: Coping
     node: str
-    around: str
+    namespace: str
     asked: Counter[Call] = field(default_factory=Counter)
+    calls: Counted = field(default_factory=dict)
     stops: list[BaseException] = field(default_factory=list)
     in_model: bool = False
 

@@ -6,8 +6,8 @@ methods `run` and `arun`. Not seen are functions that are no tools, and tools th
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
@@ -19,7 +19,7 @@ from ...errors import LoopDetected, ToolRefused
 from ...state.coping import ToolRules, named
 from .bridge import from_thread
 from .calls import Rules, guarded
-from .loops import call_of
+from .loops import call_of, graph_around, namespace_of
 from .place import Place, place_here, refuse_blocking
 
 __all__ = ["guard_tools"]
@@ -47,7 +47,7 @@ def _arun(original: Callable[..., Any]) -> Callable[..., Any]:
         async def attempt(number: int) -> Any:
             return await original(self, tool_input, *args, **_for_try(kwargs, number))
 
-        return await _use(place, self, tool_input, attempt, timed=_is_async(self))
+        return await _use(place, Called(self, tool_input, kwargs), attempt, timed=_is_async(self))
 
     return arun
 
@@ -64,16 +64,35 @@ def _run(original: Callable[..., Any]) -> Callable[..., Any]:
             return original(self, tool_input, *args, **_for_try(kwargs, number))
 
         def use(perform: Callable[..., Any]) -> Any:
-            return _use(place, self, tool_input, perform, timed=False)
+            return _use(place, Called(self, tool_input, kwargs), perform, timed=False)
 
         return from_thread(place.drive, use, work)
 
     return run
 
 
-async def _use(
-    place: Place, tool: BaseTool, given: Any, attempt: Callable[[int], Awaitable[Any]], *, timed: bool
-) -> Any:
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A call of a tool.
+
+    Args:
+        tool: The tool.
+        given: What it is called with.
+        options: What LangChain says beside that: `config`, `tool_call_id` and so on.
+    """
+
+    tool: BaseTool
+    given: Any
+    options: Mapping[str, Any]
+
+    @property
+    def arguments(self) -> Any:
+        """What the model, or the node, chose; not what LangGraph put in."""
+        given = self.given
+        return self.tool._filter_injected_args(given) if isinstance(given, dict) else given  # noqa: SLF001
+
+
+async def _use(place: Place, called: Called, attempt: Callable[[int], Awaitable[Any]], *, timed: bool) -> Any:
     """Call a tool under the rules for it.
 
     Raises:
@@ -81,9 +100,9 @@ async def _use(
         LoopDetected: It was called with these arguments too often.
         ValidationError: The arguments do not fit its JSON Schema; agents show that to the model.
     """
-    arguments = tool._filter_injected_args(given) if isinstance(given, dict) else given  # noqa: SLF001
+    tool, arguments = called.tool, called.arguments
     _check_allowed(place, tool.name)
-    _check_loop(place, tool.name, arguments)
+    _check_loop(place, called, arguments)
     _check_arguments(tool, arguments)
     own = named(place.coping.tools or {}, tool.name) or ToolRules()
     rules = Rules(f"tool {tool.name}", own.retry, own.timeout if timed else None, own.breaker, own.rate)
@@ -102,14 +121,19 @@ def _check_allowed(place: Place, tool: str) -> None:
         )
 
 
-def _check_loop(place: Place, tool: str, arguments: Any) -> None:
-    loops = place.coping.loops
+def _check_loop(place: Place, called: Called, arguments: Any) -> None:
+    loops, tool = place.coping.loops, called.tool.name
     if loops is None or tool in loops.ignore:
         return
-    call = call_of(tool, arguments)
-    counted = place.drive.calls.setdefault(place.around, Counter())
-    counted[call] += 1
-    if max(counted[call], place.asked[call]) > loops.calls:
+    call, ident = call_of(tool, arguments), called.options.get("tool_call_id")
+    here = namespace_of(called.options.get("config")) or place.namespace
+    # Calls of an agent have ids, and it makes each in a task of its own: they are counted over the whole drive. Calls that
+    # the node makes itself, or an agent that it calls, are made again when the node is: they are counted for one try.
+    of_agent = ident is not None and here == place.namespace
+    counted = place.drive.calls if of_agent else place.calls
+    ids = counted.setdefault((graph_around(here), call), set())
+    ids.add(ident or str(len(ids)))
+    if max(len(ids), place.asked[call] if of_agent else 0) > loops.calls:
         raise place.stop(
             LoopDetected(
                 f"The tool {tool!r} was called with the same arguments more than {loops.calls} times; the step was ended. "
