@@ -13,7 +13,15 @@ from types import FunctionType
 from typing import Any, Final
 
 from langchain_core.runnables import RunnableBinding, RunnableConfig, RunnableLambda, RunnableSequence
-from langgraph._internal._constants import CONF, CONFIG_KEY_READ, CONFIG_KEY_RUNTIME, CONFIG_KEY_SCRATCHPAD, ERROR, NULL_TASK_ID, TASKS
+from langgraph._internal._constants import (
+    CONF,
+    CONFIG_KEY_READ,
+    CONFIG_KEY_RUNTIME,
+    CONFIG_KEY_SCRATCHPAD,
+    ERROR,
+    NULL_TASK_ID,
+    TASKS,
+)
 from langgraph._internal._runnable import RunnableCallable, RunnableSeq
 from langgraph._internal._serde import build_serde_allowlist
 from langgraph.constants import START
@@ -33,8 +41,8 @@ __all__ = [
     "JOIN",
     "SENDS",
     "allow_list",
-    "attempt_of",
     "asked_without_answer",
+    "attempt_of",
     "can_be_timed",
     "goes_on",
     "has_failed_tasks",

@@ -24,6 +24,7 @@ from ..errors import ConfigurationError
 from .policies import ReviewPolicy, policy_from
 
 __all__ = [
+    "EVERY_OTHER",
     "Breaker",
     "Budget",
     "Cache",
@@ -34,7 +35,6 @@ __all__ = [
     "Retry",
     "ToolRules",
     "coping_at",
-    "EVERY_OTHER",
     "coping_from",
     "named",
 ]

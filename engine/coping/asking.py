@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,7 +77,9 @@ class Asked:
         """Count an answer of the run; it is counted even where nobody waits for it any more."""
         budget = self.place.drive.coping.budget
         if budget is not None:
-            await asyncio.shield(self.place.drive.at_home(self._counted(usage, cost_of(budget, usage, names_of(model, own)))))
+            await asyncio.shield(
+                self.place.drive.at_home(self._counted(usage, cost_of(budget, usage, names_of(model, own))))
+            )
 
     async def _counted(self, usage: Usage, cost: float) -> None:
         drive = self.place.drive
@@ -152,7 +154,7 @@ async def ask(
 
 async def ask_streaming(
     place: Place, first: BaseChatModel, given: Any, parameters: dict[str, Any], begin: Begin
-) -> AsyncIterator[Any]:
+) -> AsyncGenerator[Any, None]:
     """Ask a model for an answer in pieces. It is tried again, and others stand in, until the first piece is there.
 
     Answers in pieces are not kept. Arguments and errors are those of `ask`; a time-out counts for each piece.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import ConfigurationError
-from ...state.coping import EVERY_OTHER, Coping, coping_from
+from ...state.coping import Coping, coping_from
 
 __all__ = ["coping_book"]
 

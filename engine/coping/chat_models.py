@@ -40,7 +40,7 @@ def names_of(model: BaseChatModel, parameters: dict[str, Any]) -> tuple[str, ...
         model: The model.
         parameters: What it is called with; may name another model of the same provider.
     """
-    found = model._get_ls_params(**parameters)  # noqa: SLF001  (what LangSmith and LangGraph read too)
+    found = model._get_ls_params(**parameters)
     name = str(found.get("ls_model_name") or type(model).__name__)
     return f"{found.get('ls_provider') or type(model).__name__}:{name}", name
 
@@ -51,13 +51,13 @@ def alone(model: BaseChatModel) -> BaseChatModel:
     It is known how to do that for models on OpenAI's client (ChatOpenAI, AzureChatOpenAI, and providers that build on
     them). Others are returned as they are; give them `max_retries=0` where their client retries.
     """
-    clients = {name: getattr(model, name, None) for name in ("root_client", "root_async_client")}
-    if not any(getattr(client, "max_retries", 0) for client in clients.values()):
+    roots: dict[str, Any] = {name: getattr(model, name, None) for name in ("root_client", "root_async_client")}
+    if not any(getattr(client, "max_retries", 0) for client in roots.values()):
         return model
     copied = model.model_copy()
     for root, leaf in (("root_client", "client"), ("root_async_client", "async_client")):
-        if clients[root] is not None:
-            client = clients[root].with_options(max_retries=0)
+        if roots[root] is not None:
+            client = roots[root].with_options(max_retries=0)
             setattr(copied, root, client)
             setattr(copied, leaf, client.chat.completions)
     return copied
@@ -115,7 +115,7 @@ def question_key(model: BaseChatModel, messages: Any, stop: Any, parameters: dic
     It is LangChain's own key for its caches.
     """
     plain = [each.model_copy(update={"id": None}) for each in messages]
-    return "\0".join(("answer", model._get_llm_string(stop=stop, **parameters), dumps(plain)))  # noqa: SLF001
+    return "\0".join(("answer", model._get_llm_string(stop=stop, **parameters), dumps(plain)))
 
 
 def storable_answer(result: LLMResult) -> str | None:

@@ -9,9 +9,10 @@ Not seen are calls that go past LangChain (a provider's own client), and models 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from langchain_core.language_models import BaseChatModel
 
@@ -94,7 +95,12 @@ def _generate(original: Callable[..., Any]) -> Callable[..., Any]:
 def _astream(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     async def astream(
-        self: BaseChatModel, input: Any, config: Any = None, *, stop: Any = None, **kwargs: Any  # noqa: A002
+        self: BaseChatModel,
+        input: Any,  # noqa: A002
+        config: Any = None,
+        *,
+        stop: Any = None,
+        **kwargs: Any,
     ) -> AsyncIterator[Any]:
         place = _here()
         if place is None:
@@ -105,8 +111,10 @@ def _astream(original: Callable[..., Any]) -> Callable[..., Any]:
         def begin(model: BaseChatModel, own: dict[str, Any]) -> AsyncIterator[Any]:
             return _inside(place, model.astream(input, config, stop=stop, **own))
 
-        async for chunk in ask_streaming(place, self, input, kwargs, begin):
-            yield chunk
+        # an answer that nobody hears to its end is counted as far as it came
+        async with aclosing(ask_streaming(place, self, input, kwargs, begin)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     return astream
 
@@ -114,22 +122,30 @@ def _astream(original: Callable[..., Any]) -> Callable[..., Any]:
 def _stream(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def stream(
-        self: BaseChatModel, input: Any, config: Any = None, *, stop: Any = None, **kwargs: Any  # noqa: A002
+        self: BaseChatModel,
+        input: Any,  # noqa: A002
+        config: Any = None,
+        *,
+        stop: Any = None,
+        **kwargs: Any,
     ) -> Iterator[Any]:
         place = _here()
         if place is None:
             yield from original(self, input, config, stop=stop, **kwargs)
             return
         refuse_blocking(place, "a model")
-        chunks = self.astream(input, config, stop=stop, **kwargs)
+        chunks = cast("AsyncGenerator[Any, None]", self.astream(input, config, stop=stop, **kwargs))
         drive = place.drive
 
         async def following() -> Any:
             with in_place(place):
                 return await anext(chunks, None)
 
-        while (chunk := drive.wait_for(following()).result()) is not None:
-            yield chunk
+        try:
+            while (chunk := drive.wait_for(following()).result()) is not None:
+                yield chunk
+        finally:
+            drive.wait_for(chunks.aclose()).result()
 
     return stream
 
@@ -145,7 +161,7 @@ async def _inside(place: Place, chunks: AsyncIterator[Any]) -> AsyncIterator[Any
 
 
 def _split(kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    of_call = {name: kwargs[name] for name in _OF_THE_CALL if name in kwargs}
+    of_call = {name: value for name, value in kwargs.items() if name in _OF_THE_CALL}
     return of_call, {name: value for name, value in kwargs.items() if name not in of_call}
 
 
@@ -155,4 +171,4 @@ def _for_try(of_call: dict[str, Any], number: int) -> dict[str, Any]:
 
 
 def _is_async(model: BaseChatModel) -> bool:
-    return type(model)._agenerate is not BaseChatModel._agenerate  # noqa: SLF001
+    return type(model)._agenerate is not BaseChatModel._agenerate

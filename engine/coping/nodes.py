@@ -165,9 +165,9 @@ class _Patience(RetryPolicy):
             _next_wait.set(wait or 0.0)
             return wait is not None
 
-        return cls(0.0, 1.0, math.inf, retry.attempts, False, retry_on)  # noqa: FBT003
+        return cls(0.0, 1.0, math.inf, retry.attempts, False, retry_on)
 
     @property
-    def initial_interval(self) -> float:  # type: ignore[override]
+    def initial_interval(self) -> float:
         """The wait for the error that LangGraph has just asked about."""
         return _next_wait.get()

@@ -72,4 +72,6 @@ class NodeCache(BaseCache[Any]):
         return "\0".join(("node", self._workflow, *namespace, digest))
 
     def _refuse(self) -> NoReturn:
-        raise NotImplementedError("The engine reads and writes its cache of results asynchronously, and clears nothing.")
+        raise NotImplementedError(
+            "The engine reads and writes its cache of results asynchronously, and clears nothing."
+        )

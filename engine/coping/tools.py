@@ -89,7 +89,7 @@ class Called:
     def arguments(self) -> Any:
         """What the model, or the node, chose; not what LangGraph put in."""
         given = self.given
-        return self.tool._filter_injected_args(given) if isinstance(given, dict) else given  # noqa: SLF001
+        return self.tool._filter_injected_args(given) if isinstance(given, dict) else given
 
 
 async def _use(place: Place, called: Called, attempt: Callable[[int], Awaitable[Any]], *, timed: bool) -> Any:
@@ -163,7 +163,7 @@ def _check_arguments(tool: BaseTool, arguments: Any) -> None:
 def _is_async(tool: BaseTool) -> bool:
     if isinstance(tool, StructuredTool | Tool):
         return tool.coroutine is not None
-    return type(tool)._arun is not BaseTool._arun  # noqa: SLF001
+    return type(tool)._arun is not BaseTool._arun
 
 
 def _for_try(kwargs: dict[str, Any], number: int) -> dict[str, Any]:

@@ -120,6 +120,29 @@ async def test_answers_in_pieces_count_too(database: str) -> None:
     assert 2 <= len(server.requests) <= 3  # the server reports no tokens; they are estimated
 
 
+async def test_an_answer_that_nobody_hears_to_its_end_is_counted(database: str) -> None:
+    async def talk(state: Any) -> Any:
+        for _ in range(9):
+            async for _chunk in model_of(server).astream("hello " * 40):
+                break
+        return {}
+
+    def plain(state: Any) -> Any:
+        for _ in range(9):
+            for _chunk in model_of(server).stream("hello " * 40):
+                break
+        return {}
+
+    with ModelServer(lambda _: replies.text("one two three " * 30)) as server:
+        for node in (talk, plain):
+            before = len(server.requests)
+            async with coping_engine(database, one(node), Coping(budget=Budget(tokens=150))) as engine:
+                run = await engine.start("talk", {"prompt": "hi"})
+            assert run.error is not None
+            assert run.error["type"] == "BudgetExceeded"
+            assert len(server.requests) - before < 5
+
+
 async def test_a_person_is_asked_and_grants_more(database: str) -> None:
     with ModelServer(lambda _: TEN) as server:
         policy = ReviewPolicy(roles=("finance",))

@@ -165,7 +165,10 @@ async def test_another_model_stands_in_for_one_that_is_down(database: str) -> No
         coping = Coping(retry=QUICK, fallback=(model_of(server, "down-too"), model_of(server, "up")))
         async with coping_engine(database, one(talk), coping) as engine:
             runs = await runs_of(engine, ["structured", "tools"])
-        assert {name: run.state.get("said") for name, run in runs.items()} == {"structured": ["True"], "tools": ["look"]}
+        assert {name: run.state.get("said") for name, run in runs.items()} == {
+            "structured": ["True"],
+            "tools": ["look"],
+        }
         assert (asked(server, "down"), asked(server, "down-too"), asked(server, "up")) == (6, 6, 2)
 
 
@@ -195,9 +198,7 @@ async def test_a_breaker_opens_half_opens_and_closes(database: str) -> None:
                 retry=QUICK, breaker=Breaker(failures=3, seconds=0.5), fallback=(model_of(server, "up"),)
             ),
         }
-        async with AsyncEngine.open(
-            database, workflows={"talk": graph, "with-help": graph}, coping=coping
-        ) as engine:
+        async with AsyncEngine.open(database, workflows={"talk": graph, "with-help": graph}, coping=coping) as engine:
             for _ in range(3):
                 assert (await engine.start("talk", {"prompt": "m"})).status == "failed"
             refused = await engine.start("talk", {"prompt": "m"})

@@ -50,9 +50,13 @@ async def test_nodes_that_fail_with_what_may_pass_run_again_and_others_do_not(da
     }
     graphs = {name: one(failing.node if name != "503" else failing.plain) for name, (failing, _) in kinds.items()}
     named = Coping(retry=Retry(attempts=3, wait=0.01, also=("RuntimeError",)))
-    async with AsyncEngine.open(database, workflows=graphs, coping={"*": Coping(retry=QUICK), "named": named}) as engine:
+    async with AsyncEngine.open(
+        database, workflows=graphs, coping={"*": Coping(retry=QUICK), "named": named}
+    ) as engine:
         runs = {name: await engine.start(name, {"prompt": "hi"}) for name in graphs}
-    assert {name: failing.ran for name, (failing, _) in kinds.items()} == {name: ran for name, (_, ran) in kinds.items()}
+    assert {name: failing.ran for name, (failing, _) in kinds.items()} == {
+        name: ran for name, (_, ran) in kinds.items()
+    }
     assert {name for name, run in runs.items() if run.status == "completed"} == {"503", "reset", "named"}
 
 

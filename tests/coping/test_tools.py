@@ -113,7 +113,9 @@ async def test_a_tool_node_that_hides_errors_is_stopped_all_the_same(database: s
 
 async def test_only_allowed_tools_run(database: str) -> None:
     with ModelServer(for_ever("look")) as server:
-        async with coping_engine(database, looking(server, look, look_later), Coping(allow_tools=("look_later",))) as engine:
+        async with coping_engine(
+            database, looking(server, look, look_later), Coping(allow_tools=("look_later",))
+        ) as engine:
             run = await engine.start("talk", START)
     assert run.error is not None
     assert run.error["type"] == "ToolRefused"
