@@ -19,11 +19,19 @@ from adjourn import (
     AsyncEngine,
     AuditEntry,
     AuditReport,
+    Breaker,
+    Budget,
+    Cache,
+    Coping,
     Decision,
     DefaultValue,
     Engine,
+    Loops,
     Page,
+    Price,
     Principal,
+    Rate,
+    Retry,
     Review,
     ReviewPolicy,
     Run,
@@ -31,6 +39,7 @@ from adjourn import (
     Step,
     Swept,
     Timeline,
+    ToolRules,
     Vote,
     errors,
     testing,
@@ -65,7 +74,7 @@ HEAD = """\
 The public names of `adjourn`, from their docstrings; this page is generated. Each verb is shown as `AsyncEngine` has it.
 `Engine` has the same verbs without `await`, and `stream` and `follow` as ordinary iterators.
 
-Contents: [engine](#engine) · [decisions](#decisions) · [policies](#policies) ·
+Contents: [engine](#engine) · [decisions](#decisions) · [policies](#policies) · [coping](#coping) ·
 [what the engine shows](#what-the-engine-shows) · [events](#events) · [errors](#errors) · [questions](#questions) ·
 [effects](#effects) · [voting](#voting) · [assignment](#assignment) · [testing](#testing) · [settings](settings.md)
 """
@@ -96,6 +105,9 @@ def python_page() -> str:
         "## Policies\n",
         "What each part means in practice: [Review policies](review-policies.md).\n",
         *(class_part(each) for each in (ReviewPolicy, Stage, DefaultValue)),
+        "## Coping\n",
+        "How to use them: [Cope with faults](../how-to/coping-with-faults.md).\n",
+        *(class_part(each) for each in (Coping, Retry, Breaker, Budget, Price, Loops, Cache, Rate, ToolRules)),
         "## What the engine shows\n",
         *(class_part(each) for each in (Run, Review, Vote, Page, Step, Timeline, Swept)),
         *(class_part(each) for each in (AuditEntry, AuditReport, Finding, Principal)),

@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from functools import partial
 
 import structlog
-from pybreaker import STATE_OPEN, CircuitBreaker, CircuitBreakerError, CircuitBreakerListener, CircuitBreakerState
+from pybreaker import (
+    STATE_HALF_OPEN,
+    STATE_OPEN,
+    CircuitBreaker,
+    CircuitBreakerError,
+    CircuitBreakerListener,
+    CircuitBreakerState,
+)
 
 from ...errors import CircuitOpen
 from ...state.coping import Breaker
@@ -23,6 +30,7 @@ class Breakers:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, Breaker, tuple[str, ...]], CircuitBreaker] = {}
+        self._tried: set[CircuitBreaker] = set()
 
     @contextmanager
     def around(self, name: str, rules: Breaker | None, also: tuple[str, ...] = ()) -> Iterator[None]:
@@ -40,18 +48,22 @@ class Breakers:
             yield
             return
         breaker = self._breaker(name, rules, also)
+        if breaker in self._tried:
+            raise _refused(name, rules)
         entered = False
         try:
             with breaker.calling():
                 entered = True
+                if breaker.current_state == STATE_HALF_OPEN:
+                    self._tried.add(breaker)  # pybreaker would let all through until this one has ended
                 yield
         except CircuitBreakerError as error:
             if entered:
                 raise
-            raise CircuitOpen(
-                f"{name} is not called: its last {rules.failures} calls failed. It is tried again within "
-                f"{rules.seconds:g} s; see to it, or give the workflow a fallback."
-            ) from error
+            raise _refused(name, rules) from error
+        finally:
+            if entered:
+                self._tried.discard(breaker)
 
     def _breaker(self, name: str, rules: Breaker, also: tuple[str, ...]) -> CircuitBreaker:
         key = (name, rules, also)
@@ -75,6 +87,13 @@ class _Told(CircuitBreakerListener):
     ) -> None:
         told = _log.warning if new_state.name == STATE_OPEN else _log.info
         told(f"breaker {new_state.name}", called=cb.name)
+
+
+def _refused(name: str, rules: Breaker) -> CircuitOpen:
+    return CircuitOpen(
+        f"{name} is not called: its last {rules.failures} calls failed. It is tried again within {rules.seconds:g} s; see "
+        "to it, or give the workflow a fallback."
+    )
 
 
 def _shows_life(also: tuple[str, ...], error: BaseException) -> bool:

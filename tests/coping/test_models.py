@@ -5,11 +5,14 @@ from typing import Any
 
 from langchain.agents import create_agent
 from langchain_core.tools import tool
+from langgraph.func import entrypoint, task
+from langgraph.graph import START, StateGraph
+from langgraph.types import Send
 from pydantic import BaseModel
 
 from adjourn import AsyncEngine, Breaker, Coping, Principal, Rate, Retry, Run
 from adjourn.testing import ModelServer, ScriptedChatModel, replies
-from support.coping import QUICK, asked, asking_by_name, coping_engine, model_of, one, scripted, talking
+from support.coping import QUICK, Talk, asked, asking_by_name, coping_engine, model_of, one, scripted, talking
 from support.eventually import eventually
 
 PASSING = {
@@ -113,6 +116,35 @@ async def test_it_holds_however_a_node_calls_the_model(database: str) -> None:
                 assert asked(server, name) == 3
 
 
+async def test_it_holds_for_functional_workflows_and_branches(database: str) -> None:
+    @task
+    async def later(name: str) -> str:
+        return (await model_of(server, name).ainvoke("hi")).text
+
+    @task
+    def in_thread(name: str) -> str:
+        return model_of(server, name).invoke("hi").text
+
+    @entrypoint()
+    async def functional(given: dict[str, str]) -> list[str]:
+        return [await later("later"), await in_thread("in_thread")]
+
+    def branch(state: Any) -> Any:
+        return {"said": [model_of(server, state["prompt"]).invoke("hi").text]}
+
+    branching = StateGraph(Talk)
+    branching.add_node("branch", branch)
+    branching.add_conditional_edges(START, lambda _: [Send("branch", {"prompt": name}) for name in ("one", "two")])
+    lines = [replies.rate_limit(), replies.text("hello")]
+    with ModelServer(scripted(dict.fromkeys(("later", "in_thread", "one", "two"), lines))) as server:
+        graphs = {"functional": functional, "branching": branching}
+        async with AsyncEngine.open(database, workflows=graphs, coping={"*": Coping(retry=QUICK)}) as engine:
+            runs = [await engine.start(name, {"prompt": "hi"}) for name in graphs]
+        assert [run.error for run in runs] == [None, None]
+        # a node that was run again would ask twice what had been answered
+        assert len(server.requests) == 8
+
+
 async def test_a_blocking_call_on_the_loop_is_refused_with_what_to_do(database: str) -> None:
     async def talk(state: Any) -> Any:
         return {"said": [model_of(server).invoke("hi").text]}
@@ -131,7 +163,7 @@ async def test_blocking_models_need_no_threads_beside_those_of_their_nodes(datab
 
     async with coping_engine(database, one(talk), Coping(retry=QUICK, model_timeout=20)) as engine:
         # more than the loop has threads for blocking work; were another needed for each call, all would wait for ever
-        runs = await asyncio.wait_for(runs_of(engine, [str(each) for each in range(40)]), 60)
+        runs = await asyncio.wait_for(runs_of(engine, [str(each) for each in range(40)]), 30)
     assert [run.state["said"] for run in runs.values()] == [["hello"]] * 40
 
 

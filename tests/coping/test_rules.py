@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from adjourn import Breaker, Budget, Cache, Coping, Price, Rate, Retry, ReviewPolicy
 from adjourn.engine.coping.backoff import full_jitter, next_wait
 from adjourn.engine.coping.book import coping_book
+from adjourn.engine.coping.breakers import Breakers
 from adjourn.engine.coping.faults import exhausted, kind_of, mark_exhausted, retry_after, status_of
 from adjourn.engine.coping.loops import call_of, calls_in, graph_around
 from adjourn.engine.coping.nodes import _Patience
@@ -299,3 +300,19 @@ def test_names_of_errors_that_clients_use_are_known() -> None:
     assert issubclass(openai.APITimeoutError, openai.APIConnectionError)
     assert issubclass(httpx.ReadError, httpx.TransportError)
     assert status_of(SimpleNamespace(code="x", response=None)) is None  # type: ignore[arg-type]
+
+
+def test_an_open_breaker_lets_one_call_through_at_a_time() -> None:
+    breakers, rules = Breakers(), Breaker(failures=2, seconds=0)
+    for _ in range(2):
+        with pytest.raises(TimeoutError), breakers.around("m", rules):
+            raise TimeoutError
+    with breakers.around("m", rules):
+        with pytest.raises(CircuitOpen), breakers.around("m", rules):
+            pass
+        with breakers.around("other", rules):
+            pass
+    with breakers.around("m", rules), breakers.around("m", rules):
+        pass
+    with pytest.raises(ValueError, match="mine"), breakers.around("m", rules):
+        raise ValueError("mine")
