@@ -171,11 +171,15 @@ async def test_an_answer_that_took_long_to_get_there_is_judged_again(
         "update adjourn.runs set updated_at = now()",
         "update adjourn.leases set expires_at = expires_at",
         "update adjourn.reviews set version = version",
-        'insert into adjourn.reviews select (jsonb_populate_record(reviews, \'{"review_id": "another"}\')).* '
-        "from adjourn.reviews",
-        "insert into adjourn.decisions (thread_id, review_id, decided_by, source, channel, answer_type, answer, "
-        "answer_digest, final) select thread_id, review_id, 'x', 'trusted', 'c', question_type, question, digest, false "
-        "from adjourn.reviews",
+        (
+            'insert into adjourn.reviews select (jsonb_populate_record(reviews, \'{"review_id": "another"}\')).* '
+            "from adjourn.reviews"
+        ),
+        (
+            "insert into adjourn.decisions (thread_id, review_id, decided_by, source, channel, answer_type, answer, "
+            "answer_digest, final) select thread_id, review_id, 'x', 'trusted', 'c', question_type, question, digest, "
+            "false from adjourn.reviews"
+        ),
     ],
 )
 async def test_whatever_an_answer_depends_on_is_noticed_when_it_changes(
