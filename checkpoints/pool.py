@@ -17,7 +17,7 @@ from ..errors import AdjournError, ConfigurationError, StorageUnavailable
 from ..settings import Settings
 from .faults import first_line
 
-__all__ = ["Connection", "Pool", "connect", "open_pool", "together"]
+__all__ = ["Connection", "Pool", "at_once", "connect", "open_pool", "together"]
 
 Connection: TypeAlias = AsyncConnection[DictRow]
 Pool: TypeAlias = AsyncConnectionPool[Connection]
@@ -112,6 +112,27 @@ async def open_pool(url: SecretStr, settings: Settings) -> AsyncIterator[Pool]:
 def together(connection: AsyncConnection[Any]) -> AbstractAsyncContextManager[Any]:
     """Send the statements of a block without waiting for the answer to each, where libpq can."""
     return connection.pipeline() if _PIPELINE else nullcontext()
+
+
+@asynccontextmanager
+async def at_once(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
+    """Run the statements of a block as one transaction, in a single exchange with the server where libpq can.
+
+    In a pipeline PostgreSQL takes everything up to its end for one transaction, without a `begin` and a `commit`, which
+    would take longer than most statements. What a statement returns can be read when the block has ended.
+
+    Args:
+        connection: Not in a transaction.
+
+    Raises:
+        psycopg.Error: What the first statement that failed says; nothing is stored.
+    """
+    if _PIPELINE and connection.autocommit:
+        async with connection.pipeline():
+            yield
+    else:
+        async with connection.transaction():
+            yield
 
 
 def _parameters(url: SecretStr, settings: Settings) -> dict[str, Any]:

@@ -72,6 +72,14 @@ class CopingDrive:
         self._reading = asyncio.Lock()
         self._waiting: set[Future[Any]] = set()
 
+    def begin(self, refused_by: str | None) -> None:
+        """Go on with answers that people gave, which are read again when they are needed.
+
+        Args:
+            refused_by: Who has just refused to grant more.
+        """
+        self.refused_by, self._granted = refused_by, None
+
     async def check(self, budget: Budget) -> None:
         """Refuse a call of a model when the run has spent its budget.
 
