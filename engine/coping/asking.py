@@ -58,7 +58,7 @@ class Asked:
                 own = self.parameters if stand_in is None else fitted(self.first, model, self.parameters)
             except Unfit as problem:
                 assert failed is not None  # noqa: S101  (the first model always fits)
-                failed.add_note(str(problem))
+                _log.warning("no stand-in", problem=str(problem))
                 continue
             names = names_of(model, own)
             await self._may_spend(names)
