@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import Any, Final, TypeAlias
 
 import psycopg
-from psycopg import AsyncConnection, Capabilities
+from psycopg import AsyncConnection, Capabilities, errors
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
@@ -141,9 +141,16 @@ async def at_once(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
                 await _undo(connection, error)
     except psycopg.Error as error:
         # what was raised in the block comes again, as an aborted pipeline
-        raise failed or error from None
+        raise failed or _first(error) from None
     if failed is not None:
         raise failed
+
+
+def _first(error: psycopg.Error) -> psycopg.Error:
+    """Return what aborted a pipeline: psycopg may raise what it says of a later statement, while it handles that."""
+    while isinstance(error, errors.PipelineAborted) and isinstance(error.__context__, psycopg.Error):
+        error = error.__context__
+    return error
 
 
 async def _undo(connection: AsyncConnection[Any], error: BaseException) -> None:
