@@ -19,6 +19,7 @@ from .model import Review
 
 __all__ = [
     "BREAKPOINT",
+    "BUDGET",
     "action_of",
     "breakpoint_review",
     "is_action_request",
@@ -29,6 +30,8 @@ __all__ = [
 ]
 
 BREAKPOINT = "breakpoint:"
+# the question for more, when a run has spent its budget; like a breakpoint it writes no interrupt
+BUDGET = f"{BREAKPOINT}budget:"
 
 
 def is_action_request(value: Any) -> bool:

@@ -17,7 +17,7 @@ from .base import EngineBase
 from .internals import open_interrupts
 from .opening import Opening, opening
 from .outcome import has_tasks
-from .questions import BREAKPOINT
+from .questions import BREAKPOINT, BUDGET
 from .reading import next_nodes
 from .retelling import retold
 from .review_case import Case
@@ -92,12 +92,15 @@ class Rebuilding(EngineBase):
             for each in await (await connection.execute(_SQL["known_reviews"], {"thread_id": thread_id})).fetchall()
         }
         votes = await (await connection.execute(_SQL["all_votes"], {"thread_id": thread_id})).fetchall()
+        kept = [each for each in known if each.startswith(BUDGET) and known[each]["status"] == "pending"]
+        if kept:  # no checkpoint holds the question for more; the run waits for it and for no breakpoint
+            found = {each: found[each] for each in found if not each.startswith(BREAKPOINT)}
         for review_id, question in found.items():
             mine = [vote for vote in votes if vote["review_id"] == review_id]
             before: Mapping[str, Any] = known.get(review_id, {})
             values = self._columns(row, review_id, question, mine, before, now)
             await connection.execute(_SQL["put_review"], values)
-        await connection.execute(_SQL["withdraw_unasked"], {"thread_id": thread_id, "asked": list(found)})
+        await connection.execute(_SQL["withdraw_unasked"], {"thread_id": thread_id, "asked": [*found, *kept]})
 
     def _columns(
         self,

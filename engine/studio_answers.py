@@ -14,7 +14,7 @@ from ..errors import NotAuthorized, NotPaused, UnknownReview
 from ..state.decisions import approve
 from .delivery import delivered
 from .model import Principal
-from .questions import BREAKPOINT
+from .questions import BREAKPOINT, BUDGET
 from .review_rows import Asked, ballot_for
 from .review_rules import closed_error, decide
 from .reviews import Locked, ReviewStore
@@ -75,6 +75,12 @@ async def take_answers(
 def _check_policies(locked: Locked, row: RunRow) -> None:
     """Refuse a thread whose open question takes more than one answer by anybody: nobody here is known well enough."""
     for review_id, asked in locked.asked.items():
+        if review_id.startswith(BUDGET):
+            raise NotAuthorized(
+                f"Run {row['thread_id']} has spent its budget and waits for somebody to grant more; answer that with "
+                "adjourn, not here.",
+                thread_id=row["thread_id"],
+            )
         if asked.case.policy.needs_more_than_one_approval:
             raise NotAuthorized(
                 f"Run {row['thread_id']} waits for people whom this server cannot tell apart: the policy of its review "

@@ -8,8 +8,8 @@ from typing import Any
 from ...state.coping import Budget
 from ...state.questions import Question, question
 from ..delivery import only_decision
+from ..questions import BUDGET
 from ..reviews import Given
-from .ledger import BUDGET
 from .place import CopingDrive
 
 __all__ = ["asks_for_more", "question_for_more", "refused_by"]
@@ -36,7 +36,7 @@ def question_for_more(drive: CopingDrive) -> tuple[str, Question]:
         context={"calls": spent.calls, "tokens": spent.tokens, "cost": round(spent.cost, 6)},
         policy=budget.policy,
     )
-    return f"{BUDGET}{drive.answered + 1}", asked
+    return f"{BUDGET}{drive.closed + 1}", asked
 
 
 def refused_by(given: Iterable[Given]) -> str | None:

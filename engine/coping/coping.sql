@@ -3,11 +3,13 @@
 select calls, input_tokens + output_tokens as tokens, cost from adjourn.spending where thread_id = %(thread_id)s;
 
 -- name: granted
--- The final answers to a run's questions for more, in order.
+-- The questions for more of a run that are closed, with their answers; those that were withdrawn have none.
 select coalesce(outcome_type, answer_type) as kind, coalesce(outcome, answer) as data
-from adjourn.decisions
-where thread_id = %(thread_id)s and final and review_id like %(pattern)s
-order by number;
+from adjourn.reviews
+left join adjourn.decisions
+    on decisions.thread_id = reviews.thread_id and decisions.review_id = reviews.review_id and decisions.final
+where reviews.thread_id = %(thread_id)s and reviews.review_id like %(pattern)s and reviews.status <> 'pending'
+order by reviews.created_at;
 
 -- name: count_answer
 -- Count an answer, and return what the run has spent now. Of a run that was deleted meanwhile nothing is counted.

@@ -13,12 +13,11 @@ from ...checkpoints.faults import mapped_faults
 from ...checkpoints.patience import patiently
 from ...checkpoints.queries import load_queries
 from ..delivery import only_decision
-from ..questions import BREAKPOINT
+from ..questions import BUDGET
 from .spending import Granted, Spent, Usage
 
-__all__ = ["BUDGET", "Ledger"]
+__all__ = ["Ledger"]
 
-BUDGET: Final = f"{BREAKPOINT}budget:"
 _SQL: Final = load_queries(__package__, "coping.sql")
 
 
@@ -46,13 +45,13 @@ class Ledger:
         return Spent() if row is None else Spent(**row)
 
     async def granted(self, thread_id: str) -> tuple[Granted, int]:
-        """Return what people granted a run beyond its budget, and how often they were asked and have answered."""
+        """Return what people granted a run beyond its budget, and how many questions for more are closed."""
         values = {"thread_id": thread_id, "pattern": f"{BUDGET}%"}
         with mapped_faults("cannot read what the run was granted", thread_id=thread_id):
             async with self._pool.connection() as connection:
                 rows = await (await connection.execute(_SQL["granted"], values)).fetchall()
-        decisions = [only_decision(self._serde.loads_typed((row["kind"], row["data"]))) for row in rows]
-        return Granted.by(decisions), len(decisions)
+        answers = [(row["kind"], row["data"]) for row in rows if row["kind"] is not None]
+        return Granted.by(only_decision(self._serde.loads_typed(each)) for each in answers), len(rows)
 
     async def count(self, thread_id: str, usage: Usage, cost: float) -> Spent:
         """Count an answer; return what the run has spent now, other processes included.

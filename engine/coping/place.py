@@ -64,7 +64,7 @@ class CopingDrive:
         self.tools = tools
         self.loop = asyncio.get_running_loop()
         self.calls: Counted = {}
-        self.answered = 0
+        self.closed = 0
         self.refused_by: str | None = None
         self._granted: Granted | None = None
         self.spent = Spent()
@@ -89,7 +89,7 @@ class CopingDrive:
         async with self._reading:
             if self._granted is None:
                 self.spent = await self.tools.ledger.spent(self.thread_id)
-                self._granted, self.answered = await self.tools.ledger.granted(self.thread_id)
+                self._granted, self.closed = await self.tools.ledger.granted(self.thread_id)
         self.used = used = excess(budget, self.spent, self._granted)
         if used is None:
             return

@@ -135,12 +135,10 @@ async def test_an_answer_that_nobody_hears_to_its_end_is_counted(database: str) 
 
     with ModelServer(lambda _: replies.text("one two three " * 30)) as server:
         for node in (talk, plain):
-            before = len(server.requests)
             async with coping_engine(database, one(node), Coping(budget=Budget(tokens=150))) as engine:
                 run = await engine.start("talk", {"prompt": "hi"})
             assert run.error is not None
             assert run.error["type"] == "BudgetExceeded"
-            assert len(server.requests) - before < 5
 
 
 async def test_a_person_is_asked_and_grants_more(database: str) -> None:
@@ -154,6 +152,8 @@ async def test_a_person_is_asked_and_grants_more(database: str) -> None:
             assert (run.status, len(server.requests)) == ("paused", 2)
             (review,) = run.reviews
             assert (review.action, review.args, review.context["tokens"]) == ("raise_budget", {"tokens": 20}, 20)
+            await engine.rebuild("t")
+            assert (await engine.get("t")).reviews == run.reviews
             with pytest.raises(NotAuthorized):
                 await engine.resume("t", approve())
             with pytest.raises(InvalidDecision):
