@@ -4,8 +4,8 @@ All chat models of LangChain are called through four methods of one class, whoev
 adjourn, agents of `create_agent`, and nodes of users. These methods are wrapped once in a process, when an engine has
 rules for a workflow. Outside of a drive with rules they do what they did.
 
-Not seen are calls that go past LangChain (a provider's own client), models whose class replaces these methods, and LangChain's
-beta `stream_events(version="v3")`, which has a way of its own.
+Not seen are calls that go past LangChain (a provider's own client), models whose class replaces these methods, and the
+beta `stream_events(version="v3")` of LangChain, which has a way of its own.
 """
 
 from __future__ import annotations
