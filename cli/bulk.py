@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from ..errors import AdjournError, InvalidInput, StorageUnavailable
+from ..errors import AdjournError, StorageUnavailable
 from ..state.decisions import approve
 from .deciding import ByRoles, acting
 from .exits import Exit, exit_of_error
@@ -65,8 +64,8 @@ def approve_all(
 
     Examples: `adjourn approve-all --workflow review`, `adjourn approve-all --by dana --by-role legal --yes`
     """
-    if not yes and (session.as_json or not sys.stdin.isatty()):
-        raise InvalidInput("Nobody can be asked here; look with `adjourn inbox --mine`, then say --yes.")
+    if not yes:
+        session.check_can_ask("inbox", "--mine")
     with session.engine() as engine:
         who = acting(engine, by, by_role)
         page = Filters(role, workflow, overdue).page(engine, limit, waiting_for=who)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ..errors import InvalidInput
 from .exits import Exit, Interrupted
 
 if TYPE_CHECKING:
@@ -127,6 +128,18 @@ class Session:
         if self.as_json or not self.err.is_terminal:
             return nullcontext()
         return self.err.status(f"{text} …", spinner="line")
+
+    def check_can_ask(self, *look: str) -> None:
+        """Refuse to go on where nobody sits who can be asked.
+
+        Args:
+            *look: The words of the command that shows what the question would be about.
+
+        Raises:
+            InvalidInput: The result is to be JSON, or standard input is no terminal.
+        """
+        if self.as_json or not sys.stdin.isatty():
+            raise InvalidInput(f"Nobody can be asked here. Look with `{self.command(*look)}`, then say --yes.")
 
     def interrupted(self, interrupt: KeyboardInterrupt) -> Interrupted:
         """Return the error that says how to go on after an interrupt."""
