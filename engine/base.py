@@ -176,7 +176,6 @@ class EngineBase:
             on_event: Gets the events.
             tokens: Whether models stream their tokens.
         """
-        self._policies.learn(row["thread_id"], row["policies"])
         work = Work(
             row=row,
             graph=graph,
@@ -186,7 +185,9 @@ class EngineBase:
             tokens=tokens,
         )
         drive = Drive(work.thread_id, row["token"])
-        return await self._run_task(work, drive) or await self._show(work.thread_id)
+        with self._policies.learned(work.thread_id, drive.token, row["policies"]):
+            run = await self._run_task(work, drive)
+        return run or await self._show(work.thread_id)
 
     async def _run_task(self, work: Work, drive: Drive) -> Run | None:
         """Run the drive in a task of its own, so that it can be stopped without stopping its caller."""

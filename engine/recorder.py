@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
+from contextvars import Context
 from typing import Any, Final
 
 import orjson
@@ -78,7 +79,8 @@ class Recorder:
         self._waiting.append(event)
         self._something.set()
         if self._writer is None:
-            self._writer = asyncio.create_task(self._write_on())
+            # it serves all runs, so it must not run in the context (tracing, logging) of the one that came first
+            self._writer = asyncio.create_task(self._write_on(), context=Context())
 
     async def close(self) -> None:
         """Write what is left, for at most five seconds, and stop."""
