@@ -17,6 +17,7 @@ from ..errors import LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
 from ..nodes.analysts import check_model
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
+from ..state.values import storable_text
 from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled
 from .drive import Driver, Emit, Work
@@ -125,7 +126,7 @@ class EngineBase:
             by: Who wants it, as the caller says.
             given: What they want; a digest of it is recorded.
         """
-        named = by.id if isinstance(by, Principal) else by
+        named = by.id if isinstance(by, Principal) else by and storable_text(by)
         door, trusted = actor_of(self.principal, self.channel), self.principal.source == "trusted"
         return self._audit.recording(thread_id, {**door, "by" if trusted else "as": named or self.principal.id}, given)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from adjourn.state.values import canonical_json, digest, json_problem
+from adjourn.state.values import canonical_json, digest, json_problem, storable_text
 
 TEXT = some.text(some.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 NUMBER = some.floats(allow_nan=False, allow_infinity=False)
@@ -17,6 +17,18 @@ JSON = some.recursive(
     lambda inner: some.lists(inner) | some.dictionaries(TEXT, inner),
     max_leaves=20,
 )
+
+
+@given(some.text(some.characters(exclude_categories=[])))
+def test_any_text_can_be_made_storable_and_what_is_storable_stays(text: str) -> None:
+    stored = storable_text(text)
+    assert json_problem(stored) is None
+    assert storable_text(stored) == stored
+    assert stored == text or json_problem(text) is not None
+
+
+def test_what_cannot_be_stored_is_written_as_escapes() -> None:
+    assert storable_text("a\x00b\ud800c") == "a\\x00b\\ud800c"
 
 
 @given(JSON)
