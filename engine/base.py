@@ -29,6 +29,7 @@ from .inputs import typed_input
 from .leases import Drive, LeaseKeeper
 from .listener import Listener
 from .model import Principal, Run
+from .notifiers import Notifier
 from .policy_book import Policies, PolicyBook
 from .reader import Reader
 from .reading import visible_state
@@ -56,6 +57,7 @@ class EngineBase:
         channel: Through which door answers come: python, cli, http, page.
         recorder: Writes events down for those who follow.
         policies: By workflow, the policies of questions that bring none.
+        notifiers: Who else is told about reviews, by name.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class EngineBase:
         channel: str,
         recorder: Recorder,
         policies: Mapping[str, Policies] | None = None,
+        notifiers: Mapping[str, Notifier] | None = None,
     ) -> None:
         self.principal = principal
         self.settings = settings
@@ -77,7 +80,7 @@ class EngineBase:
         self._listener = Listener(settings.listen_url or storage.url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
-        self._notifications = notifications_of(settings, storage.pool, storage.saver.serde)
+        self._notifications = notifications_of(settings, storage.pool, storage.saver.serde, notifiers)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde, on_event=self._notifications.post)
         self._runs = RunStore(
             storage.pool,

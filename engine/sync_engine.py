@@ -13,6 +13,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from ..settings import Settings
 from .async_engine import AsyncEngine
 from .model import Principal
+from .notifiers import Notifier
 from .policy_book import Policies
 from .registry import Registry, Target
 
@@ -77,10 +78,17 @@ class Engine:
         settings: Settings | None = None,
         channel: str = "python",
         policies: Mapping[str, Policies] | None = None,
+        notifiers: Mapping[str, Notifier] | None = None,
     ) -> Iterator[Engine]:
         """Open an engine on a database; a context manager. Parameters and errors are those of `AsyncEngine.open`."""
         opened = AsyncEngine.open(
-            url, workflows=workflows, principal=principal, settings=settings, channel=channel, policies=policies
+            url,
+            workflows=workflows,
+            principal=principal,
+            settings=settings,
+            channel=channel,
+            policies=policies,
+            notifiers=notifiers,
         )
         with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(opened) as engine:
             yield cls(engine, portal)

@@ -9,6 +9,7 @@ from langgraph.types import interrupt
 from pydantic import SecretStr
 
 from adjourn import AsyncEngine, InvalidDecision, ReviewPolicy, Settings, approve, edit, reject, respond
+from adjourn.engine.notices import Notice
 from adjourn.nodes.effects import once
 from adjourn.state.policies import DefaultValue, Stage
 from adjourn.state.questions import question
@@ -21,7 +22,7 @@ SECRETS = (
     b"INPUTSECRET", b"CONTEXTSECRET", b"STATESECRET", b"EVENTSECRET", b"QUESTIONSECRET", b"ANSWERSECRET",
     b"ARGUMENTSECRET", b"RESULTSECRET", b"EFFECTSECRET", b"ERRORSECRET", b"REASONSECRET",
     b"PROPOSALSECRET", b"EDITSECRET", b"COMMENTSECRET", b"SCHEMASECRET", b"STAGESECRET",
-    b"WORKFLOWSECRET", b"REFUSEDSECRET",
+    b"WORKFLOWSECRET", b"REFUSEDSECRET", b"NOTICESECRET",
 )  # fmt: skip
 # Of an effect's arguments and of what is refused only digests are kept, with a key or without.
 NEVER_KEPT = (b"ARGUMENTSECRET", b"REFUSEDSECRET")
@@ -68,13 +69,21 @@ POLICIES = {"secretive": ReviewPolicy(deadline=3600, on_deadline=DefaultValue("W
 WORKFLOWS = {"proposing": chain(("propose", propose)), "secretive": chain(("say", say), ("ask", ask), ("act", act))}
 
 
+class Failing:
+    """A notifier whose errors say what they should not."""
+
+    async def notify(self, notice: Notice) -> None:
+        raise ValueError("NOTICESECRET")
+
+
 def settings(key: str | None) -> Settings:
     return Settings(encryption_key=SecretStr(key) if key else None)
 
 
 async def runs_with_secrets(url: str, key: str | None) -> tuple[str, str]:
     """One run that is asked, answered and fails, and one that is cancelled."""
-    async with AsyncEngine.open(url, workflows=WORKFLOWS, settings=settings(key), policies=POLICIES) as engine:
+    given: dict[str, Any] = {"workflows": WORKFLOWS, "policies": POLICIES, "notifiers": {"chat": Failing()}}
+    async with AsyncEngine.open(url, settings=settings(key), **given) as engine:
         run = await engine.start("secretive", {"name": "INPUTSECRET"}, context={"of": "CONTEXTSECRET"})
         failed = await engine.resume(run.thread_id, "ANSWERSECRET")
         assert failed.status == "failed"
