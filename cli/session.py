@@ -36,13 +36,13 @@ class Session:
         debug: Whether logs are complete and errors come with their traceback.
 
     Attributes:
-        driven: The run that is being driven here, once it is; an interrupt must name it.
+        driven: The runs that are being driven here, once they are; an interrupt must say what became of them.
     """
 
     database: str | None = None
     as_json: bool = False
     debug: bool = False
-    driven: str | None = field(default=None, init=False)
+    driven: list[str] = field(default_factory=list, init=False)
 
     @cached_property
     def out(self) -> Console:
@@ -144,10 +144,14 @@ class Session:
     def interrupted(self, interrupt: KeyboardInterrupt) -> Interrupted:
         """Return the error that says how to go on after an interrupt."""
         code = interrupt.args[0] if interrupt.args else Exit.INTERRUPTED
-        if self.driven is None:
+        if not self.driven:
             return Interrupted("Interrupted before anything was begun.", code, None)
-        again = self.command("retry", self.driven)
-        return Interrupted(f"Interrupted; the run is kept. Continue it with: {again}", code, self.driven)
+        if len(self.driven) > 1:
+            failed = self.command("list", "--status", "failed")
+            kept = f"the {len(self.driven)} runs that were under way are kept, to be retried"
+            return Interrupted(f"Interrupted; {kept}. See them with: {failed}", code, None)
+        again = self.command("retry", self.driven[0])
+        return Interrupted(f"Interrupted; the run is kept. Continue it with: {again}", code, self.driven[0])
 
     def command(self, *words: str) -> str:
         """Return a command line that does what it says in the database of this call, ready to be typed.
@@ -158,7 +162,7 @@ class Session:
         return f"{line} --database {shlex.quote(_masked(self.database))}" if self.database else line
 
     def _note(self, thread_id: str) -> None:
-        self.driven = thread_id
+        self.driven = [thread_id]
 
 
 def _console(stream: Any) -> Console:
