@@ -65,6 +65,13 @@ def cli(
 
 
 @pytest.fixture
+def engine(cli: Command, database: str) -> Iterator[Engine]:
+    """An engine of the test's own beside the command, on the same database."""
+    with Engine.open(database) as opened:
+        yield opened
+
+
+@pytest.fixture
 def program(samples: None, database: str, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Run the program in a process of its own, forked from one that has imported it, on a database of the test's own."""
     monkeypatch.setenv("ADJOURN_DATABASE_URL", database)
