@@ -352,6 +352,22 @@ async def test_a_recorder_that_cannot_write_harms_no_run(database: str) -> None:
     assert run.status == "completed"
 
 
+class Unspeakable:
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+async def test_an_event_that_cannot_even_be_put_into_words_costs_no_later_one(
+    engine: AsyncEngine, database: str
+) -> None:
+    await engine.start("asking", {"name": "x"}, thread_id="t")
+    engine._recorder.record(Custom("t", (), Unspeakable()))
+    await eventually(lambda: not engine._recorder._waiting)
+    engine._recorder.record(Custom("t", (), "said"))
+    said = "select payload ->> 'data' from adjourn.events where kind = 'custom'"
+    await eventually(lambda: execute(database, said) == [("said",)])
+
+
 async def test_an_engine_that_is_closed_while_it_writes_events_writes_none_twice(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
