@@ -114,7 +114,10 @@ class Recorder:
             while self._waiting:
                 await self._write_some()
             if self._left_out:
-                _log.warning("events were left out for followers; the database was slow", count=self._left_out)
+                _log.warning(
+                    "events were left out for followers: the database was slow, or they cannot be written",
+                    count=self._left_out,
+                )
                 self._left_out = 0
 
     async def _write_some(self) -> None:
@@ -130,7 +133,12 @@ class Recorder:
         # one document for all: a parameter each would take the client most of the time that events cost
         by_thread: dict[str, list[dict[str, Any]]] = {}
         for event in batch:
-            kept = {"kind": event.kind, "payload": self._seal.close(to_payload(event))}
+            try:
+                kept = {"kind": event.kind, "payload": self._seal.close(to_payload(event))}
+            except Exception as error:  # noqa: BLE001  (a value without words, which a workflow sent; the others are written)
+                self._left_out += 1
+                _log.debug("an event could not be put into words", thread=event.thread_id, error=str(error))
+                continue
             by_thread.setdefault(event.thread_id, []).append(kept)
         document = orjson.dumps([{"thread": thread, "events": events} for thread, events in by_thread.items()])
         values: dict[str, Any] = {"events": document.decode(), "channel": CHANNEL}

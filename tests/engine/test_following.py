@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 
 from adjourn import AsyncEngine, Engine, Principal, UnknownThread, approve
 from adjourn.engine.event_json import LARGEST, from_row, to_payload
@@ -357,15 +358,17 @@ class Unspeakable:
         raise ValueError("no words")
 
 
-async def test_an_event_that_cannot_even_be_put_into_words_costs_no_later_one(
-    engine: AsyncEngine, database: str
+async def test_an_event_that_cannot_even_be_put_into_words_costs_no_other_one(
+    engine: AsyncEngine, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await engine.start("asking", {"name": "x"}, thread_id="t")
-    engine._recorder.record(Custom("t", (), Unspeakable()))
-    await eventually(lambda: not engine._recorder._waiting)
-    engine._recorder.record(Custom("t", (), "said"))
-    said = "select payload ->> 'data' from adjourn.events where kind = 'custom'"
-    await eventually(lambda: execute(database, said) == [("said",)])
+    log = structlog.testing.CapturingLogger()
+    monkeypatch.setattr("adjourn.engine.recorder._log", log)
+    for data in ("before", Unspeakable(), "after"):
+        engine._recorder.record(Custom("t", (), data))
+    await eventually(lambda: [call.kwargs for call in log.calls if call.method_name == "warning"] == [{"count": 1}])
+    said = "select payload ->> 'data' from adjourn.events where kind = 'custom' order by seq"
+    assert execute(database, said) == [("before",), ("after",)]
 
 
 async def test_an_engine_that_is_closed_while_it_writes_events_writes_none_twice(
