@@ -144,8 +144,10 @@ async def at_once(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
         failed = failed or _first(error)
     if failed is not None:
         if not connection.closed:
-            # psycopg takes a statement for prepared that the server never saw, since an earlier one had failed
-            await connection.execute("deallocate all")
+            # psycopg takes a statement for prepared that the server never saw, since an earlier one had failed; it prepares
+            # everything anew after a transaction that was rolled back
+            async with connection.transaction(force_rollback=True):
+                pass
         raise failed from None
 
 
