@@ -18,6 +18,7 @@ from ..nodes.analysts import check_model
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
 from ..state.values import storable_text
+from .answering import Answering
 from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled
 from .drive import Driver, Emit, Work
@@ -36,11 +37,11 @@ from .reading import visible_state
 from .receivers import notifications_of
 from .recorder import Recorder
 from .registry import Registry, Workflow
-from .reviews import ReviewStore
+from .reviews import Given, ReviewStore
 from .runs import RunRow, RunStore, to_run
 from .witness import Witness
 
-__all__ = ["EngineBase", "serde_of"]
+__all__ = ["EngineBase", "serde_of", "unknown_thread"]
 
 _STORED: Final = object()
 _log = structlog.get_logger("adjourn")
@@ -90,6 +91,7 @@ class EngineBase:
             actor=actor_of(principal, channel),
             on_pause=self._notifications.post_asked,
         )
+        self._answering = Answering(storage, self._runs, self._reviews)
         self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
@@ -97,7 +99,7 @@ class EngineBase:
         self._workflow_policies = dict(policies or {})
         witness = Witness(storage.saver.serde, self._keeper.driving)
         self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde, witness, self._policies)
-        storage.saver.add_hook(review_hook(storage.saver.serde, self._policies))
+        storage.saver.add_hook(review_hook(storage.saver.serde, self._policies, self._keeper.is_fed))
         storage.saver.add_hook(witness.hook)
 
     async def _close(self) -> None:
@@ -148,9 +150,7 @@ class EngineBase:
     async def _row(self, thread_id: str) -> RunRow:
         row = await self._runs.get(thread_id, self.principal.tenant)
         if row is None:
-            raise UnknownThread(
-                f"There is no run {thread_id!r} here; `adjourn list` shows those there are.", thread_id=thread_id
-            )
+            raise unknown_thread(thread_id)
         return row
 
     async def _show(self, thread_id: str) -> Run:
@@ -168,6 +168,8 @@ class EngineBase:
         graph: Compiled,
         *,
         fresh: Any = _STORED,
+        given: list[Given] | None = None,
+        blank: bool = False,
         on_event: Emit | None = None,
         tokens: bool = False,
     ) -> Run:
@@ -177,6 +179,8 @@ class EngineBase:
             row: The run's row with the lease's token.
             graph: Its graph.
             fresh: The input of a run that was accepted just now; otherwise what is stored counts.
+            given: The answers to be given to LangGraph, if they were read under the lease.
+            blank: Whether the thread id was made for this run just now.
             on_event: Gets the events.
             tokens: Whether models stream their tokens.
         """
@@ -187,6 +191,8 @@ class EngineBase:
             context=_load(graph, row["context_type"], row["context"]),
             emit=_guarded(self._recorder.record, on_event),
             tokens=tokens,
+            given=given,
+            blank=blank,
         )
         drive = Drive(work.thread_id, row["token"])
         with self._policies.learned(work.thread_id, drive.token, row["policies"]):
@@ -220,6 +226,13 @@ class EngineBase:
                 thread_id=work.thread_id,
             )
         return None
+
+
+def unknown_thread(thread_id: str) -> UnknownThread:
+    """Return the error for a run that is not there, or not the principal's."""
+    return UnknownThread(
+        f"There is no run {thread_id!r} here; `adjourn list` shows those there are.", thread_id=thread_id
+    )
 
 
 def _load(graph: Compiled, kind: str | None, data: bytes | None) -> Any:

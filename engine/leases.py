@@ -39,6 +39,7 @@ class Drive:
         task: The task that drives.
         lost: Whether somebody else has the lease now.
         cancelled: Whether the run was cancelled while it was driven.
+        fed_tasks: The tasks that were given recorded decisions.
         ending: Whether the drive is giving its lease back, or has: then a heartbeat that no longer finds the lease says
             nothing. Whether it was still ours, the statement that gives it back finds out.
     """
@@ -49,6 +50,7 @@ class Drive:
     task: asyncio.Task[Any] | None = None
     lost: bool = False
     cancelled: bool = False
+    fed_tasks: frozenset[str] = frozenset()
     ending: bool = False
 
     def stop(self) -> None:
@@ -79,6 +81,11 @@ class LeaseKeeper:
     def driving(self, thread_id: str) -> Drive | None:
         """Return the drive of a thread in this process, if there is one."""
         return self._drives.get(thread_id)
+
+    def is_fed(self, thread_id: str, task_id: str) -> bool:
+        """Whether a drive of this process gave a task of a thread a recorded decision."""
+        drive = self._drives.get(thread_id)
+        return drive is not None and task_id in drive.fed_tasks
 
     @contextlib.contextmanager
     def keeping(self, drive: Drive) -> Iterator[None]:

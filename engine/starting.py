@@ -92,7 +92,8 @@ class Starting(EngineBase):
             )
             if row is None:
                 return await self._existing(run_id, chosen, given)
-            return await self._drive(row, graph, fresh=input, on_event=on_event, tokens=tokens)
+            blank = thread_id is None
+            return await self._drive(row, graph, fresh=input, blank=blank, on_event=on_event, tokens=tokens)
 
     async def fork(
         self,
