@@ -20,7 +20,6 @@ from pydantic import SecretStr
 from adjourn.checkpoints import embedded
 from adjourn.checkpoints.accounts import server_account
 from adjourn.checkpoints.cluster import SUPERUSER, Cluster
-from adjourn.checkpoints.migrate import migrate
 from adjourn.settings import Settings
 
 PLACES = (
@@ -125,6 +124,8 @@ def execute(url: str, *statements: str) -> list[tuple[object, ...]]:
 
 async def make_template(url: str, settings: Settings) -> None:
     """Make the migrated database that each test gets a copy of."""
+    from adjourn.checkpoints.migrate import migrate
+
     execute(url, f"create database {TEMPLATE}")
     await migrate(SecretStr(database_url(url, TEMPLATE)), settings)
 
