@@ -243,17 +243,14 @@ class Driver:
         over, saved = self._witness.is_over(work.thread_id), self._witness.end(work.thread_id)
         if saved is None:
             saved = await self._reader.latest(work.thread_id)
-            over = over or saved is None or not await self._has_tasks(work, saved)
-        if saved is None or over:
+        asked = {each.id for each in open_interrupts(saved.pending_writes or [])} if saved else set()
+        if saved is None or over or not (asked or await self._has_tasks(work, saved)):
             return await self._record_completion(work, drive, saved)
-        if open_interrupts(saved.pending_writes or []):
-            outcome = Outcome("paused", fed=feed.fed)
-        else:
-            outcome = Outcome("paused", fed=feed.fed, breakpoint=await self._breakpoint(work.thread_id))
+        breakpoint_ = None if asked else await self._breakpoint(work.thread_id)
+        outcome = Outcome("paused", fed=feed.fed, breakpoint=breakpoint_)
         drive.ending = True
         settled, row = await self._runs.settle_run(work.thread_id, drive.token, outcome)
         if settled == "go on":
-            asked = {each.id for each in open_interrupts(saved.pending_writes or [])}
             settled, row = await settled_unless_asked(
                 self._runs, self._reviews, work.thread_id, drive.token, outcome, asked
             )
