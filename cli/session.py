@@ -115,9 +115,9 @@ class Session:
         from ..settings import load_settings
 
         settings = load_settings()
-        if self.debug:
-            return load_settings(log_level="debug")
-        return settings if "log_level" in settings.model_fields_set else load_settings(log_level="error")
+        if not self.debug and "log_level" in settings.model_fields_set:
+            return settings
+        return settings.model_copy(update={"log_level": "debug" if self.debug else "error"})
 
     def working(self, text: str) -> AbstractContextManager[Any]:
         """Show on a terminal that something happens, for the time of a block.
