@@ -12,6 +12,7 @@ from ..state.coping import Coping
 from .auditing import Auditing
 from .looking import Looking
 from .model import Principal
+from .notifiers import Notifier
 from .policy_book import Policies
 from .rebuilding import Rebuilding
 from .recorder import recording
@@ -43,6 +44,7 @@ class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Auditing):
         channel: str = "python",
         policies: Mapping[str, Policies] | None = None,
         coping: Mapping[str, Coping] | None = None,
+        notifiers: Mapping[str, Notifier] | None = None,
     ) -> AsyncIterator[AsyncEngine]:
         """Open an engine on a database; an async context manager.
 
@@ -58,9 +60,11 @@ class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Auditing):
                 here when it is started, wherever it is driven later.
             coping: By the name of a workflow, `"*"` for all others, how its runs cope with faults. It counts for the
                 drives of this engine, before what `langgraph.json` and `ADJOURN_COPING` say of the same workflow.
+            notifiers: Who is told about reviews, beside those of the settings `ADJOURN_NOTIFY_…`: your own notifiers, by the
+                name under which it is remembered what was sent. Give them to every engine that drives or sweeps.
 
         Raises:
-            ConfigurationError: A setting does not fit, the embedded server's folder cannot be used, or the
+            ConfigurationError: A setting or a notifier does not fit, the embedded server's folder cannot be used, or the
                 `langgraph.json` of the working folder does not say what it should.
             StorageUnavailable: The database cannot be reached or refuses us.
         """
@@ -72,7 +76,7 @@ class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Auditing):
             recording(storage.pool, Seal(storage.saver.serde), settings.event_days) as recorder,
         ):
             who = principal or Principal.from_system(settings.held_roles)
-            engine = cls(storage, registry, who, settings, channel, recorder, policies, coping)
+            engine = cls(storage, registry, who, settings, channel, recorder, policies, coping, notifiers)
             try:
                 yield engine
             finally:

@@ -18,6 +18,7 @@ from ..nodes.analysts import check_model
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
 from ..state.coping import Coping, named
+from ..state.values import storable_text
 from .answering import Answering
 from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled
@@ -33,6 +34,7 @@ from .inputs import typed_input
 from .leases import Drive, LeaseKeeper
 from .listener import Listener
 from .model import Principal, Run
+from .notifiers import Notifier
 from .policy_book import Policies, PolicyBook
 from .reader import Reader
 from .reading import visible_state
@@ -61,6 +63,7 @@ class EngineBase:
         recorder: Writes events down for those who follow.
         policies: By workflow, the policies of questions that bring none.
         coping: By workflow, how its runs cope with faults.
+        notifiers: Who else is told about reviews, by name.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class EngineBase:
         recorder: Recorder,
         policies: Mapping[str, Policies] | None = None,
         coping: Mapping[str, Coping] | None = None,
+        notifiers: Mapping[str, Notifier] | None = None,
     ) -> None:
         self.principal = principal
         self.settings = settings
@@ -83,7 +87,7 @@ class EngineBase:
         self._listener = Listener(settings.listen_url or storage.url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
-        self._notifications = notifications_of(settings, storage.pool, storage.saver.serde)
+        self._notifications = notifications_of(settings, storage.pool, storage.saver.serde, notifiers)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde, on_event=self._notifications.post)
         self._runs = RunStore(
             storage.pool,
@@ -137,7 +141,7 @@ class EngineBase:
             by: Who wants it, as the caller says.
             given: What they want; a digest of it is recorded.
         """
-        named = by.id if isinstance(by, Principal) else by
+        named = by.id if isinstance(by, Principal) else by and storable_text(by)
         door, trusted = actor_of(self.principal, self.channel), self.principal.source == "trusted"
         return self._audit.recording(thread_id, {**door, "by" if trusted else "as": named or self.principal.id}, given)
 
@@ -190,7 +194,6 @@ class EngineBase:
             on_event: Gets the events.
             tokens: Whether models stream their tokens.
         """
-        self._policies.learn(row["thread_id"], row["policies"])
         work = Work(
             row=row,
             graph=graph,
@@ -203,7 +206,9 @@ class EngineBase:
             blank=blank,
         )
         drive = Drive(work.thread_id, row["token"])
-        return await self._run_task(work, drive) or await self._show(work.thread_id)
+        with self._policies.learned(work.thread_id, drive.token, row["policies"]):
+            run = await self._run_task(work, drive)
+        return run or await self._show(work.thread_id)
 
     def _coping_drive(self, row: RunRow) -> CopingDrive | None:
         rules = named(self._coping, row["workflow"])
