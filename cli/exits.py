@@ -35,9 +35,12 @@ class Exit(IntEnum):
 EXIT_OF: Final[dict[type[errors.AdjournError], Exit]] = {
     errors.AdjournError: Exit.FAILED,
     errors.BudgetExceeded: Exit.FAILED,
+    errors.CircuitOpen: Exit.FAILED,
     errors.EffectMismatch: Exit.FAILED,
     errors.EffectUncertain: Exit.FAILED,
+    errors.LoopDetected: Exit.FAILED,
     errors.RunFailed: Exit.FAILED,
+    errors.ToolRefused: Exit.FAILED,
     errors.ConfigurationError: Exit.BAD_INPUT,
     errors.InvalidDecision: Exit.BAD_INPUT,
     errors.InvalidInput: Exit.BAD_INPUT,

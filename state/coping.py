@@ -24,7 +24,6 @@ from ..errors import ConfigurationError
 from .policies import ReviewPolicy, policy_from
 
 __all__ = [
-    "EVERY_OTHER",
     "Breaker",
     "Budget",
     "Cache",
