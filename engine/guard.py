@@ -13,6 +13,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.pregel import Pregel
 
 from ..errors import RunFailed
+from ..nodes.children import swallowed_wait
 from .internals import asked_without_answer
 
 __all__ = ["Guard", "guarded"]
@@ -32,11 +33,12 @@ class Guard(Runnable[Any, Any]):
         """Return the input.
 
         Raises:
-            RunFailed: The node returned although a question of its own was not answered. Nothing of it is stored.
+            RunFailed: The node returned although a question of its own was not answered, or a child run that it waits for
+                has not ended. Nothing of it is stored.
         """
-        if config is not None and asked_without_answer(config):
+        if config is not None and (asked_without_answer(config) or swallowed_wait(config)):
             raise RunFailed(
-                f"The node {self.node!r} caught its own question: interrupt() pauses by raising, and code such as "
+                f"The node {self.node!r} caught its own pause: interrupt() and child() pause by raising, and code such as "
                 "`except Exception` around it swallowed that. Catch narrower exceptions there",
                 node=self.node,
             )

@@ -85,7 +85,8 @@ class Resuming(EngineBase):
         """Continue a failed or stalled run from where it was.
 
         The nodes that failed run again as a whole, routing included, with the answers that they had been given; nodes
-        that had finished do not. A question whose deadline failed the run is asked again, and its time begins anew.
+        that had finished do not. A question whose deadline failed the run is asked again, and its time begins anew. Where the
+        failure of a child run failed it, that goes on from where it was as well.
 
         Raises:
             UnknownThread: There is no such run.
@@ -102,13 +103,15 @@ class Resuming(EngineBase):
             if claimed is None:
                 raise _not_failed(await self._row(thread_id))
             await self._reviews.ask_expired(thread_id, claimed["token"])
+            await self._children.again_below(row)
             return await self._drive(claimed, graph, on_event=on_event, tokens=tokens)
 
     async def cancel(self, thread_id: str, *, by: str | None = None, reason: str) -> Run:
         """End a run for good, from any process: open questions are withdrawn and later answers refused.
 
         A run that is being driven stops before its next step, or at once after a grace time
-        (`ADJOURN_CANCEL_GRACE_SECONDS`). Cancelling a cancelled run changes nothing.
+        (`ADJOURN_CANCEL_GRACE_SECONDS`). Cancelling a cancelled run changes nothing. Its child runs that have not ended are
+        cancelled with it, and theirs: all or none. If it is itself a child, its parent goes on here with that.
 
         Args:
             thread_id: The run.
@@ -119,23 +122,27 @@ class Resuming(EngineBase):
             UnknownThread: There is no such run.
             NotPaused: It has completed.
         """
-        await self._row(thread_id)
+        row = await self._row(thread_id)
         async with self._audited(thread_id, by):
             note = {"type": "Cancelled", "message": reason, "by": self._actor(by)}
-        if await self._runs.cancel(thread_id, self.principal.tenant, note):
-            self._recorder.record(Cancelled(thread_id, note))
-        drive = self._keeper.driving(thread_id)
-        if drive is not None:
-            self._keeper.cancel(drive)
+        cancelled = await self._runs.cancel(thread_id, self.principal.tenant, note)
+        for each in cancelled:
+            self._recorder.record(Cancelled(each, note))
+        for each in {thread_id, *cancelled}:
+            drive = self._keeper.driving(each)
+            if drive is not None:
+                self._keeper.cancel(drive)
+        if cancelled and row["parent_id"] is not None:
+            await self._go_on_with(row["parent_id"])
         run = await self._show(thread_id)
         if run.status == "completed":
             raise NotPaused(f"Run {thread_id} has completed; there is nothing to cancel.", thread_id=thread_id)
         return run
 
     async def recover(self, *, limit: int = 100) -> list[Run]:
-        """Continue runs whose driver died: those that are shown as stalled.
+        """Continue runs whose driver died: those that are shown as stalled, and paused ones whose child runs have ended.
 
-        Each is tried again after growing pauses; after five attempts in a row without a new checkpoint it is failed,
+        A stalled one is tried again after growing pauses; after five attempts in a row without a new checkpoint it is failed,
         with the history of its attempts. Any number of processes may do this at once.
 
         Args:
@@ -156,12 +163,18 @@ class Resuming(EngineBase):
             async with slots:
                 return await self._recover_one(store, found)
 
+        async def woken(thread_id: str) -> Run | None:
+            async with slots:
+                return await self._go_on_with(thread_id)
+
         done = await asyncio.gather(*(one(found) for found in stalled), return_exceptions=True)
         for found, outcome in zip(stalled, done, strict=True):
             if isinstance(outcome, AdjournError) and not isinstance(outcome, StorageUnavailable):
                 _log.warning("a run cannot be recovered here", thread=found.thread_id, error=outcome.message)
             elif isinstance(outcome, BaseException):
                 raise outcome
+        # later, since what was driven just now may have been the last child
+        done += await asyncio.gather(*(woken(each) for each in await self._children.woken(self.principal.tenant, limit)))
         return [run for run in done if isinstance(run, Run)]
 
     async def _recover_one(self, store: RecoveryStore, found: Stalled) -> Run | None:
