@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from langgraph.errors import GraphInterrupt
 
@@ -66,8 +66,8 @@ class _Activation:
 class ChildRuns:
     """Runs the children of one drive; see `ChildPort`.
 
-    Whatever a child does here happens in the context in which the drive began: nothing of the node's own, such as LangGraph's
-    configuration or the parent's lease, reaches it.
+    Whatever a child does here happens in the context in which the drive began: nothing of the node's own, such as
+    LangGraph's configuration or the parent's lease, reaches it.
 
     Args:
         starter: Starts and drives one.
@@ -95,7 +95,7 @@ class ChildRuns:
         self._use(activation, calls)
         activation.begin()
         try:
-            tasks = {id: self._begin(place, id, call) for id, call in calls.items()}
+            tasks = {name: self._begin(place, name, call) for name, call in calls.items()}
             try:
                 ended = await self._brought_on(tasks, until)
             except asyncio.CancelledError:
@@ -105,13 +105,13 @@ class ChildRuns:
                 self._cancelled()
                 await self._over.wait()  # the drive is stopped very soon
                 raise asyncio.CancelledError from None
-            waits = {id: task.result() for id, task in tasks.items() if id not in ended and task.done()}
+            waits = {name: task.result() for name, task in tasks.items() if name not in ended and task.done()}
         finally:
             activation.end()
         if len(ended) == len(calls) or (until == "one" and ended):
             return ended
-        activation.waiting |= {id: (str(thread), until) for id, thread in waits.items()}
-        await self._pause(place, activation)
+        activation.waiting |= {name: (str(thread), until) for name, thread in waits.items()}
+        raise await self._pause(place, activation)
 
     def waits(self, place: Place) -> bool:
         """Whether the pause of a task was begun; see `ChildPort`."""
@@ -178,14 +178,14 @@ class ChildRuns:
         while pending and not (until == "one" and ended):
             when = asyncio.FIRST_COMPLETED if until == "one" else asyncio.ALL_COMPLETED
             _, pending = await asyncio.wait(pending, return_when=when)
-            done = {id: task.result() for id, task in tasks.items() if task.done()}
-            ended = {id: each for id, each in done.items() if isinstance(each, Ended)}
+            done = {name: task.result() for name, task in tasks.items() if task.done()}
+            ended = {name: each for name, each in done.items() if isinstance(each, Ended)}
         return ended
 
-    async def _pause(self, place: Place, activation: _Activation) -> NoReturn:
+    async def _pause(self, place: Place, activation: _Activation) -> GraphInterrupt:
         await activation.all_idle()
         activation.pauses = True
-        raise GraphInterrupt((wait_for(place.namespace, activation.waiting),))
+        return GraphInterrupt((wait_for(place.namespace, activation.waiting),))
 
 
 async def _stopped(tasks: Any) -> None:
@@ -201,8 +201,8 @@ async def _stopped(tasks: Any) -> None:
 def _check(calls: Mapping[str, ChildCall], until: Until) -> None:
     if until not in ("all", "one"):
         raise ConfigurationError(f"until is {until!r}; it must be 'all' or 'one'.")
-    for id, call in calls.items():
-        if not isinstance(id, str) or not 1 <= len(id) <= _LONGEST_ID or not id.isprintable():
-            raise InvalidInput(f"{id!r} is no id of a child; it must be 1 to {_LONGEST_ID} printable characters.")
+    for name, call in calls.items():
+        if not 1 <= len(name) <= _LONGEST_ID or not name.isprintable():
+            raise InvalidInput(f"{name!r} is no id of a child; it must be 1 to {_LONGEST_ID} printable characters.")
         if call.on_failure not in ("raise", "return", "wait"):
             raise ConfigurationError(f"on_failure is {call.on_failure!r}; it must be 'raise', 'return' or 'wait'.")

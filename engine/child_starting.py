@@ -35,7 +35,9 @@ Waits: TypeAlias = str
 class Drive(Protocol):
     """Drives a run whose lease was just taken; `fresh` is its input where it was accepted just now."""
 
-    def __call__(self, row: RunRow, graph: Compiled, *, fresh: Any = ..., alone: bool = ...) -> Coroutine[Any, Any, Run]:
+    def __call__(
+        self, row: RunRow, graph: Compiled, *, fresh: Any = ..., alone: bool = ...
+    ) -> Coroutine[Any, Any, Run]:
         """Drive it; `alone` leaves its parent to the caller."""
         ...
 

@@ -26,7 +26,7 @@ _MOST_SHOWN: Final = 10_000
 Connection = AsyncConnection[DictRow]
 
 
-class ParentGone(Exception):  # noqa: N818  (a signal between two modules)
+class ParentGone(Exception):
     """The parent is not running any more: it was cancelled, or deleted."""
 
 
@@ -112,7 +112,11 @@ class ChildStore:
                     )
                 depth = found["depth"] + 1
                 if depth > self._deepest:
-                    raise self._too_deep(link)
+                    raise DepthExceeded(
+                        f"The child {link.child_id!r} would stand {depth} runs below the first, and ADJOURN_MAX_CHILD_DEPTH "
+                        f"allows {self._deepest}. Does a workflow start itself without an end?",
+                        thread_id=link.parent_id,
+                    )
                 row = await self._runs.accept(run, connection)
                 assert row is not None, "a fresh UUID was taken"  # noqa: S101
                 place = {"thread_id": run.thread_id, "root_id": found["root_id"], "depth": depth}

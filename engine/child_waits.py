@@ -29,7 +29,7 @@ def wait_for(namespace: str, waits: Mapping[str, tuple[str, str]]) -> Interrupt:
     value: dict[str, Any] = {
         "type": "adjourn.children",
         "message": "This run waits for its child runs; nobody is asked.",
-        "waits_for": [{"id": id, "thread_id": thread, "until": until} for id, (thread, until) in waits.items()],
+        "waits_for": [{"id": name, "thread_id": thread, "until": until} for name, (thread, until) in waits.items()],
     }
     return Interrupt(value, id=_WAIT + digest(namespace)[:32])
 
@@ -50,7 +50,7 @@ def waits_in(interrupts: Sequence[Interrupt]) -> dict[str, str]:
 
 
 async def waited_for(connection: Connection, parent_id: str) -> list[str]:
-    """Return the child runs that a paused run waits for, on a connection of the caller's."""
+    """Return the child runs that a paused run waits for and that have not ended, on a connection of the caller's."""
     rows = await (await connection.execute(_SQL["waited_for"], {"parent_id": parent_id})).fetchall()
     return [row["thread_id"] for row in rows]
 

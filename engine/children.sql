@@ -59,16 +59,16 @@ update adjourn.children set waited = null where parent_id = %(parent_id)s and wa
 select runs.thread_id
 from (
     select distinct parent_id from adjourn.children where waited is not null and ended_as is not null
-) as some
-join adjourn.runs on runs.thread_id = some.parent_id
+) as candidates
+join adjourn.runs on runs.thread_id = candidates.parent_id
 where runs.status = 'paused' and runs.tenant = %(tenant)s and adjourn.may_go_on(runs.thread_id)
 order by runs.updated_at
 limit %(limit)s;
 
 -- name: waited_for
--- What a paused run waits for.
-select child_id, thread_id from adjourn.children
-where parent_id = %(parent_id)s and waited is not null
+-- What a paused run waits for and has not ended.
+select children.thread_id from adjourn.children join adjourn.runs on runs.thread_id = children.parent_id
+where children.parent_id = %(parent_id)s and runs.status = 'paused' and waited is not null and ended_as is null
 order by number;
 
 -- name: go_on_again

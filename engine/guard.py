@@ -36,13 +36,18 @@ class Guard(Runnable[Any, Any]):
             RunFailed: The node returned although a question of its own was not answered, or a child run that it waits for
                 has not ended. Nothing of it is stored.
         """
-        if config is not None and (asked_without_answer(config) or swallowed_wait(config)):
-            raise RunFailed(
-                f"The node {self.node!r} caught its own pause: interrupt() and child() pause by raising, and code such as "
-                "`except Exception` around it swallowed that. Catch narrower exceptions there",
-                node=self.node,
-            )
+        if config is not None and asked_without_answer(config):
+            raise self._swallowed("question: interrupt()")
+        if config is not None and swallowed_wait(config):
+            raise self._swallowed("wait for a child run: child()")
         return input
+
+    def _swallowed(self, what: str) -> RunFailed:
+        return RunFailed(
+            f"The node {self.node!r} caught its own {what} pauses by raising, and code such as `except Exception` around it "
+            "swallowed that. Catch narrower exceptions there",
+            node=self.node,
+        )
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """Do what `invoke` does."""

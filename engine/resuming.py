@@ -85,8 +85,8 @@ class Resuming(EngineBase):
         """Continue a failed or stalled run from where it was.
 
         The nodes that failed run again as a whole, routing included, with the answers that they had been given; nodes
-        that had finished do not. A question whose deadline failed the run is asked again, and its time begins anew. Where the
-        failure of a child run failed it, that goes on from where it was as well.
+        that had finished do not. A question whose deadline failed the run is asked again, and its time begins anew. Where
+        a child run failed it, that goes on from where it was as well.
 
         Raises:
             UnknownThread: There is no such run.
@@ -142,8 +142,8 @@ class Resuming(EngineBase):
     async def recover(self, *, limit: int = 100) -> list[Run]:
         """Continue runs whose driver died: those that are shown as stalled, and paused ones whose child runs have ended.
 
-        A stalled one is tried again after growing pauses; after five attempts in a row without a new checkpoint it is failed,
-        with the history of its attempts. Any number of processes may do this at once.
+        A stalled one is tried again after growing pauses; after five attempts in a row without a new checkpoint it is
+        failed, with the history of its attempts. Any number of processes may do this at once.
 
         Args:
             limit: The most runs to look at.
@@ -174,7 +174,9 @@ class Resuming(EngineBase):
             elif isinstance(outcome, BaseException):
                 raise outcome
         # later, since what was driven just now may have been the last child
-        done += await asyncio.gather(*(woken(each) for each in await self._children.woken(self.principal.tenant, limit)))
+        done += await asyncio.gather(
+            *(woken(each) for each in await self._children.woken(self.principal.tenant, limit))
+        )
         return [run for run in done if isinstance(run, Run)]
 
     async def _recover_one(self, store: RecoveryStore, found: Stalled) -> Run | None:

@@ -110,7 +110,12 @@ class RunStore:
     ) -> list[RunRow]:
         """Return a page of a tenant's runs, newest first."""
         stalled = status == "stalled"
-        values = {"status": "running" if stalled else status, "stalled": stalled, "workflow": workflow, "parent": parent}
+        values = {
+            "status": "running" if stalled else status,
+            "stalled": stalled,
+            "workflow": workflow,
+            "parent": parent,
+        }
         with mapped_faults("cannot list the runs"):
             async with self._pool.connection() as connection:
                 cursor = await connection.execute(

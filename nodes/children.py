@@ -19,7 +19,6 @@ from typing import Any, Final, Literal, Protocol, TypeVar, overload
 
 from langgraph.config import get_config
 from langgraph.errors import GraphInterrupt
-from langgraph.runtime import get_runtime
 
 from ..errors import ChildFailed, ConfigurationError
 from .effects import Place
@@ -134,9 +133,9 @@ def children_in(port: ChildPort) -> Iterator[None]:
 
 @overload
 async def child(
-    id: str,  # noqa: A002
+    id: str,
     workflow: Any,
-    input: Any = None,  # noqa: A002
+    input: Any = None,
     /,
     *,
     context: Any = INHERITED,
@@ -146,9 +145,9 @@ async def child(
 
 @overload
 async def child(
-    id: str,  # noqa: A002
+    id: str,
     workflow: Any,
-    input: Any = None,  # noqa: A002
+    input: Any = None,
     /,
     *,
     context: Any = INHERITED,
@@ -204,7 +203,7 @@ async def children(calls: Mapping[str, ChildCall], /, *, until: Until = "all") -
             others go on by themselves. When the node runs again, more of them may have ended.
     """
     ended = await _port().run(_here(), calls, until)
-    return {id: _result(id, each, calls[id].on_failure) for id, each in ended.items()}
+    return {name: _result(name, each, calls[name].on_failure) for name, each in ended.items()}
 
 
 def child_sync(
@@ -234,7 +233,7 @@ def children_sync(calls: Mapping[str, ChildCall], /, *, until: Until = "all") ->
     if here is port.loop:
         raise RuntimeError("child_sync() was called in the event loop's own thread; use `await child(…)` there")
     ended = asyncio.run_coroutine_threadsafe(_run(port, _here(), calls, until), port.loop).result()
-    return {id: _result(id, each, calls[id].on_failure) for id, each in ended.items()}
+    return {name: _result(name, each, calls[name].on_failure) for name, each in ended.items()}
 
 
 async def gather(*branches: Awaitable[Result]) -> list[Result]:
@@ -279,8 +278,7 @@ def _result(id: str, ended: Ended, on_failure: OnFailure) -> State | ChildFailed
         return dict(ended.state)
     said = (ended.error or {}).get("message", "its content was erased")
     failed = ChildFailed(
-        f"The child {id!r} (run {ended.thread_id}) "
-        + (f"was cancelled: {said}." if ended.status == "cancelled" else f"failed: {said}. Mend the cause and retry."),
+        f"The child {id!r} (run {ended.thread_id}) {'was cancelled' if ended.status == 'cancelled' else 'failed'}: {said}",
         child=id,
         status=ended.status,
         error=ended.error,
@@ -306,6 +304,6 @@ def _here() -> Place:
 
 
 def _place(config: Mapping[str, Any]) -> Place:
-    info = config["configurable"]["__pregel_runtime"].execution_info or get_runtime().execution_info
-    scratchpad = config["configurable"].get("__pregel_scratchpad")
-    return Place(info.thread_id, info.checkpoint_ns, (scratchpad, info.node_attempt))
+    configurable = config["configurable"]
+    info = configurable["__pregel_runtime"].execution_info
+    return Place(info.thread_id, info.checkpoint_ns, (configurable.get("__pregel_scratchpad"), info.node_attempt))
