@@ -86,6 +86,7 @@ class Engine:
             yield cls(engine, portal)
 
     start = _verb(AsyncEngine.start)
+    submit = _verb(AsyncEngine.submit)
     resume = _verb(AsyncEngine.resume)
     retry = _verb(AsyncEngine.retry)
     recover = _verb(AsyncEngine.recover)
