@@ -92,6 +92,7 @@ class Engine:
     recover = _verb(AsyncEngine.recover)
     fork = _verb(AsyncEngine.fork)
     cancel = _verb(AsyncEngine.cancel)
+    wait = _verb(AsyncEngine.wait)
     get = _verb(AsyncEngine.get)
     runs = _verb(AsyncEngine.runs)
     reviews = _verb(AsyncEngine.reviews)

@@ -5,7 +5,6 @@ from typing import Any
 from adjourn import AsyncEngine, Principal, approve
 from support import workflows
 from support.auditing import agree
-from support.eventually import eventually
 from support.postgres import execute
 from support.serving import Serving
 from support.workflows import chain, mark
@@ -20,14 +19,10 @@ async def test_a_submitted_run_is_driven_by_a_worker_answered_and_driven_on(data
         assert (run.status, (await engine.get("t")).status) == ("queued", "queued")
         assert execute(database, JOBS) == [({"thread_id": "t"}, "todo")]
         async with serving(KNOWN):
-
-            async def stands(status: str) -> bool:
-                return (await engine.get("t")).status == status
-
-            await eventually(lambda: stands("paused"))
+            assert [each.action for each in (await engine.wait("t", timeout=20)).reviews] == ["pay"]
             run = await engine.resume("t", approve(), by="dana", wait=False)
             assert run.status in ("queued", "running", "completed")
-            await eventually(lambda: stands("completed"))
-        assert (await engine.get("t")).state["trail"] == ["before", "ask", "after"]
+            run = await engine.wait("t", until="completed", timeout=20)
+        assert (run.status, run.state["trail"]) == ("completed", ["before", "ask", "after"])
     assert execute(database, JOBS) == []
     agree(database)
