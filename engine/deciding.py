@@ -99,7 +99,7 @@ def asks_nothing(thread_id: str, status: str, waits_for: Sequence[str] = ()) -> 
         )
     advice = {
         "running": "it is being driven; wait until it asks",
-        "queued": "it has not been started yet",
+        "queued": "it waits for a worker; wait until it asks",
         "failed": "it failed; continue it with retry",
         "completed": "it has completed",
         "cancelled": "it was cancelled",
@@ -152,7 +152,7 @@ async def _repeated_or_raise(
     if last is not None and _is_repeated(last, sent.decision, sent):
         return
     waits_for = await waited_for(connection, thread_id)
-    if last is not None and not waits_for and locked.status in ("running", "paused"):
+    if last is not None and not waits_for and locked.status in ("queued", "running", "paused"):
         raise closed_error(last.case)
     raise asks_nothing(thread_id, locked.status, waits_for)
 

@@ -103,7 +103,7 @@ class Sweeping(EngineBase):
         if any(each.what == "expired" for each in done):
             row = await self._row(thread_id)
             if row["parent_id"] is not None:
-                await self._go_on_with(row["parent_id"])
+                await self._go_on_with(row["parent_id"], row["tenant"])
         return done
 
     async def _act(self, connection: Connection, locked: Locked, now: datetime | None) -> list[Swept]:

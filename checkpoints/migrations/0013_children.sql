@@ -34,11 +34,21 @@ create index children_come_back on adjourn.children (parent_id) where waited is 
 
 -- Whatever ends a run, or goes on with one that had ended, writes it down here, in its own transaction and at its end: what a
 -- group of ends locks here it locks after all of its runs and leases.
+-- Where workers drive the family, the parent that waits for it gets a job; whoever else ends a child goes on with the parent
+-- by itself.
 create function adjourn.child_changed() returns trigger language plpgsql as $$
+declare
+    awaited boolean;
 begin
     update adjourn.children
     set ended_as = case when new.status in ('completed', 'failed', 'cancelled') then new.status end
-    where thread_id = new.thread_id;
+    where thread_id = new.thread_id
+    returning waited is not null into awaited;
+    if awaited and new.status in ('completed', 'failed', 'cancelled') then
+        perform adjourn.enqueue(array[parent.thread_id]) from adjourn.runs parent
+        where parent.thread_id = new.parent_id and parent.status = 'paused'
+          and 'worker' in (parent.actor ->> 'channel', new.actor ->> 'channel');
+    end if;
     return null;
 end $$;
 create constraint trigger child_changed after update of status on adjourn.runs
