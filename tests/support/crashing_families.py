@@ -17,8 +17,8 @@ from support.workflows import Trail, ask, chain
 
 LEVELS = ("top", "middle", "bottom")
 BEFORE_THE_ANSWER = (
-    "accepted middle", "accepting bottom", "accepted bottom", "inside bottom", "paused bottom", "waits middle", "paused middle", "waits top",
-    "paused top",
+    "accepted middle", "accepting bottom", "accepted bottom", "inside bottom", "paused bottom", "waits middle",
+    "paused middle", "waits top", "paused top",
 )  # fmt: skip
 AFTER_THE_ANSWER = (
     "answered bottom", "ending bottom", "ended bottom", "woken middle", "back middle", "ending middle", "ended middle",
