@@ -19,6 +19,7 @@ from adjourn import (
     AsyncEngine,
     AuditEntry,
     AuditReport,
+    Child,
     Decision,
     DefaultValue,
     Engine,
@@ -37,6 +38,7 @@ from adjourn import (
 )
 from adjourn.engine import Finding, events
 from adjourn.nodes.assignment import assign, reputation_after, trust_after
+from adjourn.nodes.children import ChildCall, child, child_sync, children, children_sync, gather
 from adjourn.nodes.conflicts import find_conflicts
 from adjourn.nodes.effects import once, once_for, once_sync
 from adjourn.nodes.roster import load_roster, read_roster
@@ -67,7 +69,12 @@ The public names of `adjourn`, from their docstrings; this page is generated. Ea
 
 Contents: [engine](#engine) · [decisions](#decisions) · [policies](#policies) ·
 [what the engine shows](#what-the-engine-shows) · [events](#events) · [errors](#errors) · [questions](#questions) ·
-[effects](#effects) · [voting](#voting) · [assignment](#assignment) · [testing](#testing) · [settings](settings.md)
+[effects](#effects) · [child runs](#child-runs) · [voting](#voting) · [assignment](#assignment) · [testing](#testing) · [settings](settings.md)
+"""
+
+CHILDREN = """\
+`from adjourn.nodes.children import child, children, ChildCall, gather, child_sync, children_sync`. How to use them:
+[Leave work to child runs](../how-to/child-runs.md).
 """
 
 VOTING = """\
@@ -97,7 +104,7 @@ def python_page() -> str:
         "What each part means in practice: [Review policies](review-policies.md).\n",
         *(class_part(each) for each in (ReviewPolicy, Stage, DefaultValue)),
         "## What the engine shows\n",
-        *(class_part(each) for each in (Run, Review, Vote, Page, Step, Timeline, Swept)),
+        *(class_part(each) for each in (Run, Child, Review, Vote, Page, Step, Timeline, Swept)),
         *(class_part(each) for each in (AuditEntry, AuditReport, Finding, Principal)),
         "## Events\n",
         events_part(),
@@ -109,6 +116,11 @@ def python_page() -> str:
         "## Effects\n",
         "`from adjourn.nodes.effects import once, once_sync, once_for`\n",
         *(callable_part(f"{each.__name__}()", each) for each in (once, once_sync, once_for)),
+        "## Child runs\n",
+        CHILDREN,
+        *(callable_part(f"{each.__name__}()", each) for each in (child, children)),
+        class_part(ChildCall),
+        *(callable_part(f"{each.__name__}()", each) for each in (gather, child_sync, children_sync)),
         "## Voting\n",
         VOTING,
         *(callable_part(f"{each.__name__}()", each) for each in (read_vote, abstention, decide, agreed)),

@@ -113,8 +113,13 @@ class ChildPort(Protocol):
         """
         ...
 
+    @property
+    def pauses(self) -> bool:
+        """Whether any pause was begun in this drive."""
+        ...
+
     def waits(self, place: Place) -> bool:
-        """Whether the pause of a task was begun, so that the task may not end as if nothing were missing."""
+        """Whether the pause of this task was begun, so that the task may not end as if nothing were missing."""
         ...
 
 
@@ -264,7 +269,7 @@ def swallowed_wait(config: Mapping[str, Any]) -> bool:
         config: LangGraph's configuration of what runs in the node.
     """
     port = _current.get()
-    return port is not None and port.waits(_place(config))
+    return port is not None and port.pauses and port.waits(_place(config))
 
 
 async def _run(

@@ -4,6 +4,7 @@ The bottom does something to the world outside and asks a person; each parent do
 are named after what happened and whose it was, such as `accepted bottom` or `ended middle`.
 """
 
+import asyncio
 from typing import Any
 
 from langgraph.graph import StateGraph
@@ -27,25 +28,32 @@ AFTER_THE_ANSWER = (
 EFFECTS = ["bottom", "middle", "top"]
 
 
-def family(at: Moments) -> dict[str, StateGraph[Any]]:
-    """The three workflows."""
+def family(at: Moments, pause: float = 0.0) -> dict[str, StateGraph[Any]]:
+    """The three workflows.
 
-    async def act(level: str) -> str:
-        note(f"effect of {level}")
+    Args:
+        at: Where to stop.
+        pause: Seconds that each effect's node takes.
+    """
+
+    async def act(level: str, name: str) -> str:
+        note(f"effect of {level} {name}")
         return level
 
     async def first(state: Trail) -> Trail:
         at("inside bottom")
         if state["name"] == "fails":
             raise ValueError("the service is down")
-        await once("act", act, "bottom", on_uncertain="retry")
+        await asyncio.sleep(pause)
+        await once("act", act, "bottom", state["name"], on_uncertain="retry")
         return {"trail": ["first"]}
 
     def parent(level: str, below: str) -> StateGraph[Runs]:
         async def work(state: Runs) -> Runs:
             result = await child("it", below, {"name": state["name"]})
             at(f"back {level}")
-            await once("act", act, level, on_uncertain="retry")
+            await asyncio.sleep(pause)
+            await once("act", act, level, state["name"], on_uncertain="retry")
             return {"got": [result.get("trail", result.get("got"))]}
 
         return working(work)
