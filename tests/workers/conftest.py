@@ -27,6 +27,6 @@ def serving(database: str) -> Serving:
                 yield worker
             finally:
                 worker.drain()
-                await running
+                assert await running
 
     return serve
