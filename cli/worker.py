@@ -63,7 +63,7 @@ async def _work(session: Session, concurrency: int, names: list[str] | None) -> 
             opened = AsyncEngine.open(session.database, settings=settings, channel="worker")
             return await stack.enter_async_context(opened)
 
-        engine = await _patiently(open_engine, settings.storage_patience)
+        engine = await _patiently(session, open_engine, settings.storage_patience)
         known = engine.registry.names()
         if unknown := [name for name in names or () if name not in known]:
             raise UnknownWorkflow(f"There is no workflow {unknown[0]!r} here; known: {', '.join(known)}.")
@@ -78,7 +78,7 @@ async def _work(session: Session, concurrency: int, names: list[str] | None) -> 
             _end_at_once(Exit.FAILED)
 
 
-async def _patiently(attempt: Callable[[], Awaitable[AsyncEngine]], seconds: float) -> AsyncEngine:
+async def _patiently(session: Session, attempt: Callable[[], Awaitable[AsyncEngine]], seconds: float) -> AsyncEngine:
     """Open the engine; a worker that starts while the database restarts, after a power cut say, waits for it."""
     from ..errors import StorageUnavailable
 
@@ -86,9 +86,12 @@ async def _patiently(attempt: Callable[[], Awaitable[AsyncEngine]], seconds: flo
     while True:
         try:
             return await attempt()
-        except StorageUnavailable:
+        except StorageUnavailable as error:
             if time.monotonic() >= deadline:
                 raise
+            session.err.print(
+                f"{error.message} Trying again for {seconds:.0f} seconds.", style="yellow", soft_wrap=True
+            )
         await asyncio.sleep(_AGAIN_SECONDS)
 
 

@@ -9,11 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from langgraph.graph import StateGraph
+
 from adjourn import AsyncEngine, NotPaused, ReviewClosed, StorageUnavailable, approve
 from adjourn.settings import Settings
 from support.forking import Forked
 from support.load import load_workflow
 from support.processes import Child
+from support.workflows import Trail
 
 TESTS = Path(__file__).parents[1]
 FLOWS = """
@@ -35,9 +38,12 @@ class Fleet:
         pause: The longest that a node takes, in seconds.
         lease: How long leases last.
         concurrency: How many runs each drives at once.
+        drain: How long a worker that is told to stop waits.
     """
 
-    def __init__(self, database: str, folder: Path, *, pause: float, lease: float, concurrency: int = 8) -> None:
+    def __init__(
+        self, database: str, folder: Path, *, pause: float, lease: float, concurrency: int = 8, drain: float = 30
+    ) -> None:
         self.ledger = folder / "ledger"
         self.ledger.touch()
         (folder / "flows.py").write_text(FLOWS)
@@ -54,8 +60,13 @@ class Fleet:
             "PAUSE": str(pause),
             "ADJOURN_DATABASE_URL": database,
             "ADJOURN_LEASE_SECONDS": str(lease),
+            "ADJOURN_DRAIN_SECONDS": str(drain),
             "ADJOURN_ACQUIRE_TIMEOUT": "5",
         }
+
+    def workflow(self) -> StateGraph[Trail]:
+        """The workflow, to submit runs of it."""
+        return load_workflow(self.ledger, 0)
 
     def start(self) -> Child:
         worker = Child(Forked(self._command, self._environment, self._folder))
