@@ -16,6 +16,7 @@ from support.load import assert_all_ended_right, load_workflow, work_off
 from support.postgres import execute
 from support.recovering import attempt_and_die
 from support.servers import Server
+from support.serving import Gate
 from support.workflows import Trail, chain, mark
 
 KILL_OTHERS = """
@@ -106,19 +107,6 @@ async def test_an_effect_that_was_done_while_the_database_went_away_is_not_in_do
     async with AsyncEngine.open(database, workflows={"pay": chain(("pay", pay))}, settings=settings) as engine:
         run = await engine.start("pay", {"name": "x"})
     assert (run.status, run.state["answer"], done) == ("completed", "receipt", ["charged"])
-
-
-class Gate:
-    """A workflow whose node waits until it is let go."""
-
-    def __init__(self) -> None:
-        self.reached, self.open = asyncio.Event(), asyncio.Event()
-        self.graph = chain(("wait", self.wait), ("after", mark("after")))
-
-    async def wait(self, state: Trail) -> Trail:
-        self.reached.set()
-        await self.open.wait()
-        return {"trail": ["wait"]}
 
 
 async def test_an_attempt_that_the_database_ended_does_not_count(
