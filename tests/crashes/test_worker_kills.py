@@ -60,7 +60,8 @@ async def test_of_five_hundred_runs_whose_workers_are_killed_none_is_lost_and_no
     restarting: tuple[Server, str], tmp_path: Path
 ) -> None:
     names = [f"r{n}" for n in range(500)]
-    with fleet(restarting[1], tmp_path, pause=1.0, lease=3.0) as workers:
+    # A run whose worker is killed five times in a row without any progress is failed, so nodes must not be too long here.
+    with fleet(restarting[1], tmp_path, pause=0.5, lease=3.0, concurrency=4) as workers:
         for _ in range(4):
             workers.start()
         await kill_again_and_again(*restarting, workers, names, kills=None, every=1.0, restart_every=10)

@@ -25,8 +25,10 @@ def serving(database: str) -> Serving:
             running = asyncio.create_task(worker.run())
             try:
                 yield worker
-            finally:
-                worker.drain()
-                assert await running
+            except BaseException:
+                running.cancel()
+                raise
+            worker.drain()
+            assert await running
 
     return serve
