@@ -36,7 +36,7 @@ from adjourn import (
     errors,
     testing,
 )
-from adjourn.engine import Finding, events
+from adjourn.engine import Finding, QueueStatus, Status, WorkerStatus, events
 from adjourn.nodes.assignment import assign, reputation_after, trust_after
 from adjourn.nodes.children import ChildCall, child, child_sync, children, children_sync, gather
 from adjourn.nodes.conflicts import find_conflicts
@@ -55,7 +55,7 @@ VERBS = (
     *("start", "submit", "wait", "resume", "retry", "cancel", "recover", "fork"),
     *("get", "runs", "reviews", "review", "history", "timeline", "stream", "follow"),
     *("audit", "verify_audit", "anchor_audit", "export_audit", "erase"),
-    *("sweep", "rebuild"),
+    *("status", "sweep", "rebuild"),
 )
 SECTION = re.compile(r"^(Args|Returns|Raises|Yields)( \([^\n]*\))?:$")
 ENTRY = re.compile(r"^([\w*, .]+): (.*)$", re.DOTALL)
@@ -69,7 +69,8 @@ The public names of `adjourn`, from their docstrings; this page is generated. Ea
 
 Contents: [engine](#engine) · [decisions](#decisions) · [policies](#policies) ·
 [what the engine shows](#what-the-engine-shows) · [events](#events) · [errors](#errors) · [questions](#questions) ·
-[effects](#effects) · [child runs](#child-runs) · [voting](#voting) · [assignment](#assignment) · [testing](#testing) · [settings](settings.md)
+[effects](#effects) · [child runs](#child-runs) · [voting](#voting) · [assignment](#assignment) · [testing](#testing) ·
+[settings](settings.md)
 """
 
 CHILDREN = """\
@@ -105,6 +106,7 @@ def python_page() -> str:
         *(class_part(each) for each in (ReviewPolicy, Stage, DefaultValue)),
         "## What the engine shows\n",
         *(class_part(each) for each in (Run, Child, Review, Vote, Page, Step, Timeline, Swept)),
+        *(class_part(each) for each in (Status, QueueStatus, WorkerStatus)),
         *(class_part(each) for each in (AuditEntry, AuditReport, Finding, Principal)),
         "## Events\n",
         events_part(),

@@ -105,7 +105,7 @@ class EngineBase:
         self._binder = Binder(storage.saver)
         self._policies = PolicyBook(self._seal)
         self._workflow_policies = dict(policies or {})
-        self._children = ChildStore(storage.pool, self._runs, self._seal, settings.max_child_depth)
+        self._children = ChildStore(storage.pool, self._runs, self._queue, self._seal, settings.max_child_depth)
         self._starter = ChildStarter(
             self._children,
             registry,
@@ -257,8 +257,8 @@ class EngineBase:
         claimed = None
         try:
             row = await self._runs.get(thread_id, tenant)
-            if row is None or row["status"] != "paused":
-                return None
+            if row is None or row["status"] != "paused" or self._keeper.draining:
+                return None  # of a process that stops, workers and recovery go on with what it leaves
             async with self._graph_of(row) as graph:
                 claimed = await self._children.wake(thread_id, tenant)
                 return None if claimed is None else await self._drive(claimed, graph)

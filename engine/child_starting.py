@@ -144,8 +144,10 @@ class ChildStarter:
                 context=context,
                 policies=None if kept is None else json.dumps(self._seal.close(kept)),
             )
-            row = await self._store.accept(link, new)
+            row = await self._store.accept(link, new, submit=call.submit)
             begun()
+            if call.submit:
+                return run_id
             return await self._driven(self._drive(row, graph, fresh=call.input, alone=True), run_id, link.on_failure)
 
     async def _go_on(self, found: RunRow, expected: RunStatus, on_failure: str) -> Ended | Waits:

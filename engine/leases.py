@@ -72,6 +72,9 @@ class LeaseKeeper:
         seconds: How long a lease lasts. It is renewed three times as often, and at least every two seconds, so that
             a cancelled run is noticed soon.
         grace: Seconds between asking a cancelled run to stop before its next step and stopping it at once.
+
+    Attributes:
+        draining: Whether the process stops.
     """
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]], *, seconds: float, grace: float) -> None:
@@ -82,7 +85,7 @@ class LeaseKeeper:
         self._drives: dict[str, Drive] = {}
         self._abandoned: list[Drive] = []
         self._beat: asyncio.Task[None] | None = None
-        self._draining = False
+        self.draining = False
 
     def driving(self, thread_id: str) -> Drive | None:
         """Return the drive of a thread in this process, if there is one."""
@@ -92,7 +95,7 @@ class LeaseKeeper:
     def keeping(self, drive: Drive) -> Iterator[None]:
         """Keep a drive's lease alive while the block runs."""
         self._drives[drive.thread_id] = drive
-        if self._draining:
+        if self.draining:
             drive.drain()
         self._begin_beating()
         try:
@@ -103,7 +106,7 @@ class LeaseKeeper:
 
     def drain(self) -> None:
         """Hand back what is driven, and whatever begins to be, before its next step: the process stops."""
-        self._draining = True
+        self.draining = True
         for drive in self._drives.values():
             drive.drain()
 

@@ -101,6 +101,12 @@ class RunQueue:
         rows = await self._rows("queue_stalled", "cannot queue a stalled run", values)
         return bool(rows[0]["queued"])
 
+    async def put_woken(self, workflows: Sequence[str], limit: int) -> int:
+        """Queue paused runs of some workflows whose children have ended and that nobody drove on; return how many."""
+        values = {"workflows": list(workflows), "limit": limit, "actor": Jsonb(WORKER)}
+        rows = await self._rows("queue_woken", "cannot queue runs whose children have ended", values)
+        return int(rows[0]["queued"])
+
     async def find(self, thread_id: str) -> RunRow | None:
         """Return the row of a run that a worker may drive, of any tenant; None when there is nothing to do."""
         rows = await self._rows("get_queued", "cannot read a queued run", {"thread_id": thread_id})
@@ -132,16 +138,23 @@ class RunQueue:
         rows = await self._rows("queue_names", "cannot read the names of queues", {"workflows": list(workflows)})
         return [row["name"] for row in rows]
 
+    async def submit_on(self, connection: Connection, runs: Sequence[NewRun]) -> dict[str, RunRow]:
+        """Accept runs for the workers in a transaction of the caller's, and in a pipeline where there is one.
+
+        Returns:
+            Their rows; those whose thread id is taken are missing.
+        """
+        register_arrays(connection)
+        values = {**columns_of(runs), "actor": Jsonb(dict(self._actor))}
+        cursor = await connection.execute(_SQL["submit_runs"], values)
+        taken = {row["thread_id"]: row for row in await cursor.fetchall()}
+        # in the order in which they came; only those that are new
+        await enqueue(connection, [run.thread_id for run in runs if run.thread_id in taken])
+        return taken
+
     async def _submit(self, runs: Sequence[NewRun]) -> dict[str, DictRow]:
-        async with self._pool.connection() as connection:
-            register_arrays(connection)
-            values = {**columns_of(runs), "actor": Jsonb(dict(self._actor))}
-            async with together(connection), connection.transaction():
-                cursor = await connection.execute(_SQL["submit_runs"], values)
-                taken = {row["thread_id"]: row for row in await cursor.fetchall()}
-                # in the order in which they came; only those that are new
-                await enqueue(connection, [run.thread_id for run in runs if run.thread_id in taken])
-            return taken
+        async with self._pool.connection() as connection, together(connection), connection.transaction():
+            return await self.submit_on(connection, runs)
 
     async def _rows(self, query: str, doing: str, values: dict[str, Any]) -> list[DictRow]:
         with mapped_faults(doing, thread_id=values.get("thread_id")):

@@ -3,12 +3,23 @@
 from typing import Any
 
 from adjourn import AsyncEngine, approve
-from support.families import parent_of
+from adjourn.nodes.children import ChildCall, children
+from support.families import Runs, parent_of, told, working
 from support.postgres import execute
 from support.serving import Serving
-from support.workflows import asking
+from support.workflows import asking, chain, mark
 
-KNOWN: dict[str, Any] = {"asking": asking, "parent": parent_of("asking")}
+QUICK = chain(("quick", mark("quick")))
+
+
+async def fan_out(state: Runs) -> Runs:
+    calls = {name: ChildCall("quick", {"name": name}, submit=True) for name in "abc"}
+    return {"got": [told(each) for each in (await children(calls)).values()]}
+
+
+KNOWN: dict[str, Any] = {
+    "asking": asking, "quick": QUICK, "parent": parent_of("asking"), "fan_out": working(fan_out),
+}  # fmt: skip
 JOBS = "select args from adjourn.procrastinate_jobs order by id"
 
 
@@ -34,3 +45,23 @@ async def test_what_nobody_drives_by_workers_gets_no_job(database: str) -> None:
         await engine.resume(run.children[0].thread_id, approve())
         assert (await engine.get(run.thread_id)).status == "completed"
     assert execute(database, JOBS) == []
+
+
+async def test_children_may_be_left_to_the_workers(database: str, serving: Serving) -> None:
+    async with AsyncEngine.open(database, workflows=KNOWN) as engine:
+        run = await engine.start("fan_out", {"name": "x"})
+        assert (run.status, [each.status for each in run.children]) == ("paused", ["queued"] * 3)
+        async with serving(KNOWN):
+            run = await engine.wait(run.thread_id, until="completed", timeout=20)
+    assert run.state["got"] == [["quick"], ["quick"], ["quick"], "last"]
+
+
+async def test_workers_find_a_parent_that_nobody_went_on_with(database: str, serving: Serving) -> None:
+    async with AsyncEngine.open(database, workflows=KNOWN) as engine:
+        run = await engine.start("parent", {"name": "x"})
+        async with AsyncEngine.open(database, workflows={"asking": asking}) as elsewhere:
+            await elsewhere.resume(run.children[0].thread_id, approve())
+        assert execute(database, JOBS) == []
+        async with serving(KNOWN):
+            run = await engine.wait(run.thread_id, until="completed", timeout=20)
+    assert run.state["got"] == [["before", "ask", "after"], "last"]
