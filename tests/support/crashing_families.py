@@ -88,8 +88,8 @@ def stop_at(engine: AsyncEngine, at: Moments) -> None:
             at(f"accepting {run.workflow}")
         return row
 
-    async def accepting(link: Any, run: Any) -> Any:
-        row = await accept(link, run)
+    async def accepting(link: Any, run: Any, **options: Any) -> Any:
+        row = await accept(link, run, **options)
         at(f"accepted {run.workflow}")
         return row
 
