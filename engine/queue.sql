@@ -109,7 +109,9 @@ queued as (
     where runs.thread_id = lease.thread_id and status = 'running'
     returning runs.thread_id
 )
-select adjourn.enqueue(array_agg(thread_id)) from queued;
+select adjourn.enqueue(
+    array_agg(thread_id), due => case when %(after)s::float8 > 0 then now() + make_interval(secs => %(after)s) end)
+from queued;
 
 -- name: get_queued
 -- A run that a job names, as far as a worker may drive it: queued, or paused with an answer that no drive was given, or with
