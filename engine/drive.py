@@ -268,6 +268,7 @@ class Driver:
             drive.ending = False
             return "go on"
         if row is None:
+            await self._withdraw(work, drive)
             return "over"
         return self._ended(work, row, saved, await self._reviews.pending(work.thread_id))
 
@@ -319,11 +320,18 @@ class Driver:
             _log.info("run handed back")
             await self._queue.hand_back(work.thread_id, drive.token)
         else:
+            if drive.cancelled:
+                await self._withdraw(work, drive)
             await self._runs.release(work.thread_id, drive.token)
+
+    async def _withdraw(self, work: Work, drive: Drive) -> None:
+        """Withdraw what a drive asked between the moment at which its run was cancelled and the one at which it noticed."""
+        await self._reviews.withdraw_others(work.thread_id, [], drive.token)
 
     async def _record_stop(self, work: Work, drive: Drive, error: BaseException, node: str | None) -> None:
         if drive.cancelled:
             drive.ending = True
+            await self._withdraw(work, drive)
             await self._runs.release(work.thread_id, drive.token)
         else:
             await self._record_failure(work, drive, error, node)
