@@ -19,6 +19,7 @@ from ..nodes.analysts import check_model
 from ..nodes.children import children_in
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
+from ..state.values import storable_text
 from .answering import Answering
 from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled
@@ -34,6 +35,7 @@ from .inputs import typed_input
 from .leases import Drive, LeaseKeeper
 from .listener import Listener
 from .model import Principal, Run
+from .notifiers import Notifier
 from .policy_book import Policies, PolicyBook
 from .queue import RunQueue
 from .reader import Reader
@@ -62,6 +64,7 @@ class EngineBase:
         channel: Through which door answers come: python, cli, http, page.
         recorder: Writes events down for those who follow.
         policies: By workflow, the policies of questions that bring none.
+        notifiers: Who else is told about reviews, by name.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class EngineBase:
         channel: str,
         recorder: Recorder,
         policies: Mapping[str, Policies] | None = None,
+        notifiers: Mapping[str, Notifier] | None = None,
     ) -> None:
         self.principal = principal
         self.settings = settings
@@ -84,7 +88,7 @@ class EngineBase:
         self._listener = Listener(self._listen_url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
-        self._notifications = notifications_of(settings, storage.pool, storage.saver.serde)
+        self._notifications = notifications_of(settings, storage.pool, storage.saver.serde, notifiers)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde, on_event=self._notifications.post)
         self._runs = RunStore(
             storage.pool,
@@ -155,7 +159,7 @@ class EngineBase:
             by: Who wants it, as the caller says.
             given: What they want; a digest of it is recorded.
         """
-        named = by.id if isinstance(by, Principal) else by
+        named = by.id if isinstance(by, Principal) else by and storable_text(by)
         door, trusted = actor_of(self.principal, self.channel), self.principal.source == "trusted"
         return self._audit.recording(thread_id, {**door, "by" if trusted else "as": named or self.principal.id}, given)
 
@@ -177,9 +181,12 @@ class EngineBase:
             raise unknown_thread(thread_id)
         return row
 
-    async def _show(self, thread_id: str, tenant: str | None = None) -> Run:
-        """Return a run, of the principal's tenant if none is named, with its state, open questions and children."""
-        row = await self._row(thread_id, tenant)
+    async def _show(self, thread_id: str) -> Run:
+        """Return a run with its state, open questions and children."""
+        return await self._whole(await self._row(thread_id))
+
+    async def _whole(self, row: RunRow) -> Run:
+        thread_id: str = row["thread_id"]
         saved = await self._reader.latest(thread_id)
         row = await finished_elsewhere(self._runs, row, saved)
         asking = row["status"] in ("queued", "running", "paused", "failed")
@@ -203,7 +210,7 @@ class EngineBase:
         driven = await self._driven(
             row, graph, fresh=fresh, given=given, blank=blank, on_event=on_event, tokens=tokens, alone=alone
         )
-        return driven or await self._show(row["thread_id"], row["tenant"])
+        return driven or await self._whole(await self._row(row["thread_id"], row["tenant"]))
 
     async def _driven(
         self,
@@ -236,7 +243,6 @@ class EngineBase:
         """
         drive = Drive(row["thread_id"], row["token"])
         children = ChildRuns(self._starter, row, drive, lambda: self._keeper.cancel(drive))
-        self._policies.learn(row["thread_id"], row["policies"])
         work = Work(
             row=row,
             graph=graph,
@@ -249,7 +255,8 @@ class EngineBase:
             blank=blank,
         )
         try:
-            run = await self._run_task(work, drive)
+            with self._policies.learned(work.thread_id, drive.token, row["policies"]):
+                run = await self._run_task(work, drive)
             if await children.rest():  # what it waits for may have ended since
                 run = await self._go_on_with(work.thread_id, row["tenant"])
         except BaseException:

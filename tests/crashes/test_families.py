@@ -129,7 +129,7 @@ async def test_a_process_killed_on_the_way_down(database: str, ledger_file: Path
         run = await recovered(engine, "completed")
     agree(database)
     assert (run.state["got"], ledger(ledger_file)) == (
-        [[["first", "ask"], "last"], "last"], [f"effect of {level} x" for level in EFFECTS],
+        [[["first", "ask", "ending"], "last"], "last"], [f"effect of {level} x" for level in EFFECTS],
     )  # fmt: skip
 
 
@@ -142,5 +142,5 @@ async def test_a_process_killed_on_the_way_up(database: str, ledger_file: Path, 
         assert await engine.recover() == []
     agree(database)
     assert (run.state["got"], ledger(ledger_file)) == (
-        [[["first", "ask"], "last"], "last"], [f"effect of {level} x" for level in EFFECTS],
+        [[["first", "ask", "ending"], "last"], "last"], [f"effect of {level} x" for level in EFFECTS],
     )  # fmt: skip

@@ -56,30 +56,47 @@ def family(at: Moments, pause: float = 0.0) -> dict[str, StateGraph[Any]]:
             await once("act", act, level, state["name"], on_uncertain="retry")
             return {"got": [result.get("trail", result.get("got"))]}
 
-        return working(work)
+        def last(state: Runs) -> Runs:
+            at(f"ending {level}")
+            return {"got": ["last"]}
+
+        return working(work, last)
+
+    def ending(state: Trail) -> Trail:
+        at("ending bottom")
+        return {"trail": ["ending"]}
 
     return {
         "top": parent("top", "middle"),
         "middle": parent("middle", "bottom"),
-        "bottom": chain(("first", first), ("ask", ask)),
+        "bottom": chain(("first", first), ("ask", ask), ("ending", ending)),
     }
 
 
 def stop_at(engine: AsyncEngine, at: Moments) -> None:
     """Have an engine report what it does for whom; its database holds no other runs."""
     levels: dict[str, str] = {}
-    insert = engine._runs.accept
-    accept, settle, wake, driven = (
-        engine._children.accept,
-        engine._runs.settle_run,
-        engine._children.wake,
-        engine._driven,
-    )
 
     async def level_of(thread_id: str) -> str:
         if thread_id not in levels:
             levels[thread_id] = (await engine.get(thread_id)).workflow
         return levels[thread_id]
+
+    _stop_at_starts(engine, at)
+    _stop_at_ends(engine, at, level_of)
+    wake = engine._children.wake
+
+    async def waking(thread_id: str, tenant: str) -> Any:
+        row = await wake(thread_id, tenant)
+        if row is not None:
+            at(f"woken {await level_of(thread_id)}")
+        return row
+
+    engine._children.wake = waking  # type: ignore[method-assign]
+
+
+def _stop_at_starts(engine: AsyncEngine, at: Moments) -> None:
+    insert, accept, driven = engine._runs.accept, engine._children.accept, engine._driven
 
     async def inserting(run: Any, connection: Any = None) -> Any:
         row = await insert(run, connection)
@@ -93,25 +110,30 @@ def stop_at(engine: AsyncEngine, at: Moments) -> None:
         at(f"accepted {run.workflow}")
         return row
 
-    async def settling(thread_id: str, token: int, outcome: Any) -> Any:
-        level = await level_of(thread_id)
-        at(f"{'waits' if outcome.status == 'paused' else 'ending'} {level}")
-        settled = await settle(thread_id, token, outcome)
-        at(f"{'paused' if outcome.status == 'paused' else 'ended'} {level}")
-        return settled
-
-    async def waking(thread_id: str, tenant: str) -> Any:
-        row = await wake(thread_id, tenant)
-        if row is not None:
-            at(f"woken {await level_of(thread_id)}")
-        return row
-
     async def driving(row: Any, graph: Any, **options: Any) -> Any:
         at(f"answered {row['workflow']}")
         return await driven(row, graph, **options)
 
     engine._runs.accept = inserting  # type: ignore[method-assign]
     engine._children.accept = accepting  # type: ignore[method-assign]
-    engine._runs.settle_run = settling  # type: ignore[method-assign]
-    engine._children.wake = waking  # type: ignore[method-assign]
     engine._driven = driving  # type: ignore[method-assign]
+
+
+def _stop_at_ends(engine: AsyncEngine, at: Moments, level_of: Any) -> None:
+    settle, complete = engine._runs.settle_run, engine._driver._record_completion
+
+    async def settling(thread_id: str, token: int, outcome: Any) -> Any:
+        level = await level_of(thread_id)
+        if outcome.status == "paused":
+            at(f"waits {level}")
+        settled = await settle(thread_id, token, outcome)
+        at(f"{'paused' if outcome.status == 'paused' else 'ended'} {level}")
+        return settled
+
+    async def completing(work: Any, drive: Any, saved: Any) -> Any:
+        end = await complete(work, drive, saved)  # the commit of the last checkpoint has recorded it
+        at(f"ended {work.row['workflow']}")
+        return end
+
+    engine._runs.settle_run = settling  # type: ignore[method-assign]
+    engine._driver._record_completion = completing  # type: ignore[method-assign]

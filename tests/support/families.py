@@ -15,11 +15,15 @@ class Runs(TypedDict, total=False):
     got: Annotated[list[Any], operator.add]
 
 
-def working(function: Any) -> StateGraph[Runs]:
+def _last(state: Runs) -> Runs:
+    return {"got": ["last"]}
+
+
+def working(function: Any, last: Any = _last) -> StateGraph[Runs]:
     """A graph of a node that starts children, and one behind it."""
     workflow = StateGraph(Runs)
     workflow.add_node("work", function)
-    workflow.add_node("last", lambda state: {"got": ["last"]})
+    workflow.add_node("last", last)
     workflow.add_edge(START, "work")
     workflow.add_edge("work", "last")
     workflow.add_edge("last", END)

@@ -1,14 +1,21 @@
-"""What tests with workers share."""
+"""What tests serve in their own process: workers, and servers of the standard library in a thread of their own."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
 
 from adjourn.engine.worker import Worker
 from support.workflows import Trail, chain, mark
 
+__all__ = ["Gate", "Serving", "served"]
+
 # runs a worker in this process for the length of a block
 Serving = Callable[..., AbstractAsyncContextManager[Worker]]
+Server = TypeVar("Server", bound=socketserver.BaseServer)
 
 
 class Gate:
@@ -26,3 +33,17 @@ class Gate:
         await self.open.wait()
         self.inside -= 1
         return {"trail": ["wait"]}
+
+
+@contextlib.contextmanager
+def served(server: Server) -> Iterator[Server]:
+    """Serve for the length of a block; handlers that wait for `server.closing` are let go at its end."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.closing.set()  # type: ignore[attr-defined]
+            server.shutdown()
+            thread.join()
