@@ -20,15 +20,7 @@ from support.processes import child
 QUICK = Settings(lease_seconds=0.8)
 NEVER = Moments("never", None)
 # the other moments are at work in `make soak`
-SHORT = {
-    "accepted bottom",
-    "inside bottom",
-    "paused bottom",
-    "paused middle",
-    "ended bottom",
-    "woken middle",
-    "ended middle",
-}
+SHORT = {"accepted bottom", "inside bottom", "paused middle", "ended bottom", "woken middle"}
 
 DRIVER = """
     import asyncio

@@ -85,7 +85,7 @@ def kill_again_and_again(database: str, path: Path, *, families: int, processes:
 
 
 def test_of_families_whose_processes_are_killed_none_is_lost(database: str, ledger_file: Path) -> None:
-    kill_again_and_again(database, ledger_file, families=4, processes=2, kills=2, every=0.5)
+    kill_again_and_again(database, ledger_file, families=3, processes=2, kills=1, every=0.7)
 
 
 @pytest.mark.soak
