@@ -8,8 +8,8 @@ import pytest
 
 from adjourn import AsyncEngine
 from adjourn.errors import ConfigurationError
+from support.hidden_words import KEY, NEVER_KEPT, OTHER, SECRETS, WORKFLOWS, runs_with_secrets, settings
 from support.postgres import dump
-from support.secrets import KEY, NEVER_KEPT, OTHER, SECRETS, WORKFLOWS, runs_with_secrets, settings
 
 
 async def test_without_a_key_the_dump_shows_what_is_kept(database: str) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from adjourn import AsyncEngine
 from adjourn.checkpoints.retention import Policy, prune
+from support.hidden_words import KEY, NEVER_KEPT, SECRETS, WORKFLOWS, runs_with_secrets, settings
 from support.postgres import dump, execute
-from support.secrets import KEY, NEVER_KEPT, SECRETS, WORKFLOWS, runs_with_secrets, settings
 
 
 async def erase_by_verb(engine: AsyncEngine) -> None:
