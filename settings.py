@@ -90,6 +90,10 @@ class Settings(BaseSettings):
         float,
         Field(ge=0, description="Seconds that a cancelled run has to reach its next step before it is stopped."),
     ] = 10.0
+    drain_seconds: Annotated[
+        float,
+        Field(ge=0, description="Seconds that a worker which is told to stop gives its runs to reach their next step."),
+    ] = 25.0
     storage_patience: Annotated[
         float, Field(ge=0, description="Seconds to wait for a database that restarts or fails over.")
     ] = 30.0
@@ -104,6 +108,9 @@ class Settings(BaseSettings):
         ),
     ] = None
     max_input_bytes: Annotated[int, Field(gt=0, description="Largest input of a run, in bytes of JSON.")] = 10_000_000
+    max_child_depth: Annotated[
+        int, Field(gt=0, description="How deep child runs may start child runs, below the first run.")
+    ] = 16
     roles: Annotated[
         str | None,
         Field(description="Roles that you hold when you act as the operating-system user; commas between."),

@@ -106,8 +106,12 @@ class Session:
         with progress:
             yield progress
 
-    def settings(self) -> Settings:
+    def settings(self, least: str = "error") -> Settings:
         """Return the settings of the environment. What the command shows itself needs no log line, unless asked for.
+
+        Args:
+            least: The level of the log where nobody asks for another: nothing but errors, for commands that say themselves
+                what they do.
 
         Raises:
             ConfigurationError: A variable does not fit.
@@ -117,7 +121,7 @@ class Session:
         settings = load_settings()
         if not self.debug and "log_level" in settings.model_fields_set:
             return settings
-        return settings.model_copy(update={"log_level": "debug" if self.debug else "error"})
+        return settings.model_copy(update={"log_level": "debug" if self.debug else least})
 
     def working(self, text: str) -> AbstractContextManager[Any]:
         """Show on a terminal that something happens, for the time of a block.

@@ -21,12 +21,13 @@ from ..checkpoints.storage import Storage
 from .audit import actor_of
 from .deciding import Judged, Sent, closes, judge, take_decisions
 from .model import RunStatus
+from .queue import RunQueue
 from .reviews import Given, Looked, ReviewStore
 from .runs import RunRow, RunStore
 
 __all__ = ["Answered", "Answering"]
 
-_GOES_ON: Final[tuple[RunStatus, ...]] = ("paused", "running")
+_GOES_ON: Final[tuple[RunStatus, ...]] = ("paused", "queued", "running")
 # as `adjourn.still_answerable` raises it
 _CHANGED: Final = "AJ002"
 
@@ -51,9 +52,11 @@ class Answering:
         storage: The database.
         runs: The run rows.
         reviews: Questions and answers.
+        queue: Takes runs that workers are to drive on.
     """
 
-    def __init__(self, storage: Storage, runs: RunStore, reviews: ReviewStore) -> None:
+    def __init__(self, storage: Storage, runs: RunStore, reviews: ReviewStore, queue: RunQueue) -> None:
+        self._queue = queue
         self._storage = storage
         self._runs = runs
         self._reviews = reviews
@@ -73,7 +76,9 @@ class Answering:
                 async with self._storage.pool.connection() as connection:
                     return await self._look(connection, thread_id, tenant)
 
-    async def decide(self, thread_id: str, tenant: str, sent: Sent, looked: Looked) -> Answered | None:
+    async def decide(
+        self, thread_id: str, tenant: str, sent: Sent, looked: Looked, *, queues: bool = False
+    ) -> Answered | None:
         """Record answers and try to take the lease, in one transaction: a recorded answer is never left lying.
 
         Args:
@@ -81,10 +86,11 @@ class Answering:
             tenant: Whose it is.
             sent: The answer.
             looked: What `look` has read.
+            queues: Whether the run is left to a worker, and queued in that transaction instead.
 
         Returns:
-            The run if it is ours to drive. None when it waits for more people, when the same was recorded before, or when
-            somebody drives it: that one finds the answers when it gives the lease back.
+            The run if it is ours to drive. None when it waits for more people, when the same was recorded before, when
+            somebody drives it (that one finds the answers when it gives the lease back), or when it was queued.
 
         Raises:
             UnknownThread, NotPaused, UnknownReview, ReviewClosed, InvalidDecision, NotAuthorized, DigestMismatch: See
@@ -97,11 +103,11 @@ class Answering:
                 if not any(commands for _, _, commands in judged):
                     return None
                 try:
-                    return await self._record(thread_id, tenant, sent, looked, judged)
+                    return await self._record(thread_id, tenant, sent, looked, judged, queues)
                 except psycopg.Error as error:
                     if error.sqlstate != _CHANGED:
                         raise
-            return await self._record_locked(thread_id, tenant, sent)
+            return await self._record_locked(thread_id, tenant, sent, queues)
 
     async def _look(self, connection: Connection, thread_id: str, tenant: str) -> tuple[RunRow, Looked] | None:
         async with together(connection):
@@ -109,25 +115,31 @@ class Answering:
             return await self._reviews.look(connection, run, thread_id)
 
     async def _record(
-        self, thread_id: str, tenant: str, sent: Sent, looked: Looked, judged: list[Judged]
+        self, thread_id: str, tenant: str, sent: Sent, looked: Looked, judged: list[Judged], queues: bool
     ) -> Answered | None:
         actor = actor_of(sent.who, sent.channel)
-        drives = closes(judged) and not looked.is_driven
+        goes_on = closes(judged) and not looked.is_driven
+        drives = goes_on and not queues
         async with self._storage.pool.connection() as connection:
             async with at_once(connection):
                 await self._reviews.expect(connection, thread_id, looked)
                 for each in judged:
                     await self._reviews.record(connection, *each)
+                if goes_on and queues:
+                    await self._queue.put(connection, thread_id, actor)
                 if drives:
                     claim = await self._runs.ask_claim(thread_id, tenant, _GOES_ON, connection, actor=actor)
                     given = await self._reviews.ask_unconsumed(connection, thread_id)
             row = await self._runs.claimed(claim) if drives else None
             return None if row is None else Answered(row, await self._reviews.given(given))
 
-    async def _record_locked(self, thread_id: str, tenant: str, sent: Sent) -> Answered | None:
+    async def _record_locked(self, thread_id: str, tenant: str, sent: Sent, queues: bool) -> Answered | None:
         actor = actor_of(sent.who, sent.channel)
         async with self._storage.pool.connection() as connection, together(connection), connection.transaction():
             if not await take_decisions(self._reviews, connection, thread_id, sent):
+                return None
+            if queues:
+                await self._queue.put(connection, thread_id, actor)
                 return None
             row = await self._runs.claim(thread_id, tenant, _GOES_ON, connection, actor=actor)
             given = await self._reviews.ask_unconsumed(connection, thread_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
@@ -13,8 +14,9 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import Storage
-from ..errors import LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
+from ..errors import AdjournError, LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
 from ..nodes.analysts import check_model
+from ..nodes.children import children_in
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
 from ..state.coping import Coping, named
@@ -22,6 +24,9 @@ from ..state.values import storable_text
 from .answering import Answering
 from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled
+from .child_runs import ChildRuns
+from .child_starting import ENDED, ChildStarter
+from .child_store import ChildStore
 from .coping.book import coping_book
 from .coping.place import CopingDrive, driving
 from .coping.setting_up import coping_tools
@@ -36,6 +41,7 @@ from .listener import Listener
 from .model import Principal, Run
 from .notifiers import Notifier
 from .policy_book import Policies, PolicyBook
+from .queue import RunQueue
 from .reader import Reader
 from .reading import visible_state
 from .receivers import notifications_of
@@ -84,7 +90,8 @@ class EngineBase:
         self.channel = channel
         self._storage = storage
         self._recorder = recorder
-        self._listener = Listener(settings.listen_url or storage.url, settings)
+        self._listen_url = settings.listen_url or storage.url
+        self._listener = Listener(self._listen_url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
         self._notifications = notifications_of(settings, storage.pool, storage.saver.serde, notifiers)
@@ -97,7 +104,14 @@ class EngineBase:
             actor=actor_of(principal, channel),
             on_pause=self._notifications.post_asked,
         )
-        self._answering = Answering(storage, self._runs, self._reviews)
+        self._queue = RunQueue(
+            storage.pool,
+            storage.saver,
+            owner=self._keeper.owner,
+            seconds=settings.lease_seconds,
+            actor=actor_of(principal, channel),
+        )
+        self._answering = Answering(storage, self._runs, self._reviews, self._queue)
         self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
         self._coping = coping_book(
@@ -107,8 +121,22 @@ class EngineBase:
         self._binder = Binder(storage.saver, self._coping, self._coping_tools.answers)
         self._policies = PolicyBook(self._seal)
         self._workflow_policies = dict(policies or {})
+        self._children = ChildStore(storage.pool, self._runs, self._queue, self._seal, settings.max_child_depth)
+        self._starter = ChildStarter(
+            self._children,
+            registry,
+            self._reader,
+            storage.saver.serde,
+            limit=settings.max_input_bytes,
+            policies=self._workflow_policies,
+            bound=self._bound,
+            graph_of=self._graph_of,
+            drive=self._drive,
+        )
         witness = Witness(storage.saver.serde, self._keeper.driving)
-        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde, witness, self._policies)
+        self._driver = Driver(
+            self._runs, self._reviews, self._reader, storage.saver.serde, witness, self._policies, self._queue
+        )
         storage.saver.add_hook(review_hook(storage.saver.serde, self._policies, self._keeper.is_fed))
         storage.saver.add_hook(witness.hook)
 
@@ -157,20 +185,24 @@ class EngineBase:
         context = None if kind is None else self._storage.saver.serde.loads_typed((kind, data))
         return self._bound(workflow, thread_id or row["thread_id"], context)
 
-    async def _row(self, thread_id: str) -> RunRow:
-        row = await self._runs.get(thread_id, self.principal.tenant)
+    async def _row(self, thread_id: str, tenant: str | None = None) -> RunRow:
+        row = await self._runs.get(thread_id, tenant or self.principal.tenant)
         if row is None:
             raise unknown_thread(thread_id)
         return row
 
     async def _show(self, thread_id: str) -> Run:
-        """Return a run with its state and open questions."""
-        row = await self._row(thread_id)
+        """Return a run with its state, open questions and children."""
+        return await self._whole(await self._row(thread_id))
+
+    async def _whole(self, row: RunRow) -> Run:
+        thread_id: str = row["thread_id"]
         saved = await self._reader.latest(thread_id)
         row = await finished_elsewhere(self._runs, row, saved)
-        asking = row["status"] in ("running", "paused", "failed")
+        asking = row["status"] in ("queued", "running", "paused", "failed")
         reviews = await self._reviews.pending(thread_id) if asking else ()
-        return to_run(row, state=visible_state(saved), reviews=reviews)
+        children = await self._children.below(thread_id) if row["has_children"] else ()
+        return to_run(row, state=visible_state(saved), reviews=reviews, children=children)
 
     async def _drive(
         self,
@@ -182,8 +214,29 @@ class EngineBase:
         blank: bool = False,
         on_event: Emit | None = None,
         tokens: bool = False,
+        alone: bool = False,
     ) -> Run:
-        """Drive a run whose lease this engine has just taken, and return it as it stands then.
+        """Drive a run whose lease this engine has just taken, and return it as it stands then; see `_driven`."""
+        driven = await self._driven(
+            row, graph, fresh=fresh, given=given, blank=blank, on_event=on_event, tokens=tokens, alone=alone
+        )
+        return driven or await self._whole(await self._row(row["thread_id"], row["tenant"]))
+
+    async def _driven(
+        self,
+        row: RunRow,
+        graph: Compiled,
+        *,
+        fresh: Any = _STORED,
+        given: list[Given] | None = None,
+        blank: bool = False,
+        on_event: Emit | None = None,
+        tokens: bool = False,
+        alone: bool = False,
+    ) -> Run | None:
+        """Drive a run of any tenant whose lease this engine has just taken.
+
+        When it has ended and a parent waits for it, the parent is driven on here, too.
 
         Args:
             row: The run's row with the lease's token.
@@ -193,22 +246,56 @@ class EngineBase:
             blank: Whether the thread id was made for this run just now.
             on_event: Gets the events.
             tokens: Whether models stream their tokens.
+            alone: Whether its parent is left to the caller.
+
+        Returns:
+            The run as it was recorded, or None where that must be read again.
         """
+        drive = Drive(row["thread_id"], row["token"])
+        children = ChildRuns(self._starter, row, drive, lambda: self._keeper.cancel(drive))
         work = Work(
             row=row,
             graph=graph,
             input=typed_input(graph, _load(graph, row["input_type"], row["input"]) if fresh is _STORED else fresh),
             context=_load(graph, row["context_type"], row["context"]),
             emit=_guarded(self._recorder.record, on_event),
+            children=children,
             tokens=tokens,
             coping=self._coping_drive(row),
             given=given,
             blank=blank,
         )
-        drive = Drive(work.thread_id, row["token"])
-        with self._policies.learned(work.thread_id, drive.token, row["policies"]):
-            run = await self._run_task(work, drive)
-        return run or await self._show(work.thread_id)
+        try:
+            with self._policies.learned(work.thread_id, drive.token, row["policies"]):
+                run = await self._run_task(work, drive)
+            if await children.rest():  # what it waits for may have ended since
+                run = await self._go_on_with(work.thread_id, row["tenant"])
+        except BaseException:
+            await children.stop()
+            raise
+        if row["parent_id"] is not None and not alone and (run is None or run.status in ENDED):
+            await self._go_on_with(row["parent_id"], row["tenant"])
+        return run
+
+    async def _go_on_with(self, thread_id: str, tenant: str) -> Run | None:
+        """Drive a paused run on if the children that it waits for have ended; return it if it was driven here.
+
+        If it cannot be done here (its workflow is not registered, the database goes away), recovery finds it.
+        """
+        claimed = None
+        try:
+            row = await self._runs.get(thread_id, tenant)
+            if row is None or row["status"] != "paused" or self._keeper.draining:
+                return None  # of a process that stops, workers and recovery go on with what it leaves
+            async with self._graph_of(row) as graph:
+                claimed = await self._children.wake(thread_id, tenant)
+                return None if claimed is None else await self._drive(claimed, graph)
+        except AdjournError as error:
+            _log.warning("a run whose children have ended cannot go on here", thread=thread_id, error=error.message)
+            if claimed is not None and not isinstance(error, LeaseLost):
+                with contextlib.suppress(StorageUnavailable):
+                    await self._runs.release(thread_id, claimed["token"])
+            return None
 
     def _coping_drive(self, row: RunRow) -> CopingDrive | None:
         rules = named(self._coping, row["workflow"])
@@ -217,7 +304,13 @@ class EngineBase:
     async def _run_task(self, work: Work, drive: Drive) -> Run | None:
         """Run the drive in a task of its own, so that it can be stopped without stopping its caller."""
         ledger = EffectLedger(self._storage.pool, serde_of(work.graph), drive.token, self.settings.storage_patience)
-        with using_settings(self.settings), effects_in(ledger), driving(work.coping), self._keeper.keeping(drive):
+        with (
+            using_settings(self.settings),
+            effects_in(ledger),
+            driving(work.coping),
+            children_in(work.children),
+            self._keeper.keeping(drive),
+        ):
             task = asyncio.create_task(self._driver.drive(work, drive))
             drive.task = task
             try:

@@ -24,9 +24,11 @@ from structlog.contextvars import bound_contextvars
 
 from ..checkpoints.fence import holding
 from ..checkpoints.priming import UNREAD, Unread, primed
-from ..errors import BudgetExceeded, InvalidDecision, LeaseLost, StorageUnavailable
+from ..errors import BudgetExceeded, ChildFailed, InvalidDecision, LeaseLost, StorageUnavailable
 from ..state.values import storable_text
 from .binding import Compiled
+from .child_runs import ChildRuns
+from .child_waits import waits_in
 from .coping.budgets import asks_for_more, question_for_more, refused_by
 from .coping.place import CopingDrive
 from .delivery import delivered
@@ -39,6 +41,7 @@ from .opening import Opening, opening
 from .outcome import has_tasks
 from .policy_book import PolicyBook
 from .questions import BREAKPOINT
+from .queue import RunQueue
 from .reader import Reader, thread_config
 from .reading import next_nodes, visible_state
 from .reviews import Given, ReviewStore
@@ -81,6 +84,7 @@ class Work:
         input: What it starts with, while no checkpoint holds that.
         context: The run's context, the same in every drive.
         emit: Gets the events.
+        children: Runs the children that its nodes start.
         tokens: Whether models stream their tokens into the events.
         given: The answers that LangGraph has not stored yet, if they were read under the lease.
         blank: Whether the thread id was made for this run, so that nobody can have stored anything for it.
@@ -92,6 +96,7 @@ class Work:
     input: Any
     context: Any
     emit: Emit
+    children: ChildRuns
     tokens: bool = False
     given: list[Given] | None = None
     blank: bool = False
@@ -113,6 +118,7 @@ class Driver:
         serde: Serialises the questions of static breakpoints.
         witness: Sees what is stored.
         policies: Says under which policy the questions of static breakpoints are asked.
+        queue: Takes runs back when the process stops.
     """
 
     def __init__(
@@ -123,7 +129,9 @@ class Driver:
         serde: SerializerProtocol,
         witness: Witness,
         policies: PolicyBook,
+        queue: RunQueue,
     ) -> None:
+        self._queue = queue
         self._runs = runs
         self._reviews = reviews
         self._reader = reader
@@ -166,7 +174,10 @@ class Driver:
         feed = Feed()
         try:
             feed = await self._feed(work, drive, was, first=first)
-            await self._run(work, drive, feed, translator)
+            try:
+                await self._run(work, drive, feed, translator)
+            finally:
+                await work.children.begun()
             return await self._record_end(work, drive, feed)
         except asyncio.CancelledError as error:
             if not drive.lost:
@@ -175,9 +186,7 @@ class Driver:
         except (LeaseLost, StorageUnavailable):
             raise
         except GraphDrained:
-            # asked to stop before the next step; why is recorded already, or recovery goes on from here
-            drive.ending = True
-            await self._runs.release(work.thread_id, drive.token)
+            await self._give_back(work, drive)
             return "over"
         except Exception as error:  # noqa: BLE001  (whatever a node raises is an outcome of its run)
             if self._witness.recorded(work.thread_id) is not None:
@@ -251,11 +260,12 @@ class Driver:
         over, saved = self._witness.is_over(work.thread_id), self._witness.end(work.thread_id)
         if saved is None:
             saved = await self._reader.latest(work.thread_id)
-        asked = {each.id for each in open_interrupts(saved.pending_writes or [])} if saved else set()
+        open_ = open_interrupts(saved.pending_writes or []) if saved else []
+        asked = {each.id for each in open_}
         if saved is None or over or not (asked or await self._has_tasks(work, saved)):
             return await self._record_completion(work, drive, saved)
         breakpoint_ = None if asked else await self._breakpoint(work.thread_id, drive.token)
-        outcome = Outcome("paused", fed=feed.fed, breakpoint=breakpoint_)
+        outcome = Outcome("paused", fed=feed.fed, breakpoint=breakpoint_, waits=waits_in(open_))
         return await self._record_pause(work, drive, outcome, saved)
 
     async def _ask_for_more(self, work: Work, drive: Drive, feed: Feed, coping: CopingDrive) -> End:
@@ -280,6 +290,7 @@ class Driver:
             drive.ending = False
             return "go on"
         if row is None:
+            await self._withdraw(work, drive)
             return "over"
         return self._ended(work, row, saved, await self._reviews.pending(work.thread_id))
 
@@ -293,10 +304,10 @@ class Driver:
             row = self._runs.ended(seen)[1]
         return "over" if row is None else self._ended(work, row, saved, ())
 
-    def _ended(self, work: Work, row: RunRow, saved: CheckpointTuple | None, reviews: tuple[Review, ...]) -> Run:
+    def _ended(self, work: Work, row: RunRow, saved: CheckpointTuple | None, reviews: tuple[Review, ...]) -> End:
         _log.info(f"run {row['status']}", questions=len(reviews))
         work.emit(Paused(work.thread_id, reviews) if row["status"] == "paused" else Completed(work.thread_id))
-        return to_run(row, state=visible_state(saved), reviews=reviews)
+        return "over" if row["has_children"] else to_run(row, state=visible_state(saved), reviews=reviews)
 
     async def _has_tasks(self, work: Work, saved: CheckpointTuple) -> bool:
         """Ask the checkpoint, and where it does not say that all is done, LangGraph itself."""
@@ -324,9 +335,25 @@ class Driver:
             thread_id=work.thread_id,
         ) from error
 
+    async def _give_back(self, work: Work, drive: Drive) -> None:
+        """End a drive that was asked to stop before the next step: the run was cancelled, or the process stops."""
+        drive.ending = True
+        if drive.draining and not drive.cancelled:
+            _log.info("run handed back")
+            await self._queue.hand_back(work.thread_id, drive.token)
+        else:
+            if drive.cancelled:
+                await self._withdraw(work, drive)
+            await self._runs.release(work.thread_id, drive.token)
+
+    async def _withdraw(self, work: Work, drive: Drive) -> None:
+        """Withdraw what a drive asked between the moment at which its run was cancelled and the one at which it noticed."""
+        await self._reviews.withdraw_others(work.thread_id, [], drive.token)
+
     async def _record_stop(self, work: Work, drive: Drive, error: BaseException, node: str | None) -> None:
         if drive.cancelled:
             drive.ending = True
+            await self._withdraw(work, drive)
             await self._runs.release(work.thread_id, drive.token)
         else:
             await self._record_failure(work, drive, error, node)
@@ -369,11 +396,12 @@ def _run_config(work: Work) -> RunnableConfig:
 
 
 def describe(error: BaseException, node: str | None) -> dict[str, Any]:
-    """Return an error as a run row keeps it: type, message (its first 2,000 characters) and node."""
+    """Return an error as a run row keeps it: type, message (its first 2,000 characters), node, and a child that failed."""
     if isinstance(error, asyncio.CancelledError):
         return {"type": "Interrupted", "message": "the process that drove the run was interrupted", "node": node}
     if is_invalid_resume(error) and isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the answer"
         return {"type": "InvalidDecision", "message": f"{place}: {first['msg']}", "node": node}
-    return {"type": type(error).__name__, "message": storable_text(str(error))[:2000], "node": node}
+    described = {"type": type(error).__name__, "message": storable_text(str(error))[:2000], "node": node}
+    return described if not isinstance(error, ChildFailed) else {**described, "child": error.thread_id}

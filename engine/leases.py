@@ -39,6 +39,7 @@ class Drive:
         task: The task that drives.
         lost: Whether somebody else has the lease now.
         cancelled: Whether the run was cancelled while it was driven.
+        draining: Whether this process stops: the run is handed back to the queue before its next step.
         fed_tasks: The tasks that were given recorded decisions.
         ending: Whether the drive is giving its lease back, or has: then a heartbeat that no longer finds the lease says
             nothing. Whether it was still ours, the statement that gives it back finds out.
@@ -50,8 +51,14 @@ class Drive:
     task: asyncio.Task[Any] | None = None
     lost: bool = False
     cancelled: bool = False
+    draining: bool = False
     fed_tasks: frozenset[str] = frozenset()
     ending: bool = False
+
+    def drain(self) -> None:
+        """Stop before the next step and hand the run back to the queue."""
+        self.draining = True
+        self.control.request_drain("the process stops")
 
     def stop(self) -> None:
         """Stop at once: the task is cancelled."""
@@ -67,6 +74,9 @@ class LeaseKeeper:
         seconds: How long a lease lasts. It is renewed three times as often, and at least every two seconds, so that
             a cancelled run is noticed soon.
         grace: Seconds between asking a cancelled run to stop before its next step and stopping it at once.
+
+    Attributes:
+        draining: Whether the process stops.
     """
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]], *, seconds: float, grace: float) -> None:
@@ -77,10 +87,16 @@ class LeaseKeeper:
         self._drives: dict[str, Drive] = {}
         self._abandoned: list[Drive] = []
         self._beat: asyncio.Task[None] | None = None
+        self.draining = False
 
     def driving(self, thread_id: str) -> Drive | None:
         """Return the drive of a thread in this process, if there is one."""
         return self._drives.get(thread_id)
+
+    @property
+    def count(self) -> int:
+        """How many runs are driven in this process."""
+        return len(self._drives)
 
     def is_fed(self, thread_id: str, task_id: str) -> bool:
         """Whether a drive of this process gave a task of a thread a recorded decision."""
@@ -91,12 +107,20 @@ class LeaseKeeper:
     def keeping(self, drive: Drive) -> Iterator[None]:
         """Keep a drive's lease alive while the block runs."""
         self._drives[drive.thread_id] = drive
+        if self.draining:
+            drive.drain()
         self._begin_beating()
         try:
             yield
         finally:
             if self._drives.get(drive.thread_id) is drive:
                 del self._drives[drive.thread_id]
+
+    def drain(self) -> None:
+        """Hand back what is driven, and whatever begins to be, before its next step: the process stops."""
+        self.draining = True
+        for drive in self._drives.values():
+            drive.drain()
 
     def abandon(self, drive: Drive) -> None:
         """Give the lease of a drive back that ended because the database was away, as soon as it answers again.
