@@ -11,6 +11,7 @@ import anyio
 import structlog
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from ..checkpoints.memory import Memory
 from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import Storage
 from ..errors import LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
@@ -88,7 +89,7 @@ class EngineBase:
         )
         self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
-        self._binder = Binder(storage.saver)
+        self._binder = Binder(storage.saver, Memory(storage.pool, self._seal, principal.tenant))
         self._policies = PolicyBook(self._seal)
         self._workflow_policies = dict(policies or {})
         witness = Witness(storage.saver.serde, self._keeper.driving)

@@ -1,4 +1,4 @@
-"""Graph and saver, joined: what LangGraph needs to drive a thread durably."""
+"""Graph, saver and memory, joined: what LangGraph needs to drive a thread durably."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
+from langgraph.store.base import BaseStore
 
 from ..errors import ConfigurationError
 from .factories import made
@@ -29,10 +30,12 @@ class Binder:
 
     Args:
         saver: The checkpoints.
+        memory: The store that nodes find as `runtime.store`, unless their graph was compiled with one of its own.
     """
 
-    def __init__(self, saver: BaseCheckpointSaver[str]) -> None:
+    def __init__(self, saver: BaseCheckpointSaver[str], memory: BaseStore) -> None:
         self._saver = saver
+        self._memory = memory
         # Compiling, and finding the types in the graph's code, take some milliseconds; a graph in a notebook may grow.
         self._bound: WeakKeyDictionary[Any, tuple[Size, Compiled]] = WeakKeyDictionary()
 
@@ -69,7 +72,8 @@ class Binder:
 
     def _join(self, graph: Compiled, workflow: Workflow) -> Compiled:
         allowed = self._saver.with_allowlist(storable_types(graph))
-        return guarded(graph).copy({"checkpointer": allowed, "name": workflow.name})
+        store = self._memory if graph.store is None else graph.store
+        return guarded(graph).copy({"checkpointer": allowed, "store": store, "name": workflow.name})
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from ..arguments import check_count, one_of
 from ..assignment import STRATEGIES, assign
 from ..assignment.assigning import MAX_REASSIGNMENTS, OnMissing
 from .members import Members, crew_of
-from .memory import recalled
+from .memory import check_memory, recalled
 from .node import AsyncCouncilNode
 from .telling import teller
 
@@ -54,6 +54,8 @@ def assignment(
     one_of("strategy", strategy, STRATEGIES)
     one_of("policy on_missing", on_missing, get_args(OnMissing))
     check_count("max_reassignments", max_reassignments, 0)
+    if memory is not None:
+        check_memory(memory)
 
     async def assign_subtasks(state: Any) -> CouncilState:
         crew = crew_of(members)

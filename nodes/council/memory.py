@@ -7,6 +7,7 @@ more, runs that end at the same time lose nothing of each other, and nothing is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 from typing import Any, Final
@@ -14,6 +15,7 @@ from typing import Any, Final
 from langgraph.config import get_config, get_store
 from langgraph.store.base import BaseStore
 
+from ...errors import InvalidInput
 from ...state.council import CouncilState
 from ...state.roster import Agent
 from ..assignment import reputation_after, trust_after
@@ -26,6 +28,7 @@ RUNS: Final = 100
 """How many of the last runs count. With the default rates an older one would change nothing any more."""
 
 _RECENT: Final = 0.5
+_NAME: Final = re.compile(r"[A-Za-z0-9 -]{1,100}")
 
 
 def remembrance(memory: str = "council", *, clock: Clock = utcnow) -> AsyncCouncilNode:
@@ -41,7 +44,11 @@ def remembrance(memory: str = "council", *, clock: Clock = utcnow) -> AsyncCounc
 
     Returns:
         A node that writes nothing to the state.
+
+    Raises:
+        InvalidInput: The name does not fit.
     """
+    check_memory(memory)
 
     async def remember(state: Any) -> CouncilState:
         store, thread = _store(), _thread()
@@ -55,6 +62,16 @@ def remembrance(memory: str = "council", *, clock: Clock = utcnow) -> AsyncCounc
         return {}
 
     return remember
+
+
+def check_memory(memory: str) -> None:
+    """Refuse a name that a store could mistake for another.
+
+    Raises:
+        InvalidInput: It is not made of letters, digits, blanks and hyphens.
+    """
+    if not _NAME.fullmatch(str(memory)):
+        raise InvalidInput(f"memory is a name of letters, digits, blanks and hyphens, not {memory!r}.")
 
 
 def outcomes(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,13 +130,15 @@ async def recalled(memory: str | None, agents: Sequence[Agent]) -> list[Agent]:
     store = _store() if memory is not None else None
     if store is None or memory is None:
         return list(agents)
-    items = await store.asearch(_namespace(memory), limit=RUNS)
+    namespace = _namespace(memory)
+    items = [item for item in await store.asearch(namespace, limit=RUNS) if item.namespace == namespace]
     runs = sorted((item.value for item in items), key=lambda value: (str(value["at"]), str(value["agents"])))
     return standing(agents, runs)
 
 
 def _namespace(memory: str) -> tuple[str, ...]:
-    return ("adjourn", "council", memory.replace(".", "_"))
+    # stores search by the beginning of the name: with an end mark none is the beginning of another
+    return ("adjourn", "council", f"{memory}|")
 
 
 def _store() -> BaseStore | None:
