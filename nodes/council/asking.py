@@ -20,7 +20,7 @@ from langchain_core.messages import BaseMessage
 from langgraph.errors import GraphBubbleUp
 from pydantic import BaseModel
 
-from ...errors import RunFailed
+from ...errors import AdjournError, RunFailed
 from ...state.council import Reply, Request
 from ...state.values import JsonValue, canonical_json, json_problem, storable_text
 from ..effects import once, remembers_effects
@@ -33,6 +33,10 @@ MOST_CHARACTERS: Final = 1_000_000
 """The longest answer that is kept, in characters of JSON."""
 
 _SHOWN: Final = 300
+
+
+class _NotKept(Exception):
+    """An answer that cannot be kept; the message says why."""
 
 
 async def ask(member: Member, request: Request, *, number: str, seconds: float) -> Reply:
@@ -158,17 +162,17 @@ def _kept(raw: Any) -> JsonValue:
     """Return an answer as it can be kept.
 
     Raises:
-        ValueError: It is not JSON-safe, or too long.
+        _NotKept: It is not JSON-safe, or too long.
     """
     if isinstance(raw, BaseModel):
         raw = raw.text if isinstance(raw, BaseMessage) else raw.model_dump(mode="json")
     if isinstance(raw, str) and len(raw) > MOST_CHARACTERS:
-        raise ValueError(_too_long(len(raw)))
+        raise _NotKept(_too_long(len(raw)))
     if problem := json_problem(raw, "its answer"):
-        raise ValueError(f"it returned something that is not JSON-safe: {problem}")
+        raise _NotKept(f"it returned something that is not JSON-safe: {problem}")
     written = canonical_json(raw)
     if len(written) > MOST_CHARACTERS:
-        raise ValueError(_too_long(len(written)))
+        raise _NotKept(_too_long(len(written)))
     kept: JsonValue = json.loads(written)  # a copy: the agent may go on changing its own
     return kept
 
@@ -181,6 +185,6 @@ def describe_error(error: BaseException) -> str:
     """Return an error in words, one line, not long."""
     text = " ".join(storable_text(str(error)).split())
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    if isinstance(error, ValueError) and shown.startswith("it"):
+    if isinstance(error, AdjournError | _NotKept):  # our own words, which need no name of a class before them
         return shown
     return f"{type(error).__name__}: {shown}" if shown else type(error).__name__

@@ -58,25 +58,29 @@ Members: TypeAlias = "Sequence[Member] | Callable[[], Sequence[Member]]"
 """The agents of a council, or a function that returns them, which is called when a node runs."""
 
 
-def member(name: str | Agent, acting: Acting, *, timeout: float | None = None, **data: Any) -> Member:
+def member(
+    name: str | Agent, acting: Acting, *, tools: Sequence[Any] = (), timeout: float | None = None, **data: Any
+) -> Member:
     """Make an agent.
 
     Args:
         name: Its name, or all that is known of it.
         acting: A function of a `Request` (plain or async), a LangChain chat model or the name of one, or a compiled graph
             (a LangChain agent is one).
+        tools: LangChain tools that a chat model may call before it answers.
         timeout: Seconds that it has for one answer; None for what the node says.
         **data: More that is known of it: the keys of `adjourn.state.roster.Agent`.
 
     Raises:
         InvalidRoster: A key is unknown, or a value does not fit.
-        ConfigurationError: `acting` is nothing that can act, or a graph of which it is not clear how to ask it.
+        ConfigurationError: `acting` is nothing that can act, or a graph of which it is not clear how to ask it; or tools
+            are given to something else than a chat model.
         InvalidInput: `timeout` is no number of seconds above 0.
     """
     agent = name if isinstance(name, Agent) and not data else _agent(name, data)
     if timeout is not None:
         check_timeout(timeout)
-    return Member(agent, _acting(agent, acting), timeout)
+    return Member(agent, _acting(agent, acting, tools), timeout)
 
 
 def members_of(roster: Roster, acting: Mapping[str, Acting] | None = None) -> list[Member]:
@@ -131,7 +135,9 @@ def _first(error: ValidationError) -> str:
     return f"{where}: {first['msg']}" if where else first["msg"]
 
 
-def _acting(agent: Agent, acting: Acting) -> Act:
+def _acting(agent: Agent, acting: Acting, tools: Sequence[Any]) -> Act:
+    if tools and not isinstance(acting, BaseChatModel | str):
+        raise ConfigurationError(f"Only a chat model takes tools; give the agent {agent.name!r} a graph that has them.")
     if isinstance(acting, Pregel):
         from .graph_agent import graph_agent
 
@@ -139,7 +145,7 @@ def _acting(agent: Agent, acting: Acting) -> Act:
     if isinstance(acting, BaseChatModel | str):
         from .model_agent import model_agent
 
-        return model_agent(acting)
+        return model_agent(acting, tools)
     if callable(acting):
         return acting
     raise ConfigurationError(

@@ -127,10 +127,12 @@ async def _asked(model: BaseChatModel | str, schema: type[BaseModel], system: st
         )
     except ValidationError as error:  # some clients check the schema themselves, before LangChain's parser does
         raise _no_answer(error) from error
+    if answer["raw"].additional_kwargs.get("refusal"):
+        raise RunFailed("the model refused to answer")
     if answer["parsing_error"] is not None:
         raise _no_answer(answer["parsing_error"]) from answer["parsing_error"]
     if not isinstance(answer["parsed"], schema):
-        raise RunFailed("the model refused, or its answer is empty")
+        raise RunFailed("the model's answer is empty")
     return answer["parsed"]
 
 

@@ -79,7 +79,7 @@ def synthesis(writer: Writer | None = None) -> AsyncCouncilNode:
             "answer": written["answer"],
             "decision": results["decision"] if results else None,
             "decided_by": (results["decided_by"] or "nobody") if results else "agreement",
-            "claims": _attributed(written["claims"], together["claims"]),
+            "claims": _attributed(written["claims"], state.get("execution_results") or {}),
             "dissent": dissent,
             "abstained": results["abstained"] if results else [],
             "confidence": confidence_of(state, results),
@@ -234,12 +234,12 @@ def _by_rules(claims: list[Claim], decision: str | None, results: ConsensusResul
     return {"answer": f"{head} {summary}".strip(), "claims": claims}
 
 
-def _attributed(written: Sequence[Mapping[str, Any]], known: Sequence[Claim]) -> list[Claim]:
-    """Return claims with those who made them, as far as they did."""
+def _attributed(written: Sequence[Mapping[str, Any]], results: Mapping[str, Any]) -> list[Claim]:
+    """Return claims with those who made them, as far as they did any work, and the subtasks that it was."""
     subtasks: dict[str, set[str]] = {}
-    for claim in known:
-        for name in claim["by"]:
-            subtasks.setdefault(name, set()).update(claim["subtasks"])
+    for name, result in results.items():
+        if result["status"] == "completed":
+            subtasks.setdefault(result["agent"], set()).add(name)
     kept: list[Claim] = []
     for each in written:
         by = sorted({str(name) for name in each.get("by") or []} & subtasks.keys())
