@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from ..state.policies import policy_json
+from .family import family_json
 
 if TYPE_CHECKING:
     from ..engine import AuditEntry, AuditReport, Event, Page, Review, Run, Step, Swept, Timeline, Vote
@@ -53,15 +54,17 @@ def run_json(run: Run, *, whole: bool = True) -> dict[str, Any]:
 
     Args:
         run: The run.
-        whole: Whether `state` and `reviews` belong to it; listings leave them out.
+        whole: Whether `state`, `reviews` and `children` belong to it; listings leave them out.
     """
     names = (
         "thread_id", "workflow", "version", "source", "status", "requested_by", "tenant",
         "created_at", "updated_at", "ended_at", "error", "forked_from",
+        "parent",
     )  # fmt: skip
     shown: dict[str, Any] = {name: getattr(run, name) for name in names}
     if whole:
         shown |= {"state": run.state, "reviews": [review_json(review) for review in run.reviews]}
+        shown["children"] = family_json(run.children)
     return shown
 
 

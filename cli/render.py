@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ..state.minutes import has_minutes
+from .family import family, waits
 from .layout import blank, command_line, dictionary, grid, status_text, title
 from .question import question
 from .text import age, clean, duration, one_line, timestamp
@@ -48,6 +49,9 @@ def outcome(run: Run, command: Command, *, full: bool = False) -> RenderableType
 
 
 def _paused(run: Run, command: Command, full: bool) -> RenderableType:
+    if not run.reviews and any(child.waited_for for child in run.children):
+        head = title("paused", f"{run.workflow} waits for its child runs")
+        return Group(head, _thread(run), blank(), waits(run.children, command))
     count = len(run.reviews)
     head = title("paused", f"{run.workflow} asks {'a person' if count == 1 else f'{count} questions'}")
     parts: list[RenderableType] = [head, _thread(run)]
@@ -125,7 +129,11 @@ def whole_run(run: Run, command: Command, *, full: bool) -> RenderableType:
     }
     if run.forked_from:
         about["forked from"] = run.forked_from
+    if run.parent:
+        about["child of"] = run.parent
     parts = [outcome(run, command, full=True) if full else outcome(run, command), blank(), dictionary(about, 0)]
+    if run.children and (run.status != "paused" or run.reviews):
+        parts += [blank(), Text("Child runs", style="bold"), family(run.children)]
     if run.state and (run.status != "completed" or isinstance(run.state.get("decision_factors"), dict)):
         parts += [blank(), Text("State", style="bold"), state(run, full=full)]
     return Group(*parts)

@@ -4,7 +4,7 @@ from .async_engine import AsyncEngine
 from .audit import AuditReport
 from .audit_chain import AuditEntry, Finding
 from .events import Event
-from .model import Page, Principal, Review, Run, Step, Timeline, Vote
+from .model import Child, Page, Principal, Review, Run, Step, Timeline, Vote
 from .sweeping import Swept
 from .sync_engine import Engine
 
@@ -12,6 +12,7 @@ __all__ = [
     "AsyncEngine",
     "AuditEntry",
     "AuditReport",
+    "Child",
     "Engine",
     "Event",
     "Finding",
