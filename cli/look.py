@@ -42,7 +42,7 @@ def show(
     ] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Write the minutes of a council as Markdown.")] = False,
 ) -> int:
-    """Show a run: where it stands, what it asks, what it knows (of a council the minutes), and the tree of its child runs."""
+    """Show a run: where it stands, what it asks, what it knows (of a council the minutes), and its child runs as a tree."""
     if follow:
         from .follow import follow as follow_run
 

@@ -20,11 +20,13 @@ from langchain_core.messages import BaseMessage
 from langgraph.errors import GraphBubbleUp
 from pydantic import BaseModel
 
-from ...errors import AdjournError, RunFailed
-from ...state.council import Reply, Request
+from ...errors import AdjournError, ChildFailed, RunFailed
+from ...state.council import Reply, Request, Usage
 from ...state.values import JsonValue, canonical_json, json_problem, storable_text
+from ..children import child, gather
 from ..effects import once, remembers_effects
 from .costs import Meter, metering
+from .graph_agent import ASKED, given_to, is_named, taken_from
 from .members import Act, Member
 
 __all__ = ["MOST_CHARACTERS", "all_of", "ask", "describe_error"]
@@ -56,6 +58,7 @@ async def ask(member: Member, request: Request, *, number: str, seconds: float) 
 
     Raises:
         RunFailed: The agent asked a person inside its own function; only an agent that is a child run may do that.
+        GraphInterrupt: An agent that is a child run waits for a person; the run pauses, and the node runs again.
         LeaseLost, StorageUnavailable: See `once`.
     """
     limit = member.timeout or seconds
@@ -63,29 +66,43 @@ async def ask(member: Member, request: Request, *, number: str, seconds: float) 
     async def call() -> Reply:
         return await _asked(member, request, limit)
 
+    if member.may_pause:
+        return await _by_child(member, request, number)
     if not remembers_effects():
         return await call()
     # no arguments to compare: everything that a request is made of is remembered itself
-    return await once(request["kind"], call, key=f"{member.name} {number}", on_uncertain="retry")
+    reply = await once(request["kind"], call, key=f"{member.name} {number}", on_uncertain="retry")
+    if reply["error"] == ASKED and is_named(member.workflow):
+        # nobody had said that it may ask people; what it did before it asked is done again in the child
+        return await _by_child(member, request, number)
+    return reply
 
 
 async def all_of(calls: Iterable[Coroutine[Any, Any, Reply]]) -> list[Reply]:
     """Ask several agents at the same time; return their replies in the order of the calls.
 
-    What raises here is never an agent, but the engine or the database: then the others are stopped, and it is raised.
+    What raises here is never an agent, but the engine or the database, or a pause for an agent that is a child run. All
+    the others have answered first, and their answers are recorded.
     """
-    tasks = [asyncio.create_task(call) for call in calls]
-    if not tasks:
-        return []
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
-        return [task.result() for task in tasks]
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    return await gather(*calls)
+
+
+async def _by_child(member: Member, request: Request, number: str) -> Reply:
+    """Have a child run answer; the node pauses until it has, after all others have answered."""
+    workflow = member.workflow
+    given = given_to(workflow, request)
+    found = await child(f"{request['kind']} {member.name} {number}", workflow, given, on_failure="return")
+    output: JsonValue = None
+    error: str | None = None
+    if isinstance(found, ChildFailed):
+        error = describe_error(found)
+    else:
+        try:
+            output = _kept(taken_from(workflow, found, request))
+        except _NotKept as problem:
+            error = describe_error(problem)
+    usage: Usage = {"model_calls": 0, "input_tokens": 0, "output_tokens": 0}  # its own run knows them
+    return {"agent": member.name, "output": output, "error": error, "seconds": 0.0, "usage": usage}
 
 
 async def _asked(member: Member, request: Request, seconds: float) -> Reply:

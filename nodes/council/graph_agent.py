@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables.config import var_child_runnable_config
@@ -21,9 +21,16 @@ from ...errors import ConfigurationError, RunFailed
 from ...state.council import Request
 from .schemas import answer_schema, plain
 
-__all__ = ["detached", "given_to", "graph_agent", "taken_from"]
+__all__ = ["ASKED", "check_graph", "detached", "given_to", "graph_agent", "is_named", "taken_from"]
 
 Graph: TypeAlias = Pregel[Any, Any, Any, Any]
+
+
+ASKED: Final = (
+    "it asked a person, and only an agent that is a child run may do that: compile it with a name of its own, and say "
+    "member(…, may_pause=True)"
+)
+"""The cause when a graph turned out to ask people."""
 
 
 def graph_agent(name: str, graph: Graph) -> Callable[[Request], Coroutine[Any, Any, Any]]:
@@ -45,10 +52,15 @@ def graph_agent(name: str, graph: Graph) -> Callable[[Request], Coroutine[Any, A
         with detached():
             found = await graph.ainvoke(given_to(graph, request))
         if isinstance(found, dict) and found.get("__interrupt__"):
-            raise RunFailed("it asked a person, and only an agent that is a child run may do that")
+            raise RunFailed(ASKED)
         return taken_from(graph, found, request)
 
     return act
+
+
+def is_named(graph: Any) -> bool:
+    """Say whether a graph has a name of its own, as child runs need."""
+    return getattr(graph, "name", None) not in (None, "", "LangGraph")
 
 
 def check_graph(name: str, graph: Graph) -> None:
@@ -64,20 +76,20 @@ def check_graph(name: str, graph: Graph) -> None:
         )
 
 
-def given_to(graph: Graph, request: Request) -> dict[str, Any]:
+def given_to(graph: Graph | str, request: Request) -> dict[str, Any]:
     """Return the input of a graph for a request."""
-    if "messages" not in graph.channels:
+    if isinstance(graph, str) or "messages" not in graph.channels:
         return {"request": request}
     from .model_agent import instructions, marked, shown
 
     form = json.dumps(answer_schema(request).model_json_schema())
     told = f"{instructions(request)}\n\nAnswer with one JSON object of this schema, and nothing else:\n{form}"
-    return {"messages": [("human", f"{told}\n\n{marked(shown(request))}")]}
+    return {"messages": [{"role": "user", "content": f"{told}\n\n{marked(shown(request))}"}]}
 
 
-def taken_from(graph: Graph, state: Any, request: Request) -> Any:
+def taken_from(graph: Graph | str, state: Any, request: Request) -> Any:
     """Return the answer of a graph to a request, from the state that it ended with."""
-    if "messages" not in graph.channels:
+    if isinstance(graph, str) or "messages" not in graph.channels:
         return state.get("answer")
     said = state.get("structured_response")
     if said is not None:

@@ -42,11 +42,15 @@ class Member:
         agent: What is known of it.
         act: What acts for it.
         timeout: Seconds that it has for one answer; None for what the node says.
+        workflow: The graph that acts, or the name of a registered workflow; None where a function acts.
+        may_pause: Whether it is a child run.
     """
 
     agent: Agent
     act: Act
     timeout: float | None = None
+    workflow: Any = None
+    may_pause: bool = False
 
     @property
     def name(self) -> str:
@@ -59,7 +63,13 @@ Members: TypeAlias = "Sequence[Member] | Callable[[], Sequence[Member]]"
 
 
 def member(
-    name: str | Agent, acting: Acting, *, tools: Sequence[Any] = (), timeout: float | None = None, **data: Any
+    name: str | Agent,
+    acting: Acting,
+    *,
+    tools: Sequence[Any] = (),
+    may_pause: bool = False,
+    timeout: float | None = None,
+    **data: Any,
 ) -> Member:
     """Make an agent.
 
@@ -68,6 +78,10 @@ def member(
         acting: A function of a `Request` (plain or async), a LangChain chat model or the name of one, or a compiled graph
             (a LangChain agent is one).
         tools: LangChain tools that a chat model may call before it answers.
+        may_pause: Whether it may ask people, or does things to the world outside that must not be done twice. It is a
+            child run then, with a thread of its own: while it waits, the others go on. `acting` is a graph with a name
+            of its own, or the name of a registered workflow with the keys `request` and `answer`; register it with every
+            engine that may go on with it. There is no time-out for it: its questions have deadlines of their own.
         timeout: Seconds that it has for one answer; None for what the node says.
         **data: More that is known of it: the keys of `adjourn.state.roster.Agent`.
 
@@ -80,7 +94,10 @@ def member(
     agent = name if isinstance(name, Agent) and not data else _agent(name, data)
     if timeout is not None:
         check_timeout(timeout)
-    return Member(agent, _acting(agent, acting, tools), timeout)
+    if may_pause:
+        return Member(agent, _never_called, timeout, workflow=_pausing(agent, acting), may_pause=True)
+    workflow = acting if isinstance(acting, Pregel) else None
+    return Member(agent, _acting(agent, acting, tools), timeout, workflow=workflow)
 
 
 def members_of(roster: Roster, acting: Mapping[str, Acting] | None = None) -> list[Member]:
@@ -133,6 +150,25 @@ def _first(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first.get("ctx", {}).get("where", first["loc"]))
     return f"{where}: {first['msg']}" if where else first["msg"]
+
+
+def _pausing(agent: Agent, acting: Acting) -> Any:
+    """Return what is run as a child."""
+    from .graph_agent import check_graph, is_named
+
+    if isinstance(acting, str):
+        return acting
+    if not isinstance(acting, Pregel) or not is_named(acting):
+        raise ConfigurationError(
+            f"The agent {agent.name!r} may pause, so it is a child run: give the name of a registered workflow, or a "
+            "graph that was compiled with a name of its own (compile(name='…'))."
+        )
+    check_graph(agent.name, acting)
+    return acting
+
+
+def _never_called(request: Request) -> Any:
+    raise RuntimeError("a child run acts for this agent")
 
 
 def _acting(agent: Agent, acting: Acting, tools: Sequence[Any]) -> Act:
