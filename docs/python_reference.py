@@ -274,8 +274,8 @@ def pieces_of(parameters: list[inspect.Parameter]) -> Iterator[str]:
 
 
 def plain(code: str) -> str:
-    """Take the quotes off annotations, which are text in modules with postponed evaluation."""
-    return re.sub(r"(: |-> )'([^'\n]*)'", r"\1\2", code)
+    """Take the quotes off annotations, which are text in modules with postponed evaluation, and name functions."""
+    return re.sub(r"<function (\w+) at 0x\w+>", r"\1", re.sub(r"(: |-> )'([^'\n]*)'", r"\1\2", code))
 
 
 def markdown(doc: str | None, types: dict[str, str] | None = None) -> str:
