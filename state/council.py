@@ -39,6 +39,7 @@ __all__ = [
     "Usage",
     "add_costs",
     "cost_of",
+    "planning_cost",
 ]
 
 Kind = Literal["work", "help", "argue", "draft", "vote"]
@@ -152,6 +153,16 @@ def cost_of(*groups: list[Reply]) -> Cost:
         "seconds": round(sum(max((reply["seconds"] for reply in group), default=0.0) for group in groups), 6),
         "agent_seconds": round(sum(reply["seconds"] for reply in replies), 6),
     }
+
+
+def planning_cost(usage: Usage, seconds: float) -> Cost:
+    """Return what a step cost that asks no agent, such as planning.
+
+    Args:
+        usage: What it used of models.
+        seconds: How long it took.
+    """
+    return {"agent_calls": 0, **usage, "seconds": round(seconds, 6), "agent_seconds": 0.0}
 
 
 def add_costs(before: Mapping[str, Cost] | None, more: Mapping[str, Cost] | None) -> Costs:

@@ -145,12 +145,14 @@ class _Sitting:
         for turn in range(self.procedure.debate + 1):
             self.tell("drafting", turn=turn, agents=sorted(self.crew))
             more = [self._draft_request(name, turn, drafts) for name in self.crew]
-            replies = await self._asked(more, f"draft {turn}")
-            groups.append(replies)
             was = {draft["agent"]: draft for draft in drafts}
+
+            def told(reply: Reply, was: dict[str, Draft] = was, turn: int = turn) -> None:
+                self.tell("draft", **_draft(reply, was.get(reply["agent"])), turn=turn)
+
+            replies = await self._asked(more, f"draft {turn}", told)
+            groups.append(replies)
             drafts = [_draft(reply, was.get(reply["agent"])) for reply in replies]
-            for draft in drafts:
-                self.tell("draft", agent=draft["agent"], text=draft["text"], error=draft["error"], turn=turn)
         return drafts
 
     async def _voted(
@@ -160,12 +162,14 @@ class _Sitting:
             self.tell("round", number=number, agents=sorted(self.crew))
             last = rounds[-1]["votes"] if rounds else []
             requests = [self._vote_request(name, number, drafts, meanings, last) for name in self.crew]
-            replies = await self._asked(requests, str(number))
+
+            def told(reply: Reply, number: int = number) -> None:
+                self.tell("vote", round=number, **self._vote(reply, list(meanings)))
+
+            replies = await self._asked(requests, str(number), told)
             groups.append(replies)
             votes = [self._vote(reply, list(meanings)) for reply in replies]
             outcome = count_votes(self.procedure, self.crew, votes, list(meanings))
-            for vote in votes:
-                self.tell("vote", round=number, **vote)
             self.tell("counted", round=number, decision=outcome["decision"], level=outcome["level"], why=outcome["why"])
             rounds.append({"number": number, "votes": votes, "outcome": outcome})
             if self.procedure.enough(outcome):
@@ -173,11 +177,16 @@ class _Sitting:
             if self.procedure.until_stuck and number > start + 1 and _same_choices(votes, last):
                 return
 
-    async def _asked(self, requests: list[Request], number: str) -> list[Reply]:
-        return await all_of(
-            ask(self.crew[request["agent"]], request, number=number, seconds=self.procedure.timeout)
-            for request in requests
-        )
+    async def _asked(self, requests: list[Request], number: str, told: Callable[[Reply], None]) -> list[Reply]:
+        """Ask all at the same time; each answer is told as soon as it is there."""
+
+        async def asked(request: Request) -> Reply:
+            one = self.crew[request["agent"]]
+            reply = await ask(one, request, number=number, seconds=self.procedure.timeout)
+            told(reply)
+            return reply
+
+        return await all_of(asked(request) for request in requests)
 
     def _vote(self, reply: Reply, options: list[str]) -> AgentVote:
         weight = self.crew[reply["agent"]].agent.weight

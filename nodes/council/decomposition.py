@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from ...errors import InvalidPlan
 from ...settings import current_settings
 from ...state.assignments import Subtask
-from ...state.council import CouncilState, Usage
+from ...state.council import Cost, CouncilState, planning_cost
 from ..effects import once, remembers_effects
 from .costs import Meter, metering
 from .members import Members, crew_of
@@ -61,10 +62,10 @@ def decomposition(members: Members, planner: Planner | None = None) -> AsyncCoun
     async def decompose(state: Any) -> CouncilState:
         given = state.get("subtasks")
         if given is not None:
-            subtasks, why, usage = read_plan(given), "The plan was given.", None
+            subtasks, why, cost = read_plan(given), "The plan was given.", None
         else:
             can = sorted({each for one in crew_of(members).values() for each in one.agent.capabilities})
-            subtasks, why, usage = await _planned(chosen, state, can)
+            subtasks, why, cost = await _planned(chosen, state, can)
         subtasks = check_plan(subtasks)
         teller()("planned", subtasks=[each.model_dump(mode="json") for each in subtasks], why=why)
         update: CouncilState = {
@@ -72,27 +73,29 @@ def decomposition(members: Members, planner: Planner | None = None) -> AsyncCoun
             "task_dependencies": {each.id: list(each.dependencies) for each in subtasks},
             "decomposition_reasoning": why,
         }
-        if usage is not None:
-            cost: Any = {"agent_calls": 0, **usage, "seconds": 0.0, "agent_seconds": 0.0}
+        if cost is not None:
             update["costs"] = {"decompose": cost}
         return update
 
     return decompose
 
 
-async def _planned(planner: Planner, state: Any, capabilities: list[str]) -> tuple[list[Subtask], str, Usage]:
+async def _planned(planner: Planner, state: Any, capabilities: list[str]) -> tuple[list[Subtask], str, Cost]:
     """Ask the planner, once: a plan that a model made is remembered when the process dies before it is stored."""
     meter = Meter()
 
     async def call() -> dict[str, Any]:
+        started = time.monotonic()
         with metering(meter):
             found = planner(str(state.get("main_task", "")), material=state.get("material"), capabilities=capabilities)
             subtasks, why = await found if inspect.isawaitable(found) else found
-        dumped = [each.model_dump(mode="json") if isinstance(each, Subtask) else each for each in subtasks]
-        return {"subtasks": dumped, "why": str(why), "usage": meter.usage()}
+        # checked here, so that a plan that cannot be carried out is not remembered: a retry asks again
+        dumped = [each.model_dump(mode="json") for each in check_plan(read_plan(list(subtasks)))]
+        cost = planning_cost(meter.usage(), time.monotonic() - started)
+        return {"subtasks": dumped, "why": str(why), "cost": cost}
 
     made = await once("plan", call, on_uncertain="retry") if remembers_effects() else await call()
-    return read_plan(made["subtasks"]), made["why"], made["usage"]
+    return read_plan(made["subtasks"]), made["why"], made["cost"]
 
 
 async def default_planner(task: str, *, material: Any, capabilities: Sequence[str]) -> Plan:

@@ -22,7 +22,7 @@ from ...state.council import Request
 from ...state.roster import Agent, Roster
 from .procedure import check_timeout
 
-__all__ = ["Act", "Acting", "Member", "Members", "crew_of", "member", "members_of"]
+__all__ = ["Act", "Acting", "Member", "Members", "crew_of", "member", "members_of", "seated"]
 
 Act: TypeAlias = Callable[[Request], Any]
 """Gets a `Request` and returns an answer, or something to await for it.
@@ -136,6 +136,20 @@ def crew_of(members: Members) -> dict[str, Member]:
     except ValidationError as error:
         raise InvalidRoster(f"The agents do not fit together: {_first(error)}.") from error
     return {each.name: each for each in sorted(found, key=lambda each: each.name)}
+
+
+def seated(crew: Mapping[str, Member], name: str) -> Member:
+    """Return the agent of a name.
+
+    Raises:
+        InvalidRoster: It is not in the council any more, although it has work there.
+    """
+    if name not in crew:
+        raise InvalidRoster(
+            f"The agent {name!r} has work in this run and is not in the council any more; it has {', '.join(crew)}. "
+            "Take it in again, then retry the run."
+        )
+    return crew[name]
 
 
 def _agent(name: str | Agent, data: Mapping[str, Any]) -> Agent:

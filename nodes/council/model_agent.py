@@ -55,6 +55,8 @@ def model_planner(model: BaseChatModel | str) -> Callable[..., Coroutine[Any, An
         parts = {"TASK": task, "MATERIAL": material, "CAPABILITIES": list(capabilities)}
         found = await _asked(model, PlanAnswer, load_prompt("council-plan"), marked(parts))
         dumped = found.model_dump(mode="json")
+        for each in dumped["subtasks"]:  # what no agent names is not for the model to invent
+            each["capabilities"] = [name for name in each["capabilities"] if name in capabilities]
         return read_plan(dumped["subtasks"]), str(dumped["reasoning"])
 
     return plan

@@ -26,10 +26,10 @@ _NAME_WORDS: Final = 4
 def rule_planner(task: str, *, material: Any = None, capabilities: Sequence[str]) -> Plan:
     """Split a task by its text.
 
-    Each list item, or else each sentence, is a subtask. It requires the capabilities whose words stand in it (compared by
-    stem), waits for the one before it when it says so ("then", "based on this"), comes first when it is urgent, and is done
-    well when what it demands ("so that …", "at least …") is so. A task of one sentence that names no capability is looked at
-    once for each capability.
+    Each list item, or else each sentence, is a subtask. It requires the capability whose words stand first in it (compared
+    by stem), waits for the one before it when it says so ("then", "based on this"), comes first when it is urgent, and is
+    done well when what it demands ("so that …", "at least …") is so. A task of one sentence that names no capability is
+    looked at once for each capability.
 
     Args:
         task: What is to be done, in words.
@@ -70,8 +70,11 @@ def _by_capability(task: str, capabilities: Sequence[str]) -> Plan:
 
 
 def _required(sentence: Sentence, capabilities: Sequence[str]) -> list[str]:
-    stems = {stem(word) for word in sentence.words}
-    return [name for name in capabilities if stems.issuperset(stem(word) for word in name.lower().split())]
+    stems = [stem(word) for word in sentence.words]
+    places = {name: [stem(word) for word in name.lower().split()] for name in capabilities}
+    named = {name: stems.index(words[0]) for name, words in places.items() if words and set(words) <= set(stems)}
+    # one each: of two, nobody might have both
+    return [min(named, key=lambda name: (named[name], name))] if named else []
 
 
 def _id(sentence: Sentence, taken: set[str]) -> str:

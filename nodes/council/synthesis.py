@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from ...settings import current_settings
-from ...state.council import Aggregated, Claim, ConsensusResults, CouncilState, FinalResult
+from ...state.council import Aggregated, Claim, ConsensusResults, CouncilState, FinalResult, planning_cost
 from ..analysts.summary import summarise
 from ..analysts.text import cut
 from ..effects import once, remembers_effects
@@ -74,7 +75,7 @@ def synthesis(writer: Writer | None = None) -> AsyncCouncilNode:
         together: Aggregated = state.get("aggregated_results") or aggregated(state)
         results: ConsensusResults | None = state.get("consensus_results")
         dissent = _dissent(state, results)
-        written, note, usage = await _written(writer, state, together["claims"], results, dissent)
+        written, note, cost = await _written(writer, state, together["claims"], results, dissent)
         final: FinalResult = {
             "answer": written["answer"],
             "decision": results["decision"] if results else None,
@@ -87,7 +88,6 @@ def synthesis(writer: Writer | None = None) -> AsyncCouncilNode:
             "note": note,
         }
         teller()("synthesized", answer=final["answer"], decision=final["decision"], decided_by=final["decided_by"])
-        cost: Any = {"agent_calls": 0, **usage, "seconds": 0.0, "agent_seconds": 0.0}
         return {"aggregated_results": together, "final_result": final, "costs": {"synthesize": cost}}
 
     return synthesize
@@ -193,28 +193,30 @@ async def _written(
     chosen, meter = writer or _default_writer(), Meter()
     by_rules = _by_rules(claims, decision, results)
     if chosen is None:
-        return by_rules, None, meter.usage()
+        return by_rules, None, planning_cost(meter.usage(), 0.0)
     task = str(state.get("main_task", ""))
 
     async def call() -> dict[str, Any]:
+        started = time.monotonic()
+        said, problem = None, None
         try:
             with metering(meter):
-                said = chosen(task, claims=claims, decision=decision, dissent=dissent)
-                said = await said if inspect.isawaitable(said) else said
-            kept = json.loads(json.dumps(said))
-            answer, made = str(kept["answer"]), [dict(each) for each in kept["claims"]]
-            return {"said": {"answer": answer, "claims": made}, "error": None, "usage": meter.usage()}
+                written = chosen(task, claims=claims, decision=decision, dissent=dissent)
+                written = await written if inspect.isawaitable(written) else written
+            kept = json.loads(json.dumps(written))
+            said = {"answer": str(kept["answer"]), "claims": [dict(each) for each in kept["claims"]]}
         except Exception as error:  # noqa: BLE001  (whatever it is, the decision stands)
-            return {"said": None, "error": describe_error(error), "usage": meter.usage()}
+            problem = describe_error(error)
+        return {"said": said, "error": problem, "cost": planning_cost(meter.usage(), time.monotonic() - started)}
 
     made = await once("synthesis", call, on_uncertain="retry") if remembers_effects() else await call()
     if made["error"] is not None:
         return (
             by_rules,
             f"The answer was put together by rules, because its writer failed: {made['error']}",
-            made["usage"],
+            made["cost"],
         )
-    return made["said"], None, made["usage"]
+    return made["said"], None, made["cost"]
 
 
 def _default_writer() -> Writer | None:

@@ -7,7 +7,7 @@ from typing import Any
 from ...state.assignments import Assignment
 from ...state.council import CouncilState, ExecutionResult, Reply, cost_of
 from .asking import all_of, ask
-from .members import Member, Members, crew_of
+from .members import Member, Members, crew_of, seated
 from .node import AsyncCouncilNode
 from .procedure import check_timeout
 from .requests import request_for
@@ -64,7 +64,7 @@ async def _all_helped(
     pairs = [(name, helper) for name in todo for helper in state["agent_assignments"][name]["helpers"]]
 
     async def help_with(name: str, helper: str) -> Reply:
-        request = request_for(crew[helper], "help", state)
+        request = request_for(seated(crew, helper), "help", state)
         request["subtask"] = state["subtasks"][name]
         tell("helping", agent=helper, subtask=name, asked_by=state["agent_assignments"][name]["agent"])
         return await ask(crew[helper], request, number=_number(state, name), seconds=seconds)
@@ -80,7 +80,7 @@ async def _worked(
     state: Any, crew: dict[str, Member], name: str, helped: list[Reply], seconds: float, tell: Tell
 ) -> Reply:
     given: Assignment = state["agent_assignments"][name]
-    one = crew[given["agent"]]
+    one = seated(crew, given["agent"])
     request = request_for(one, "work", state)
     request["subtask"] = state["subtasks"][name]
     if state.get("options"):

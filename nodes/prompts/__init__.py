@@ -1,7 +1,6 @@
 """Prompts and personas of the model-backed nodes, one file each.
 
-`versions.json` holds the version of each, with the SHA-256 of its text: a changed text gets a new version, so that what is
-recorded with a run can be found again.
+`versions.json` holds the version of each, with the SHA-256 of its text; a test wants a new version for a changed text.
 """
 
 from __future__ import annotations
