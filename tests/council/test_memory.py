@@ -82,6 +82,7 @@ async def test_no_tenant_reaches_the_items_of_another_whatever_it_asks_for(datab
             assert (await store.aget(("of",), "who")).value == {"tenant": name}
             assert {item.value["tenant"] for item in await store.asearch((), limit=100)} == {name}
             assert {item.value["tenant"] for item in await store.asearch(("of",), limit=100)} == {name}
+            assert len(await store.asearch((), limit=2)) == 2  # nobody else's items take up places
             spaces = await store.alist_namespaces(limit=100)
             assert spaces == [("of",), ("of", name.replace(".", "-") + "x")]
             assert await store.alist_namespaces(suffix=("of",)) == [("of",)]
@@ -170,6 +171,9 @@ async def test_votes_count_only_where_a_person_decided(database: str) -> None:
         run = await engine.start("council", {"main_task": "?", "subtasks": PLAN, "options": ["yes", "no"]})
         run = await engine.resume(run.thread_id, edit({"decision": "no"}), by="dana")
     assert outcomes(run.state) == {"agents": {"good": [1.0, 0.0], "other": [1.0]}, "trust": []}
+    for by in ("vote", "agreement"):
+        voted = {**run.state, "consensus_results": {**run.state["consensus_results"], "decided_by": by}}
+        assert outcomes(voted) == {"agents": {"good": [1.0]}, "trust": []}
 
 
 def test_what_is_remembered_makes_reputation_performance_and_trust() -> None:
