@@ -128,10 +128,5 @@ class Memory(BaseStore):
 
 
 def _label(tenant: str) -> str:
-    """Return the first part of a tenant's namespaces.
-
-    Stores search with LIKE on the joined namespace: no label may be the beginning of another, or hold what LIKE or the
-    joining reads as a sign.
-    """
-    plain = tenant if _PLAIN.fullmatch(tenant) else f"={tenant.encode().hex()}"
-    return f"{plain}|"
+    """Return the first part of a tenant's namespaces: a store joins the parts with periods, so there may be none in it."""
+    return tenant if _PLAIN.fullmatch(tenant) else f"={tenant.encode().hex()}"

@@ -130,15 +130,13 @@ async def recalled(memory: str | None, agents: Sequence[Agent]) -> list[Agent]:
     store = _store() if memory is not None else None
     if store is None or memory is None:
         return list(agents)
-    namespace = _namespace(memory)
-    items = [item for item in await store.asearch(namespace, limit=RUNS) if item.namespace == namespace]
+    items = await store.asearch(_namespace(memory), limit=RUNS)
     runs = sorted((item.value for item in items), key=lambda value: (str(value["at"]), str(value["agents"])))
     return standing(agents, runs)
 
 
 def _namespace(memory: str) -> tuple[str, ...]:
-    # stores search by the beginning of the name: with an end mark none is the beginning of another
-    return ("adjourn", "council", f"{memory}|")
+    return ("adjourn", "council", memory)
 
 
 def _store() -> BaseStore | None:

@@ -161,7 +161,7 @@ async def test_it_is_written_once_for_a_run_even_when_the_node_runs_again(databa
         assert (await engine.retry(run.thread_id)).status == "completed"
     with psycopg.connect(database) as connection:
         ((prefix, key, value),) = connection.execute("select prefix, key, value from store").fetchall()
-    assert (prefix, key) == ("default|.adjourn.council.council|", run.thread_id)
+    assert (prefix, key) == ("default.adjourn.council.council", run.thread_id)
     assert (value["agents"], value["trust"]) == ({"good": [1.0]}, [])
 
 

@@ -32,6 +32,6 @@ async def test_a_council_that_the_server_drives_is_remembered_by_the_engine(
     }
     state = await client.runs.wait(thread, "council", input=given)
     assert state["final_result"]["decision"] == "disk full"  # type: ignore[call-overload]
-    item = await engine._binder._memory.aget(("adjourn", "council", "council|"), thread)
+    item = await engine._binder._memory.aget(("adjourn", "council", "council"), thread)
     assert item is not None
     assert item.value["agents"] == {"advocate": [1.0], "analyst": [1.0], "sceptic": [1.0]}
