@@ -20,7 +20,7 @@ from langchain_core.messages import BaseMessage
 from langgraph.errors import GraphBubbleUp
 from pydantic import BaseModel
 
-from ...errors import AdjournError, ChildFailed, RunFailed
+from ...errors import AdjournError, BudgetExceeded, ChildFailed, LeaseLost, RunFailed, StorageUnavailable
 from ...state.council import Reply, Request, Usage
 from ...state.values import JsonValue, canonical_json, json_problem, storable_text
 from ..children import child, gather
@@ -59,6 +59,7 @@ async def ask(member: Member, request: Request, *, number: str, seconds: float) 
     Raises:
         RunFailed: The agent asked a person inside its own function; only an agent that is a child run may do that.
         GraphInterrupt: An agent that is a child run waits for a person; the run pauses, and the node runs again.
+        BudgetExceeded: The run may not spend any more.
         LeaseLost, StorageUnavailable: See `once`.
     """
     limit = member.timeout or seconds
@@ -118,6 +119,8 @@ async def _asked(member: Member, request: Request, seconds: float) -> Reply:
         if _is_cancelled():
             raise
         error = describe_error(stopped)
+    except (BudgetExceeded, LeaseLost, StorageUnavailable):  # the run's own trouble, and no failure of this agent
+        raise
     except GraphBubbleUp as asked:
         raise RunFailed(
             f"The agent {member.name!r} asked a person inside its own function, which would hold up all the others. Make "

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from adjourn.errors import InvalidInput, InvalidRoster
+from adjourn.errors import BudgetExceeded, InvalidInput, InvalidRoster
 from adjourn.nodes.council import Procedure, consensus, member
 from adjourn.nodes.council.procedure import margin_of
 from adjourn.state.values import json_problem
@@ -137,6 +137,12 @@ async def test_an_agent_that_fails_abstains_with_the_cause_and_takes_nobody_down
     found = await held([*voters("right", "right"), broken])
     assert found["consensus_results"]["decision"] == "right"
     assert found["consensus_results"]["abstained"] == [{"agent": "broken", "cause": cause}]
+
+
+async def test_what_ends_the_run_is_no_failure_of_an_agent():
+    spent = member("spent", Voter(vote=BudgetExceeded("no tokens are left")))
+    with pytest.raises(BudgetExceeded):
+        await held([*voters("right"), spent], drafts=False)
 
 
 async def test_an_agent_gets_a_copy_and_cannot_change_what_the_others_are_asked():
