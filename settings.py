@@ -76,6 +76,12 @@ class Settings(BaseSettings):
         str | None,
         Field(description="Chat model as LangChain names it, such as `openai:gpt-5-mini`. Unset: rules are used."),
     ] = None
+    council_roster: Annotated[
+        Path | None,
+        Field(
+            description="Roster file (YAML or JSON) of the workflow `council`. Unset: an analyst, a sceptic, an advocate."
+        ),
+    ] = None
     pool_size: Annotated[int, Field(ge=1, le=1000, description="Most connections that one process holds.")] = 10
     acquire_timeout: Annotated[float, Field(gt=0, description="Seconds to wait for a free or fresh connection.")] = 10.0
     prepare_threshold: Annotated[

@@ -15,7 +15,7 @@ from ..settings import Settings
 from .accounts import first_closed_folder, server_account
 from .embedded_files import installed_programs
 from .faults import mapped_faults
-from .migrate import LANGGRAPH_VERSION, migrations, missing_migrations, refusal
+from .migrate import LANGGRAPH_VERSION, STORE_VERSION, migrations, missing_migrations, refusal
 from .pool import Connection, connect
 from .queries import load_queries
 
@@ -116,10 +116,18 @@ async def _missing(connection: Connection) -> int:
     try:
         state = await _row(connection, _MIGRATIONS["state"])
     except (errors.UndefinedTable, errors.InvalidSchemaName):
-        return len(known) + LANGGRAPH_VERSION + 1
+        return len(known) + LANGGRAPH_VERSION + 1 + STORE_VERSION + 1
     applied = {int(number): digest for number, digest in state["applied"].items()}
     of_langgraph: int = max(LANGGRAPH_VERSION - state["langgraph"], 0) + state["broken_indexes"]
-    return len(missing_migrations(applied, known)) + of_langgraph
+    return len(missing_migrations(applied, known)) + of_langgraph + await _missing_of_store(connection)
+
+
+async def _missing_of_store(connection: Connection) -> int:
+    try:
+        store = await _row(connection, _MIGRATIONS["store_state"])
+    except errors.UndefinedTable:
+        return STORE_VERSION + 1
+    return max(STORE_VERSION - int(store["store"]), 0)
 
 
 async def _row(connection: Connection, query: Any) -> dict[str, Any]:

@@ -15,7 +15,8 @@ select format('%I.%I', nspname, relname) as name
  where relkind in ('r', 'p')
    and (nspname = 'adjourn'
         or pg_table_is_visible(pg_class.oid)
-           and relname in ('checkpoints', 'checkpoint_blobs', 'checkpoint_writes', 'checkpoint_migrations'))
+           and relname in ('checkpoints', 'checkpoint_blobs', 'checkpoint_writes', 'checkpoint_migrations',
+                           'store', 'store_migrations'))
    and not (has_schema_privilege(relnamespace, 'usage')
             and has_table_privilege(pg_class.oid, 'select')
             and has_table_privilege(pg_class.oid, 'insert')

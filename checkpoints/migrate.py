@@ -29,6 +29,7 @@ from pydantic import SecretStr
 
 from ..errors import ConfigurationError, StorageUnavailable
 from ..settings import Settings
+from .bare_store import BareStore
 from .faults import mapped_faults
 from .pool import Connection, connect
 from .queries import load_queries
@@ -38,6 +39,7 @@ __all__ = ["Migration", "migrate", "migrations", "missing_migrations", "refusal"
 
 LOCK_KEY: Final = int.from_bytes(b"adjourn\0", "big", signed=True)
 LANGGRAPH_VERSION: Final = len(AsyncPostgresSaver.MIGRATIONS) - 1
+STORE_VERSION: Final = len(BareStore.MIGRATIONS) - 1
 _POLL_SECONDS: Final = (0.05, 0.15)
 # Building LangGraph's indexes on a large, old database may take this long.
 _LOCK_SECONDS: Final = 1800.0
@@ -157,9 +159,10 @@ async def set_up_langgraph(connection: AsyncConnection[Any]) -> None:
 async def _up_to_date(connection: Connection, known: list[Migration]) -> bool:
     try:
         state = await (await connection.execute(_QUERIES["state"])).fetchone()
+        store = await (await connection.execute(_QUERIES["store_state"])).fetchone()
     except (errors.UndefinedTable, errors.InvalidSchemaName):
         return False
-    if state is None:
+    if state is None or store is None or store["store"] < STORE_VERSION:
         return False
     missing = missing_migrations({int(number): digest for number, digest in state["applied"].items()}, known)
     theirs = state["langgraph"] >= LANGGRAPH_VERSION and not missing_files(state["queue"])
@@ -244,13 +247,19 @@ async def _set_up_langgraph(connection: Connection, schema: str | None) -> None:
         repair = "drop index concurrently if exists {}" if index["is_leftover"] else "reindex index concurrently {}"
         await connection.execute(sql.SQL(repair).format(sql.SQL(index["name"])))
     if schema is None:
-        await AsyncPostgresSaver(connection).setup()
+        await _set_up_both(connection)
         return
     # LangGraph looks for its tables in the first schema of the search_path only, and would make them a second time
     # there if they stand in a later one.
     await connection.execute(_QUERIES["go_to_schema"], {"schema": schema})
-    await AsyncPostgresSaver(connection).setup()
+    await _set_up_both(connection)
     await connection.execute(_QUERIES["go_back"])
+
+
+async def _set_up_both(connection: Connection) -> None:
+    """Make the tables of LangGraph's checkpoints and of its store."""
+    await AsyncPostgresSaver(connection).setup()
+    await BareStore(connection).setup()
 
 
 def refusal(around: Mapping[str, Any]) -> str | None:

@@ -7,8 +7,13 @@ select
     (select count(*)
        from pg_index
       where not indisvalid
-        and indrelid in ('checkpoints'::regclass, 'checkpoint_blobs'::regclass, 'checkpoint_writes'::regclass)
+        and indrelid in ('checkpoints'::regclass, 'checkpoint_blobs'::regclass, 'checkpoint_writes'::regclass,
+                         to_regclass('store'))
     ) as broken_indexes;
+
+-- name: store_state
+-- Which tables of LangGraph's store there are. Fails with "undefined table" where there are none yet.
+select coalesce(max(v), -1) as store from store_migrations;
 
 -- name: try_lock
 -- Take the lock of all migrations, or return false at once.
@@ -69,4 +74,5 @@ select index.oid::regclass::text as name, index.relname ~ '_cc(new|old)[0-9]*$' 
   from pg_index
   join pg_class as index on index.oid = pg_index.indexrelid
  where not pg_index.indisvalid
-   and pg_index.indrelid in (to_regclass('checkpoints'), to_regclass('checkpoint_blobs'), to_regclass('checkpoint_writes'));
+   and pg_index.indrelid in (to_regclass('checkpoints'), to_regclass('checkpoint_blobs'), to_regclass('checkpoint_writes'),
+                          to_regclass('store'));

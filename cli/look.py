@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import InvalidInput
 from .exits import Exit
 from .run import Thread
 from .session import Session
 
 if TYPE_CHECKING:
+    from ..engine import Run
     from ..engine.model import RunStatus
 
 __all__ = ["Status", "history", "list_runs", "show"]
@@ -37,15 +40,18 @@ def show(
     follow: Annotated[
         bool, typer.Option("--follow", help="Show what happens in it, until it ends or asks a person.")
     ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Write the minutes of a council as Markdown.")] = False,
 ) -> int:
-    """Show a run: where it stands, what it asks, what it knows, and the tree of its child runs."""
+    """Show a run: where it stands, what it asks, what it knows (of a council the minutes), and its child runs as a tree."""
     if follow:
         from .follow import follow as follow_run
 
         return follow_run(session, thread, full=full)
     with session.engine() as engine:
         run = engine.get(thread)
-    if session.as_json:
+    if markdown:
+        _write_minutes(run)
+    elif session.as_json:
         from .json_out import run_json
 
         session.result(run_json(run))
@@ -54,6 +60,19 @@ def show(
 
         session.show(whole_run(run, session.command, full=full))
     return Exit.COMPLETED
+
+
+def _write_minutes(run: Run) -> None:
+    from ..state.minutes import has_minutes, minutes
+    from .text import clean
+
+    if not has_minutes(run.state):
+        raise InvalidInput(
+            f"Run {run.thread_id} is no council, so it has no minutes. Show it without --markdown.",
+            thread_id=run.thread_id,
+        )
+    sys.stdout.write(clean(minutes(run.state)))
+    sys.stdout.flush()
 
 
 def list_runs(

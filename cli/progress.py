@@ -1,4 +1,4 @@
-"""Progress while a run is driven: a line for each node that ends, and a spinner for those at work."""
+"""Progress while a run is driven: a line for each node that ends, what a council tells, and a spinner for those at work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from ..engine import Event
-    from ..engine.events import NodeFinished
+    from ..engine.events import Custom, NodeFinished
 
 __all__ = ["Progress", "finished_line"]
 
@@ -52,7 +52,7 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
-        from ..engine.events import NodeFinished, NodeStarted, Started
+        from ..engine.events import Custom, NodeFinished, NodeStarted, Started
 
         try:
             if isinstance(event, Started):
@@ -63,6 +63,8 @@ class Progress:
                 self._spin()
             elif isinstance(event, NodeFinished):
                 self._finished(event)
+            elif isinstance(event, Custom):
+                self._told(event)
         except OSError:  # whoever read our progress has gone; the run has not
             self._console = self._spinner = None
 
@@ -73,6 +75,13 @@ class Progress:
         if self._console is not None:
             self._console.print(finished_line(event), soft_wrap=True)
         self._spin()
+
+    def _told(self, event: Custom) -> None:
+        from .council_view import council_line
+
+        line = council_line(event.data)
+        if line is not None and self._console is not None:
+            self._console.print(line, soft_wrap=True)
 
     def _spin(self) -> None:
         if self._spinner is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from ..state.minutes import has_minutes
 from .family import family, waits
 from .layout import blank, command_line, dictionary, grid, status_text, title
 from .question import question
@@ -74,6 +75,9 @@ def _failed(run: Run, command: Command, _: bool) -> RenderableType:
 
 def _completed(run: Run, command: Command, full: bool) -> RenderableType:
     decision, factors = run.state.get("final_decision"), run.state.get("decision_factors")
+    final = run.state.get("final_result")
+    if decision is None and isinstance(final, dict) and has_minutes(run.state):
+        decision = final["decision"]
     parts: list[RenderableType] = [title("completed", str(decision) if decision else run.workflow), _thread(run)]
     if isinstance(factors, dict):
         parts += [blank(), dictionary(_readable(factors), 0 if full else VALUE)]
@@ -136,12 +140,16 @@ def whole_run(run: Run, command: Command, *, full: bool) -> RenderableType:
 
 
 def state(run: Run, *, full: bool) -> RenderableType:
-    """Return the state of a run, key by key.
+    """Return the state of a run, key by key; of a council the minutes, unless all is wanted.
 
     Args:
         run: The run.
         full: Whether long values are shown whole.
     """
+    if has_minutes(run.state) and not full:
+        from .council_view import minutes_view
+
+        return minutes_view(run.state)
     return dictionary(run.state, 0 if full else VALUE)
 
 

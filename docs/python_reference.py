@@ -46,15 +46,35 @@ from adjourn import (
     testing,
 )
 from adjourn.engine import Finding, QueueStatus, Status, WorkerStatus, events
+from adjourn.graphs.council import build as build_council
 from adjourn.nodes.assignment import assign, reputation_after, trust_after
 from adjourn.nodes.children import ChildCall, child, child_sync, children, children_sync, gather
 from adjourn.nodes.conflicts import find_conflicts
+from adjourn.nodes.council import (
+    Procedure,
+    aggregation,
+    ask_council,
+    assignment,
+    comparison,
+    consensus,
+    decomposition,
+    member,
+    members_of,
+    remembrance,
+    resolution,
+    rule_agent,
+    synthesis,
+    take_answer,
+    work,
+)
 from adjourn.nodes.effects import once, once_for, once_sync
 from adjourn.nodes.roster import load_roster, read_roster
 from adjourn.nodes.voting import abstention, agreed, decide, read_vote
 from adjourn.state.assignments import Assignment, Subtask, Unassigned
 from adjourn.state.conflicts import Conflict
+from adjourn.state.council import ConsensusResults, FinalResult, Request
 from adjourn.state.decisions import approve, edit, reject, respond
+from adjourn.state.minutes import minutes
 from adjourn.state.questions import question, read_answer
 from adjourn.state.roster import Agent
 from adjourn.state.votes import AgentVote, Outcome, Round
@@ -78,8 +98,8 @@ The public names of `adjourn`, from their docstrings; this page is generated. Ea
 
 Contents: [engine](#engine) · [decisions](#decisions) · [policies](#policies) · [coping](#coping) ·
 [what the engine shows](#what-the-engine-shows) · [events](#events) · [errors](#errors) · [questions](#questions) ·
-[effects](#effects) · [child runs](#child-runs) · [voting](#voting) · [assignment](#assignment) · [testing](#testing) ·
-[settings](settings.md)
+[effects](#effects) · [child runs](#child-runs) · [voting](#voting) · [assignment](#assignment) · [council](#council) ·
+[testing](#testing) · [settings](settings.md)
 """
 
 CHILDREN = """\
@@ -93,9 +113,16 @@ when: [Agreement](../explanation/agreement.md).
 """
 
 ASSIGNMENT = """\
-`from adjourn.nodes.assignment import assign, reputation_after, trust_after`, `from adjourn.nodes.roster import load_roster,
+`from adjourn.graphs.council import build as build_council
+from adjourn.nodes.assignment import assign, reputation_after, trust_after`, `from adjourn.nodes.roster import load_roster,
 read_roster`, `from adjourn.nodes.conflicts import find_conflicts`; the data are in `adjourn.state.roster`, `.assignments`
 and `.conflicts`. How to use them: [Agreement](../explanation/agreement.md#who-does-what).
+"""
+
+
+COUNCIL = """\
+`from adjourn.graphs.council import build`, `from adjourn.nodes.council import member, consensus, …`; the data are in
+`adjourn.state.council`. Step by step: [Build a council of agents](../tutorial/council.md).
 """
 
 
@@ -146,6 +173,15 @@ def python_page() -> str:
         *(callable_part(f"{each.__name__}()", each) for each in (load_roster, read_roster, find_conflicts)),
         *(model_part(each) for each in (Agent, Subtask)),
         *(class_part(each) for each in (Assignment, Unassigned, Conflict)),
+        "## Council\n",
+        COUNCIL,
+        callable_part("build()", build_council),
+        *(callable_part(f"{each.__name__}()", each) for each in (member, members_of, rule_agent)),
+        class_part(Procedure),
+        *(callable_part(f"{each.__name__}()", each) for each in (consensus, decomposition, assignment, work)),
+        *(callable_part(f"{each.__name__}()", each) for each in (comparison, resolution, aggregation, synthesis)),
+        *(callable_part(f"{each.__name__}()", each) for each in (remembrance, ask_council, take_answer, minutes)),
+        *(class_part(each) for each in (Request, ConsensusResults, FinalResult)),
         "## Testing\n",
         "`from adjourn.testing import …`. How to use them: [Test your workflow](../how-to/test-your-workflow.md).\n",
         *testing_parts(),
@@ -178,12 +214,12 @@ def class_part(kind: type) -> str:
         return "\n".join(parts)
     if not types and "__init__" in vars(kind):
         parts[2:2] = [signature(kind.__name__, kind.__init__), ""]
-    for name, member in vars(kind).items():
+    for name, value in vars(kind).items():
         if name.startswith("_"):
             continue
-        if isinstance(member, property):
-            parts += [f"**`{name}`**: {markdown(member.__doc__)}", ""]
-        elif (isinstance(member, classmethod) or inspect.isfunction(member)) and member.__module__ == kind.__module__:
+        if isinstance(value, property):
+            parts += [f"**`{name}`**: {markdown(value.__doc__)}", ""]
+        elif (isinstance(value, classmethod) or inspect.isfunction(value)) and value.__module__ == kind.__module__:
             parts.append(callable_part(f"{kind.__name__}.{name}()", getattr(kind, name), level=4))
     return "\n".join(parts)
 
@@ -264,8 +300,8 @@ def pieces_of(parameters: list[inspect.Parameter]) -> Iterator[str]:
 
 
 def plain(code: str) -> str:
-    """Take the quotes off annotations, which are text in modules with postponed evaluation."""
-    return re.sub(r"(: |-> )'([^'\n]*)'", r"\1\2", code)
+    """Take the quotes off annotations, which are text in modules with postponed evaluation, and name functions."""
+    return re.sub(r"<function (\w+) at 0x\w+>", r"\1", re.sub(r"(: |-> )'([^'\n]*)'", r"\1\2", code))
 
 
 def markdown(doc: str | None, types: dict[str, str] | None = None) -> str:

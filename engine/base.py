@@ -12,6 +12,7 @@ import anyio
 import structlog
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from ..checkpoints.memory import Memory
 from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import Storage
 from ..errors import AdjournError, LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
@@ -118,7 +119,8 @@ class EngineBase:
             ("ADJOURN_COPING", settings.coping), ("langgraph.json", registry.coping), ("coping", coping)
         )
         self._coping_tools = coping_tools(storage, settings, self._coping)
-        self._binder = Binder(storage.saver, self._coping, self._coping_tools.answers)
+        memory = Memory(storage.pool, self._seal, principal.tenant)
+        self._binder = Binder(storage.saver, memory, self._coping, self._coping_tools.answers)
         self._policies = PolicyBook(self._seal)
         self._workflow_policies = dict(policies or {})
         self._children = ChildStore(storage.pool, self._runs, self._queue, self._seal, settings.max_child_depth)

@@ -1,4 +1,4 @@
-"""Graph and saver, joined: what LangGraph needs to drive a thread durably."""
+"""Graph, saver and memory, joined: what LangGraph needs to drive a thread durably."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
+from langgraph.store.base import BaseStore
 
 from ..errors import ConfigurationError
 from ..state.coping import Coping, named
@@ -33,12 +34,20 @@ class Binder:
 
     Args:
         saver: The checkpoints.
+        memory: The store that nodes find as `runtime.store`, unless their graph was compiled with one of its own.
         coping: How workflows cope with faults, by name.
         answers: Keeps results of nodes.
     """
 
-    def __init__(self, saver: BaseCheckpointSaver[str], coping: Mapping[str, Coping], answers: Answers) -> None:
+    def __init__(
+        self,
+        saver: BaseCheckpointSaver[str],
+        memory: BaseStore,
+        coping: Mapping[str, Coping],
+        answers: Answers,
+    ) -> None:
         self._saver = saver
+        self._memory = memory
         self._coping = coping
         self._answers = answers
         # Compiling, and finding the types in the graph's code, take some milliseconds; a graph in a notebook may grow.
@@ -81,7 +90,8 @@ class Binder:
         if rules is not None:
             cache = NodeCache(self._answers, allowed.serde, f"{workflow.name} {workflow.version}")
             graph = coped(graph, rules, cache, workflow.name)
-        return guarded(graph).copy({"checkpointer": allowed, "name": workflow.name})
+        store = self._memory if graph.store is None else graph.store
+        return guarded(graph).copy({"checkpointer": allowed, "store": store, "name": workflow.name})
 
 
 @asynccontextmanager

@@ -8,8 +8,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, get_type_hints
+from typing import Any, Final, NotRequired, get_origin, get_type_hints
 
+import typing_extensions
 from langgraph.channels import LastValue
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.constants import START
@@ -22,6 +23,8 @@ from ..state.values import digest, json_problem
 from .binding import Compiled
 
 __all__ = ["Stored", "check_input", "input_keys", "is_required", "serialised", "type_name", "typed_input"]
+
+_NOT_REQUIRED: Final = (NotRequired, typing_extensions.NotRequired)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +143,21 @@ def is_required(graph: Compiled, key: str) -> bool:
     if builder is None:
         return False
     if builder.input_schema is not builder.state_schema and is_typeddict(builder.input_schema):
-        return key in getattr(builder.input_schema, "__required_keys__", ())
+        return key in _required_keys(builder.input_schema)
     # A model or data class is built for the first node, and cannot be without what it requires.
     first = {end for start, end in builder.edges if start == START and end in builder.nodes}
     return any(_requires(builder.nodes[name].input_schema, key) for name in first)
+
+
+@lru_cache(maxsize=100)
+def _required_keys(schema: Any) -> frozenset[str]:
+    """Return the keys that a TypedDict requires. Where its annotations are texts, Python itself overlooks NotRequired."""
+    required = frozenset(getattr(schema, "__required_keys__", ()))
+    try:
+        hints = get_type_hints(schema, include_extras=True)
+    except Exception:  # noqa: BLE001  (a user's annotations may not resolve here)
+        return required
+    return frozenset(key for key in required if get_origin(hints.get(key)) not in _NOT_REQUIRED)
 
 
 def _requires(schema: Any, key: str) -> bool:

@@ -1,6 +1,7 @@
 """The door for LangGraph's Agent Server, and for Studio on top of it: our saver, as `langgraph.json` names it.
 
-    "checkpointer": {"path": "adjourn.engine.studio.open_saver"}
+    "checkpointer": {"path": "adjourn.engine.studio.open_saver"},
+    "store": {"path": "adjourn.engine.studio.open_store"}
 
 What the server drives on it is a run like any other: the engine lists it, and of the two exactly one drives a thread.
 """
@@ -15,6 +16,7 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
 
+from ..checkpoints.memory import Memory
 from ..checkpoints.pool import Pool
 from ..checkpoints.saver import Saver
 from ..checkpoints.sealing import Seal
@@ -23,6 +25,7 @@ from ..settings import load_settings
 from .hook import review_hook
 from .internals import served_graphs
 from .leases import LeaseKeeper
+from .model import Principal
 from .notifications import Notifications
 from .policy_book import PolicyBook
 from .receivers import notifications_of
@@ -30,7 +33,7 @@ from .storable import storable_types
 from .studio_drives import Drives, control_drive, token_of_drive
 from .studio_watch import record_drives
 
-__all__ = ["StudioSaver", "open_saver"]
+__all__ = ["StudioSaver", "open_saver", "open_store"]
 
 
 class StudioSaver(Saver):
@@ -129,3 +132,17 @@ async def open_saver() -> AsyncIterator[StudioSaver]:
             record_drives(None)
             await notifications.close()
             await keeper.close()
+
+
+@asynccontextmanager
+async def open_store() -> AsyncIterator[Memory]:
+    """Open the storage that the settings name, and give its memory for an Agent Server in this process.
+
+    It is the memory that engines of the same tenant give to their graphs. The server enters this in each of its threads.
+
+    Raises:
+        StorageUnavailable: As `open_storage`.
+        ConfigurationError: As `open_storage`, or a setting does not fit.
+    """
+    async with open_storage(load_settings()) as storage:
+        yield Memory(storage.pool, Seal(storage.saver.serde), Principal.from_system(frozenset()).tenant)

@@ -14,11 +14,12 @@ from ..errors import ConfigurationError
 from ..graphs import BUILT_IN
 from .registry import GROUP
 
-__all__ = ["FILE", "SAVER", "installed_config", "read_config", "with_our_saver", "without_set_variables"]
+__all__ = ["FILE", "SAVER", "STORE", "installed_config", "read_config", "with_our_saver", "without_set_variables"]
 
 FILE: Final = "langgraph.json"
 # The server reads the module from before the last dot (langgraph-api 0.16.7), although it documents a colon there.
 SAVER: Final = f"{__package__}.studio.open_saver"
+STORE: Final = f"{__package__}.studio.open_store"
 _NAMES_OF_OURS: Final = (SAVER, f"{__package__}.studio:open_saver")
 
 
@@ -48,7 +49,7 @@ def installed_config() -> dict[str, Any]:
 
 
 def with_our_saver(config: Mapping[str, Any], file: str) -> dict[str, Any]:
-    """Return a configuration whose checkpointer is ours.
+    """Return a configuration whose checkpointer is ours, and whose store is ours unless it names another.
 
     Args:
         config: The project's.
@@ -64,7 +65,7 @@ def with_our_saver(config: Mapping[str, Any], file: str) -> dict[str, Any]:
             f"{file} names another checkpointer ({path or backend}), and adjourn keeps its threads with its own. "
             f'Take "checkpointer" out of it, or name {SAVER!r} there; or run that project with langgraph dev.'
         )
-    return {**config, "checkpointer": {**named, "path": SAVER}}
+    return {**config, "checkpointer": {**named, "path": SAVER}, "store": {"path": STORE, **(config.get("store") or {})}}
 
 
 def without_set_variables(config: Mapping[str, Any], folder: Path, already: Iterable[str]) -> dict[str, Any]:

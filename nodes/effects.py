@@ -38,6 +38,7 @@ __all__ = [
     "once",
     "once_for",
     "once_sync",
+    "remembers_effects",
 ]
 
 Result = TypeVar("Result")
@@ -154,6 +155,11 @@ def install_effects(port_here: Callable[[], EffectPort | None]) -> None:
 def _port() -> EffectPort | None:
     port = _current.get()
     return port if port is not None or not _fallback else _fallback[0]()
+
+
+def remembers_effects() -> bool:
+    """Say whether an engine remembers effects here; in a bare `graph.invoke` none does."""
+    return _port() is not None
 
 
 @overload

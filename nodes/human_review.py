@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any, Protocol, TypeVar, overload
 
 from langgraph.types import interrupt
 
@@ -25,6 +26,15 @@ __all__ = ["ACTION", "ask_about_analysis", "human_review"]
 ACTION = "accept_analysis"
 
 Ask = Callable[[ReviewState], Question]
+State = TypeVar("State")
+
+
+class AnyNode(Protocol):
+    """A node of any graph that asks people."""
+
+    def __call__(self, state: Any) -> Any:
+        """Do the step."""
+        ...
 
 
 def ask_about_analysis(max_retries: int) -> Ask:
@@ -66,26 +76,49 @@ def ask_about_analysis(max_retries: int) -> Ask:
     return ask
 
 
-def human_review(ask: Ask, *, policy: ReviewPolicy | None = None, clock: Clock = utcnow) -> Node:
+@overload
+def human_review(ask: Ask, *, policy: ReviewPolicy | None = None, clock: Clock = utcnow) -> Node: ...
+
+
+@overload
+def human_review(
+    ask: Callable[[State], Question],
+    *,
+    read: Callable[[State, Answer, datetime], Any],
+    policy: ReviewPolicy | None = None,
+    clock: Clock = utcnow,
+) -> AnyNode: ...
+
+
+def human_review(
+    ask: Callable[[Any], Question],
+    *,
+    read: Callable[[Any, Answer, datetime], Any] | None = None,
+    policy: ReviewPolicy | None = None,
+    clock: Clock = utcnow,
+) -> Any:
     """Make a node that pauses the run until people have answered.
 
     The node may be run any number of times before the answer comes; the question is the same each time.
 
     Args:
         ask: A pure function from the state to the question.
+        read: A pure function from the state, the answer and the time to the node's update. Default: that of `review`.
         policy: Who may answer, how many must agree, and until when. It travels with the question; a run may be started
             with another (`start(policies=…)`).
-        clock: The time, for the execution log.
+        clock: The time at which the run goes on.
 
     Returns:
-        A node that writes `human_decision`, `human_interactions`, `approved_digest` and, by decision, the edited
-        `analysis_results` with `human_modifications`, or `rejection_reason`, or `human_feedback`.
+        A node that writes what `read` returns; that of `review` writes `human_decision`, `human_interactions`,
+        `approved_digest` and, by decision, the edited `analysis_results` with `human_modifications`, or
+        `rejection_reason`, or `human_feedback`.
     """
+    take = read or read_decision
 
-    def review(state: ReviewState) -> ReviewState:
+    def review(state: Any) -> Any:
         asked = ask(state)
         answer = read_answer(interrupt(asked if policy is None else asked_under(policy, asked)))
-        return read_decision(state, answer, clock())
+        return take(state, answer, clock())
 
     return review
 

@@ -8,6 +8,7 @@ A term that ends in "!" is compared as it is written, for words whose stem means
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -110,12 +111,17 @@ def _negated(tokens: tuple[str, ...], at: int) -> bool:
     return False
 
 
-@cache
-def _stemmer() -> Any:
-    # Loading all languages of the package takes ten milliseconds: not before the first text is read.
-    from snowballstemmer.english_stemmer import EnglishStemmer
+_own = threading.local()
 
-    return EnglishStemmer()
+
+def _stemmer() -> Any:
+    """Return this thread's stemmer: it keeps the word at hand in itself, so that threads that share one mix words up."""
+    if not hasattr(_own, "stemmer"):
+        # Loading all languages of the package takes ten milliseconds: not before the first text is read.
+        from snowballstemmer.english_stemmer import EnglishStemmer
+
+        _own.stemmer = EnglishStemmer()
+    return _own.stemmer
 
 
 @lru_cache(maxsize=50_000)

@@ -23,7 +23,18 @@ ROOT = Path(__file__).parents[2]
 SERVER = Path(__file__).with_name("fork_server.py")
 CLIENT = Path(__file__).with_name("fork_client.py")
 ADJOURN = Path(sys.executable).with_name("adjourn")
-PACKAGES = ("checkpoints", "cli", "engine", "engine/coping", "graphs", "nodes", "nodes/analysts", "state", "testing")
+PACKAGES = (
+    "checkpoints",
+    "cli",
+    "engine",
+    "engine/coping",
+    "graphs",
+    "nodes",
+    "nodes/analysts",
+    "nodes/council",
+    "state",
+    "testing",
+)
 # Studio's parts belong to the Agent Server, which looks at its environment when it is imported.
 MODULES = [
     "pytest",
