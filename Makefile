@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 READY  := .venv/.ready
+# What is imported stays compiled, even where the shell says otherwise: the tests start many an interpreter.
+test soak: export PYTHONDONTWRITEBYTECODE =
 # Two test processes: the suite waits for PostgreSQL and child processes more than it computes.
 JOBS   ?= 2
 

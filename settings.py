@@ -64,7 +64,9 @@ class Settings(BaseSettings):
     ] = None
     listen_url: Annotated[
         SecretStr | None,
-        Field(description="Direct connection for LISTEN, when `ADJOURN_DATABASE_URL` is a transaction pooler."),
+        Field(
+            description="Direct connection for LISTEN and migrations, when `ADJOURN_DATABASE_URL` is a transaction pooler."
+        ),
     ] = None
     home: Annotated[Path, Field(default_factory=default_home, description="Folder of the embedded PostgreSQL's data.")]
     project: Annotated[

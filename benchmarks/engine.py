@@ -6,13 +6,11 @@ bare LangGraph, and what a hundred thousand waiting runs add to a hundred.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import operator
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, TypedDict
 from uuid import uuid4
@@ -22,7 +20,7 @@ from langgraph.types import Command, interrupt
 from psycopg import AsyncConnection
 
 from adjourn import AsyncEngine, Settings
-from benchmarks.machine import describe, new_database, server
+from benchmarks.machine import describe, new_database, read_options, server
 from benchmarks.workloads import STEPS, TEXT
 
 TARGETS = {
@@ -221,11 +219,7 @@ async def measure(url: str, *, quick: bool) -> dict[str, list[float]]:
 
 def main() -> None:
     """Print the table, and write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a short run that proves that it works")
-    parser.add_argument("--url", help="a PostgreSQL server to use; default: an embedded one")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    options = parser.parse_args()
+    options = read_options(__doc__)
     with server(options.url) as base:
         url = new_database(base, "bench_engine")
         machine = describe(base)

@@ -6,12 +6,10 @@ the engine, and PostgreSQL is asked which index it used.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -21,7 +19,7 @@ from psycopg.rows import dict_row
 from adjourn import AsyncEngine, Settings
 from adjourn.checkpoints.queries import load_queries
 from benchmarks.engine import TEXT, asking
-from benchmarks.machine import describe, new_database, server
+from benchmarks.machine import describe, new_database, read_options, server
 
 TARGET_MS = 10.0
 # half of those that wait ask anybody, the others one of ten common roles; one in a thousand asks a rare one
@@ -104,11 +102,7 @@ async def indexes(connection: AsyncConnection[dict[str, Any]], given: dict[str, 
 
 def main() -> None:
     """Print the table, and write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a short run that proves that it works")
-    parser.add_argument("--url", help="a PostgreSQL server to use; default: an embedded one")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    options = parser.parse_args()
+    options = read_options(__doc__)
     runs, rounds = (20_000, 3) if options.quick else (1_000_000, 30)
     with server(options.url) as base:
         url = new_database(base, "bench_inbox")

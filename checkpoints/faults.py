@@ -50,7 +50,7 @@ _LOST_STATES: Final = frozenset({"57P01", "57P02", "57P05", "25P03"})
 
 @contextmanager
 def mapped_faults(doing: str, *, thread_id: str | None = None) -> Iterator[None]:
-    """Turn psycopg's errors inside a block, with or without `await`, into ours.
+    """Turn psycopg's errors inside a block, with or without `await`, into ours; and Python's about text that is none.
 
     Args:
         doing: What is being done, to begin the message with, such as `"cannot list the runs"`.
@@ -58,12 +58,14 @@ def mapped_faults(doing: str, *, thread_id: str | None = None) -> Iterator[None]
 
     Raises:
         StorageUnavailable: PostgreSQL or the pool failed; the message says what to do.
-        InvalidInput: PostgreSQL cannot hold a value, such as text with a zero byte.
+        InvalidInput: PostgreSQL cannot hold a value, such as text with a zero byte or with half a character.
     """
     try:
         yield
     except psycopg.Error as error:
         raise to_adjourn(error, doing, thread_id=thread_id) from error
+    except UnicodeEncodeError as error:  # psycopg leaves it as it is
+        raise _not_storable(error, doing, thread_id) from error
 
 
 def to_adjourn(error: psycopg.Error, doing: str, *, thread_id: str | None = None) -> AdjournError:
@@ -74,14 +76,17 @@ def to_adjourn(error: psycopg.Error, doing: str, *, thread_id: str | None = None
         doing: What was being done.
         thread_id: The run it was done for.
     """
-    reason = first_line(error)
     if isinstance(error, psycopg.DataError):
-        return InvalidInput(
-            f"PostgreSQL: {doing}: {reason}. Remove what it cannot hold (zero bytes in text, for example).",
-            thread_id=thread_id,
-        )
+        return _not_storable(error, doing, thread_id)
     advice = next(text for kind, text in _ADVICE if isinstance(error, kind))
-    return StorageUnavailable(f"PostgreSQL: {doing}: {reason}. {advice}", thread_id=thread_id)
+    return StorageUnavailable(f"PostgreSQL: {doing}: {first_line(error)}. {advice}", thread_id=thread_id)
+
+
+def _not_storable(error: Exception, doing: str, thread_id: str | None) -> InvalidInput:
+    return InvalidInput(
+        f"PostgreSQL: {doing}: {first_line(error)}. Remove what it cannot hold (zero bytes in text, for example).",
+        thread_id=thread_id,
+    )
 
 
 def connection_lost(error: psycopg.Error) -> bool:

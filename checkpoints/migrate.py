@@ -94,7 +94,8 @@ async def migrate(url: SecretStr, settings: Settings) -> None:
     Args:
         url: The database. Its role needs no more than the right to create the schema `adjourn`, and tables in the
             first schema of its search_path (LangGraph's).
-        settings: How to connect.
+        settings: How to connect. Where the database answers through a pooler, the work is done over `listen_url`, if that
+            is set.
 
     Raises:
         StorageUnavailable: The database cannot be reached, the role lacks a right (the message names it), or the lock
@@ -102,17 +103,32 @@ async def migrate(url: SecretStr, settings: Settings) -> None:
         ConfigurationError: The database was made by a newer adjourn, or an applied file was changed since.
     """
     known = migrations()
-    connection = await connect(url, settings)
-    async with connection:
+    async with await connect(url, settings) as connection:
         with mapped_faults("cannot bring the tables up to date"):
             if await _up_to_date(connection, known):
                 return
-            await _lock(connection)
-            try:
-                if not await _up_to_date(connection, known):
-                    await _apply_all(connection, known)
-            finally:
-                await _unlock(connection)
+            if settings.listen_url is None or not await _behind_a_pooler(connection):
+                await _bring_up_to_date(connection, known)
+                return
+    # The lock belongs to a session, and a pooler in transaction mode gives each statement to another one.
+    async with await connect(settings.listen_url, settings) as connection:
+        with mapped_faults("cannot bring the tables up to date over ADJOURN_LISTEN_URL"):
+            await _bring_up_to_date(connection, known)
+
+
+async def _bring_up_to_date(connection: Connection, known: list[Migration]) -> None:
+    await _lock(connection)
+    try:
+        if not await _up_to_date(connection, known):
+            await _apply_all(connection, known)
+    finally:
+        await _unlock(connection)
+
+
+async def _behind_a_pooler(connection: Connection) -> bool:
+    """Say whether somebody answers for the server: a pooler tells its clients another process id than the session's."""
+    row = await (await connection.execute("select pg_backend_pid() as pid")).fetchone()
+    return row is not None and row["pid"] != connection.info.backend_pid
 
 
 async def set_up_langgraph(connection: AsyncConnection[Any]) -> None:
@@ -194,7 +210,10 @@ async def _unlock(connection: AsyncConnection[Any]) -> None:
         return
     row = await (await connection.execute(_QUERIES["unlock"], {"key": LOCK_KEY})).fetchone()
     if row is not None and not row["given_back"]:
-        _log.warning("migration lock was taken in another session; migrate over a direct connection, not a pooler")
+        _log.warning(
+            "The lock of the migration was taken in another session of a pooler, which may keep it: end that session, or "
+            "others wait for it. Set ADJOURN_LISTEN_URL to a direct connection; migrations go over that then."
+        )
 
 
 async def _apply_all(connection: Connection, known: list[Migration]) -> None:

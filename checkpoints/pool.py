@@ -141,9 +141,14 @@ async def at_once(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
                 await _undo(connection, error)
     except psycopg.Error as error:
         # what was raised in the block comes again, as an aborted pipeline
-        raise failed or _first(error) from None
+        failed = failed or _first(error)
     if failed is not None:
-        raise failed
+        if not connection.closed:
+            # psycopg takes a statement for prepared that the server never saw, since an earlier one had failed; it prepares
+            # everything anew after a transaction that was rolled back
+            async with connection.transaction(force_rollback=True):
+                pass
+        raise failed from None
 
 
 def _first(error: psycopg.Error) -> psycopg.Error:

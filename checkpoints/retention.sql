@@ -52,8 +52,9 @@ select from adjourn.runs where thread_id = any (%(thread_ids)s) order by thread_
 update adjourn.runs set pruned_at = %(now)s, actor = %(actor)s where thread_id = any (%(thread_ids)s);
 
 -- name: erase_content
--- What adjourn itself keeps of what these runs were about: questions and answers, what effects returned, who was told,
--- events, input, context, and the text of errors. Of the run stay ids, status and times. (The audit gets its entry by this.)
+-- What adjourn itself keeps of what these runs were about: questions and answers, policies, what effects returned, who was
+-- told, events, input, context, and the text of errors. Of the run stay ids, status and times. (The audit gets its entry by
+-- this.)
 with reviews as (delete from adjourn.reviews where thread_id = any (%(thread_ids)s)),
     decisions as (delete from adjourn.decisions where thread_id = any (%(thread_ids)s)),
     effects as (
@@ -65,9 +66,11 @@ with reviews as (delete from adjourn.reviews where thread_id = any (%(thread_ids
     events as (delete from adjourn.event_batches where thread_id = any (%(thread_ids)s))
 update adjourn.runs
 set erased_at = coalesce(%(now)s, clock_timestamp()), pruned_at = coalesce(%(now)s, clock_timestamp()),
-    input_type = null, input = null, context_type = null, context = null,
-    -- of an error that is encrypted nothing can be kept
-    error = error - 'message' - 'adjourn.sealed',
+    input_type = null, input = null, context_type = null, context = null, policies = null,
+    -- only what is known to hold no content; of an error that is encrypted nothing is
+    error = case when error is not null then coalesce(
+        (select jsonb_object_agg(key, value) from jsonb_each(error) where key in ('type', 'node', 'by', 'attempts')), '{}')
+    end,
     actor = %(actor)s
 where thread_id = any (%(thread_ids)s);
 

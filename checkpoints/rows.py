@@ -84,7 +84,10 @@ class Put(NamedTuple):
 
 
 class Write(NamedTuple):
-    """One write of a task that is being stored, as hooks see it. Read the value, never change it."""
+    """One write of a task that is being stored, as hooks see it. Read the value, never change it.
+
+    `token` is as in `Put`.
+    """
 
     thread_id: str
     checkpoint_ns: str
@@ -94,6 +97,7 @@ class Write(NamedTuple):
     idx: int
     channel: str
     value: Any
+    token: int | None = None
 
 
 @dataclass(slots=True)

@@ -285,6 +285,7 @@ class Saver(SyncCalls, AsyncPostgresSaver):
                 raise
             call.token = token
             call.puts = [put._replace(token=token) for put in call.puts]
+            call.given = [write._replace(token=token) for write in call.given]
             return call
 
         await self._committer.commit(carrying)

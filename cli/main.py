@@ -19,6 +19,7 @@ from .command import Database, command, report, silence
 from .deciding import resume, review
 from .demo import demo
 from .doctor import doctor
+from .erase import erase
 from .exits import Exit, Interrupted
 from .graph import graph
 from .inbox import inbox
@@ -47,7 +48,7 @@ app = typer.Typer(
 _PARTS: dict[str, dict[str, Callable[..., int]]] = {
     "Begin": {"demo": demo, "run": run},
     "Answer": {"inbox": inbox, "review": review, "resume": resume, "approve-all": approve_all},
-    "Go on": {"retry": retry, "recover": recover, "sweep": sweep, "fork": fork, "cancel": cancel},
+    "Go on": {"retry": retry, "recover": recover, "sweep": sweep, "fork": fork, "cancel": cancel, "erase": erase},
     "Work": {"worker": worker, "status": status, "wait": wait},
     "Look": {"show": show, "list": list_runs, "history": history},
     "Know the ground": {"workflows": workflows, "graph": graph, "doctor": doctor},

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ..errors import InvalidInput
 from .exits import Exit, Interrupted
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ class Session:
         debug: Whether logs are complete and errors come with their traceback.
 
     Attributes:
-        driven: The run that is being driven here, once it is; an interrupt must name it.
+        driven: The runs that are being driven here, once they are; an interrupt must say what became of them.
     """
 
     database: str | None = None
     as_json: bool = False
     debug: bool = False
-    driven: str | None = field(default=None, init=False)
+    driven: list[str] = field(default_factory=list, init=False)
 
     @cached_property
     def out(self) -> Console:
@@ -118,9 +119,9 @@ class Session:
         from ..settings import load_settings
 
         settings = load_settings()
-        if self.debug:
-            return load_settings(log_level="debug")
-        return settings if "log_level" in settings.model_fields_set else load_settings(log_level=least)
+        if not self.debug and "log_level" in settings.model_fields_set:
+            return settings
+        return settings.model_copy(update={"log_level": "debug" if self.debug else least})
 
     def working(self, text: str) -> AbstractContextManager[Any]:
         """Show on a terminal that something happens, for the time of a block.
@@ -132,13 +133,29 @@ class Session:
             return nullcontext()
         return self.err.status(f"{text} …", spinner="line")
 
+    def check_can_ask(self, *look: str) -> None:
+        """Refuse to go on where nobody sits who can be asked.
+
+        Args:
+            *look: The words of the command that shows what the question would be about.
+
+        Raises:
+            InvalidInput: The result is to be JSON, or standard input is no terminal.
+        """
+        if self.as_json or not sys.stdin.isatty():
+            raise InvalidInput(f"Nobody can be asked here. Look with `{self.command(*look)}`, then say --yes.")
+
     def interrupted(self, interrupt: KeyboardInterrupt) -> Interrupted:
         """Return the error that says how to go on after an interrupt."""
         code = interrupt.args[0] if interrupt.args else Exit.INTERRUPTED
-        if self.driven is None:
+        if not self.driven:
             return Interrupted("Interrupted before anything was begun.", code, None)
-        again = self.command("retry", self.driven)
-        return Interrupted(f"Interrupted; the run is kept. Continue it with: {again}", code, self.driven)
+        if len(self.driven) > 1:
+            failed = self.command("list", "--status", "failed")
+            kept = f"the {len(self.driven)} runs that were under way are kept, to be retried"
+            return Interrupted(f"Interrupted; {kept}. See them with: {failed}", code, None)
+        again = self.command("retry", self.driven[0])
+        return Interrupted(f"Interrupted; the run is kept. Continue it with: {again}", code, self.driven[0])
 
     def command(self, *words: str) -> str:
         """Return a command line that does what it says in the database of this call, ready to be typed.
@@ -149,7 +166,7 @@ class Session:
         return f"{line} --database {shlex.quote(_masked(self.database))}" if self.database else line
 
     def _note(self, thread_id: str) -> None:
-        self.driven = thread_id
+        self.driven = [thread_id]
 
 
 def _console(stream: Any) -> Console:

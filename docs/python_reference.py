@@ -90,6 +90,7 @@ def python_page() -> str:
         class_part(Engine),
         class_part(AsyncEngine),
         *(callable_part(f"{name}()", getattr(AsyncEngine, name)) for name in ("open", *VERBS)),
+        callable_part("interrupt()", Engine.interrupt),
         "## Decisions\n",
         *(callable_part(f"{each.__name__}()", each) for each in (approve, edit, reject, respond)),
         class_part(Decision),

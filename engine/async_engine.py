@@ -11,6 +11,7 @@ from ..settings import Settings, load_settings
 from .auditing import Auditing
 from .looking import Looking
 from .model import Principal
+from .notifiers import Notifier
 from .policy_book import Policies
 from .rebuilding import Rebuilding
 from .recorder import recording
@@ -44,6 +45,7 @@ class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Waiting, O
         settings: Settings | None = None,
         channel: str = "python",
         policies: Mapping[str, Policies] | None = None,
+        notifiers: Mapping[str, Notifier] | None = None,
     ) -> AsyncIterator[AsyncEngine]:
         """Open an engine on a database; an async context manager.
 
@@ -57,9 +59,11 @@ class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Waiting, O
             policies: By the name of a workflow, who may answer those of its questions that bring no policy of their own:
                 one `ReviewPolicy`, or one for each action by name, with `"*"` for all others. A run keeps what stands
                 here when it is started, wherever it is driven later.
+            notifiers: Who is told about reviews, beside those of the settings `ADJOURN_NOTIFY_…`: your own notifiers, by the
+                name under which it is remembered what was sent. Give them to every engine that drives or sweeps.
 
         Raises:
-            ConfigurationError: A setting does not fit, the embedded server's folder cannot be used, or the
+            ConfigurationError: A setting or a notifier does not fit, the embedded server's folder cannot be used, or the
                 `langgraph.json` of the working folder does not say what it should.
             StorageUnavailable: The database cannot be reached or refuses us.
         """
@@ -71,7 +75,7 @@ class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Waiting, O
             recording(storage.pool, Seal(storage.saver.serde), settings.event_days) as recorder,
         ):
             who = principal or Principal.from_system(settings.held_roles)
-            engine = cls(storage, registry, who, settings, channel, recorder, policies)
+            engine = cls(storage, registry, who, settings, channel, recorder, policies, notifiers)
             try:
                 yield engine
             finally:

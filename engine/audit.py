@@ -217,7 +217,12 @@ def actor_of(principal: Principal, channel: str) -> dict[str, str]:
 
 def _digest(given: Any) -> str | None:
     """Return the digest of anything that somebody sent; None of nothing."""
-    return None if given is None else digest(to_jsonable_python(given, fallback=repr, inf_nan_mode="strings"))
+    if given is None:
+        return None
+    try:
+        return digest(to_jsonable_python(given, fallback=repr, inf_nan_mode="strings"))
+    except UnicodeEncodeError:  # halves of characters in it, which is why it was refused
+        return digest(repr(given))
 
 
 def signing_key(setting: SecretStr | None) -> bytes | None:

@@ -76,8 +76,8 @@ class Auditing(EngineBase):
     async def erase(self, thread_id: str, *, by: str | None = None) -> Run:
         """Remove what a run was about, for good: all of it or, when this is killed, nothing.
 
-        That is its input and context, its state and history, questions and answers, what effects returned, events, and the
-        text of its error. What stays: that there was a run, its status and times, and its audit, which holds ids and
+        That is its input and context, its state and history, policies, questions and answers, what effects returned, events,
+        and the text of its error. What stays: that there was a run, its status and times, and its audit, which holds ids and
         digests only and gets an entry about this. Forks of the run are runs of their own. Erasing twice changes nothing
         more.
 

@@ -17,6 +17,7 @@ from ..errors import LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
 from ..nodes.analysts import check_model
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
+from ..state.values import storable_text
 from .answering import Answering
 from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled
@@ -29,6 +30,7 @@ from .inputs import typed_input
 from .leases import Drive, LeaseKeeper
 from .listener import Listener
 from .model import Principal, Run
+from .notifiers import Notifier
 from .policy_book import Policies, PolicyBook
 from .queue import RunQueue
 from .reader import Reader
@@ -57,6 +59,7 @@ class EngineBase:
         channel: Through which door answers come: python, cli, http, page.
         recorder: Writes events down for those who follow.
         policies: By workflow, the policies of questions that bring none.
+        notifiers: Who else is told about reviews, by name.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class EngineBase:
         channel: str,
         recorder: Recorder,
         policies: Mapping[str, Policies] | None = None,
+        notifiers: Mapping[str, Notifier] | None = None,
     ) -> None:
         self.principal = principal
         self.settings = settings
@@ -79,7 +83,7 @@ class EngineBase:
         self._listener = Listener(self._listen_url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
-        self._notifications = notifications_of(settings, storage.pool, storage.saver.serde)
+        self._notifications = notifications_of(settings, storage.pool, storage.saver.serde, notifiers)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde, on_event=self._notifications.post)
         self._runs = RunStore(
             storage.pool,
@@ -138,7 +142,7 @@ class EngineBase:
             by: Who wants it, as the caller says.
             given: What they want; a digest of it is recorded.
         """
-        named = by.id if isinstance(by, Principal) else by
+        named = by.id if isinstance(by, Principal) else by and storable_text(by)
         door, trusted = actor_of(self.principal, self.channel), self.principal.source == "trusted"
         return self._audit.recording(thread_id, {**door, "by" if trusted else "as": named or self.principal.id}, given)
 
@@ -209,7 +213,6 @@ class EngineBase:
         Returns:
             The run as it was recorded, or None where that must be read again.
         """
-        self._policies.learn(row["thread_id"], row["policies"])
         work = Work(
             row=row,
             graph=graph,
@@ -221,7 +224,8 @@ class EngineBase:
             blank=blank,
         )
         drive = Drive(work.thread_id, row["token"])
-        return await self._run_task(work, drive)
+        with self._policies.learned(work.thread_id, drive.token, row["policies"]):
+            return await self._run_task(work, drive)
 
     async def _run_task(self, work: Work, drive: Drive) -> Run | None:
         """Run the drive in a task of its own, so that it can be stopped without stopping its caller."""

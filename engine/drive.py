@@ -248,7 +248,7 @@ class Driver:
         asked = {each.id for each in open_interrupts(saved.pending_writes or [])} if saved else set()
         if saved is None or over or not (asked or await self._has_tasks(work, saved)):
             return await self._record_completion(work, drive, saved)
-        breakpoint_ = None if asked else await self._breakpoint(work.thread_id)
+        breakpoint_ = None if asked else await self._breakpoint(work.thread_id, drive.token)
         outcome = Outcome("paused", fed=feed.fed, breakpoint=breakpoint_)
         drive.ending = True
         settled, row = await self._runs.settle_run(work.thread_id, drive.token, outcome)
@@ -284,13 +284,13 @@ class Driver:
             return False
         return bool((await work.graph.aget_state(thread_config(work.thread_id))).tasks)
 
-    async def _breakpoint(self, thread_id: str) -> tuple[str, str, Opening] | None:
+    async def _breakpoint(self, thread_id: str, token: int) -> tuple[str, str, Opening] | None:
         """Return the review of a static breakpoint: its id changes with each, so that one answer never passes two."""
         newest = await self._reader.newest(thread_id)
         if newest is None:
             return None
         checkpoint_id = newest.checkpoint["id"]
-        policy = self._policies.policy(thread_id, None)
+        policy = self._policies.policy(thread_id, token, None)
         opened = opening(self._serde, list(next_nodes(newest.checkpoint)), None, policy)
         return f"{BREAKPOINT}{checkpoint_id}", checkpoint_id, opened
 

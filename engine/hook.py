@@ -76,7 +76,7 @@ def _question_columns(
     serde: SerializerProtocol, policies: PolicyBook, questions: Sequence[tuple[Write, Interrupt]]
 ) -> list[Any]:
     opened = [
-        opening(serde, asked.value, asked.response_schema, policies.policy(write.thread_id, asked.value))
+        opening(serde, asked.value, asked.response_schema, policies.policy(write.thread_id, write.token, asked.value))
         for write, asked in questions
     ]
     return [

@@ -138,7 +138,9 @@ class Looking(EngineBase):
         found = [review for review in found if review.id == which] or found
         if len(found) == 1:
             return found[0]
-        if len({review.id for review in found}) == 1:  # a fork asks under the id of the original
+        if len({review.id for review in found}) == 1:
+            # A fork asks under the id of the original. Which one is meant is never guessed, not even where only one of them
+            # is open: an answer that was sent twice would meet the other run.
             runs = ", ".join(review.thread_id for review in found)
             raise UnknownReview(f"Several runs ask review {found[0].id}; name the run instead: {runs}.")
         if found:

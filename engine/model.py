@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-from ..errors import RunFailed
+from ..errors import InvalidInput, RunFailed
 from ..state.decisions import DecisionKind
 from ..state.policies import ReviewPolicy
+from ..state.values import json_problem
 
 __all__ = [
     "DEFAULT_TENANT",
@@ -44,12 +45,20 @@ class Principal:
         tenant: Whose runs they see; runs of other tenants are unknown to them.
         source: How we know: `trusted` (the caller says so: a program, a shell) or `authenticated` (a door proved it).
             Only a trusted source may name somebody else with `by=`.
+
+    Raises:
+        InvalidInput: A part is no text that can be stored.
     """
 
     id: str
     roles: frozenset[str] = frozenset()
     tenant: str = DEFAULT_TENANT
     source: Literal["trusted", "authenticated"] = "trusted"
+
+    def __post_init__(self) -> None:
+        parts = {"id": self.id, "roles": sorted(self.roles), "tenant": self.tenant, "source": self.source}
+        if problem := json_problem(parts, "Principal"):
+            raise InvalidInput(f"{problem}; names of people, roles and tenants are text.")
 
     @classmethod
     def from_system(cls, roles: Iterable[str] = ()) -> Principal:

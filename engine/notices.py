@@ -87,9 +87,10 @@ def in_short(question: str) -> str:
 def commands(notice: Notice) -> dict[str, str]:
     """Return the next commands, by what they are for: `look`, and one for each way to answer while it can be answered.
 
-    They are safe to paste: whatever stands in a thread id is quoted.
+    What to look at is the review: it says who may answer until when, and who has. An answer names the run as well, since a
+    fork asks under the id of its original. They are safe to paste: whatever stands in a thread id is quoted.
     """
-    found = {"look": _line("show", (notice.thread_id,), ())}
+    found = {"look": _line("review", (notice.review_id,), ())}
     if notice.kind not in ASKING:
         return found
     ways = {kind: _WORDS[kind] for kind in notice.decisions}

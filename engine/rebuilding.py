@@ -17,6 +17,7 @@ from .base import EngineBase
 from .internals import open_interrupts
 from .opening import Opening, opening
 from .outcome import has_tasks
+from .policy_book import counting_policy
 from .questions import BREAKPOINT
 from .reading import next_nodes
 from .retelling import retold
@@ -73,7 +74,6 @@ class Rebuilding(EngineBase):
 
     async def _rebuild_run(self, row: RunRow) -> bool:
         thread_id = row["thread_id"]
-        self._policies.learn(thread_id, row["policies"])
         with mapped_faults("cannot rebuild the reviews", thread_id=thread_id):
             async with self._storage.pool.connection() as connection, connection.transaction():
                 now = await self._reviews.lock_idle(connection, thread_id)
@@ -110,7 +110,7 @@ class Rebuilding(EngineBase):
     ) -> dict[str, Any]:
         thread_id, asked_at = row["thread_id"], before.get("created_at") or now
         named = None if review_id.startswith(BREAKPOINT) else found.value
-        policy = self._policies.policy(thread_id, named)
+        policy = counting_policy(self._policies.opened(row["policies"]), thread_id, named)
         columns = opening(self._storage.saver.serde, found.value, found.response_schema, policy)
         case = Case(thread_id, review_id, policy, row["requested_by"], columns.digest, columns.digest)
         votes = self._reviews.votes(rows, columns.digest)

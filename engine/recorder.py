@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
+from contextvars import Context
 from typing import Any, Final
 
 import orjson
@@ -77,7 +78,8 @@ class Recorder:
         self._waiting.append(event)
         self._something.set()
         if self._writer is None:
-            self._writer = asyncio.create_task(self._write_on())
+            # it serves all runs, so it must not run in the context (tracing, logging) of the one that came first
+            self._writer = asyncio.create_task(self._write_on(), context=Context())
 
     def hasten(self) -> None:
         """Write what waits now, not in a moment: somebody may wait for it."""
@@ -117,7 +119,10 @@ class Recorder:
             while self._waiting:
                 await self._write_some()
             if self._left_out:
-                _log.warning("events were left out for followers; the database was slow", count=self._left_out)
+                _log.warning(
+                    "events were left out for followers: the database was slow, or they cannot be written",
+                    count=self._left_out,
+                )
                 self._left_out = 0
 
     async def _write_some(self) -> None:
@@ -133,7 +138,12 @@ class Recorder:
         # one document for all: a parameter each would take the client most of the time that events cost
         by_thread: dict[str, list[dict[str, Any]]] = {}
         for event in batch:
-            kept = {"kind": event.kind, "payload": self._seal.close(to_payload(event))}
+            try:
+                kept = {"kind": event.kind, "payload": self._seal.close(to_payload(event))}
+            except Exception as error:  # noqa: BLE001  (a value without words, which a workflow sent; the others are written)
+                self._left_out += 1
+                _log.debug("an event could not be put into words", thread=event.thread_id, error=str(error))
+                continue
             by_thread.setdefault(event.thread_id, []).append(kept)
         document = orjson.dumps([{"thread": thread, "events": events} for thread, events in by_thread.items()])
         values: dict[str, Any] = {"events": document.decode(), "channel": CHANNEL}

@@ -8,10 +8,12 @@ workflow's code is imported when it is first started, resumed or drawn, never to
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -138,11 +140,17 @@ def _built_in() -> dict[str, Workflow]:
 
 def _installed() -> dict[str, Workflow]:
     found = {}
-    for point in entry_points(group=GROUP):
+    for point in _entry_points(tuple(sys.path)):
         version = point.dist.version if point.dist else "1"
         source = f"the entry point {point.value}"
         found[point.name] = Workflow(point.name, version, source, _loader(point.value, source))
     return found
+
+
+# To read what every distribution declares takes longer than the rest of opening an engine; it changes with the path only.
+@lru_cache(maxsize=1)
+def _entry_points(path: tuple[str, ...]) -> EntryPoints:
+    return entry_points(group=GROUP)
 
 
 def _of_project(project: Project) -> dict[str, Workflow]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import structlog
 
-from ..errors import AdjournError, NotPaused, StorageUnavailable, ThreadBusy
+from ..errors import AdjournError, InvalidInput, NotPaused, StorageUnavailable, ThreadBusy
+from ..state.values import json_problem
 from .audit import actor_of
 from .base import EngineBase, unknown_thread
 from .deciding import Sent
@@ -126,7 +127,10 @@ class Resuming(EngineBase):
         Raises:
             UnknownThread: There is no such run.
             NotPaused: It has completed.
+            InvalidInput: The reason is no text that can be stored.
         """
+        if problem := json_problem(reason, "the reason"):
+            raise InvalidInput(f"The run was not cancelled: {problem}.", thread_id=thread_id)
         await self._row(thread_id)
         async with self._audited(thread_id, by):
             note = {"type": "Cancelled", "message": reason, "by": self._actor(by)}

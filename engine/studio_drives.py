@@ -82,7 +82,7 @@ class ServerDrive(Drive):
     Args:
         fed: The reviews whose answers it was given.
         ledger: Remembers its effects.
-        kept: Ends the keeping of its lease.
+        kept: Ends the keeping of its lease and of its policies.
     """
 
     fed: list[str] = field(default_factory=list)
@@ -161,13 +161,14 @@ class Drives:
         async with self._audit.recording(thread_id, self._actor(call), _answer(call.given)):
             claimed, fed = await (self._accept(call) if row is None else self._claim(call, row))
         drive = ServerDrive(thread_id, claimed["token"], fed=fed)
-        self._policies.learn(thread_id, claimed["policies"])
+        drive.kept.enter_context(self._policies.learned(thread_id, drive.token, claimed["policies"]))
         try:
             if row is not None and row["status"] in ("failed", "running"):
                 # As in the engine's retry: the nodes that failed run again as a whole, routing included.
                 await self._store.forget_failed_writes(thread_id, drive.token)
         except BaseException:
             await asyncio.shield(self._give_up(drive))
+            drive.kept.close()
             raise
         drive.ledger = EffectLedger(self._pool, self._saver.serde, drive.token, self._saver.patience)
         drive.kept.enter_context(self._keeper.keeping(drive))
@@ -204,7 +205,9 @@ class Drives:
         """Record that somebody edited a thread's state: it may have something to do again, or nothing any more."""
         claimed = await self._store.claim(thread_id, DEFAULT_TENANT, ("paused", "completed", "failed"))
         if claimed is not None:
-            await self.end(ServerDrive(thread_id, claimed["token"]), None)
+            drive = ServerDrive(thread_id, claimed["token"])
+            drive.kept.enter_context(self._policies.learned(thread_id, drive.token, claimed["policies"]))
+            await self.end(drive, None)
 
     async def deleted(self, thread_id: str) -> None:
         """Forget the run of a thread that was deleted."""
@@ -267,7 +270,7 @@ class Drives:
         elif status_after(saved) == "completed":
             outcome = Outcome("completed", fed=drive.fed)
         else:
-            stopped = None if asked else await self._breakpoint(thread_id)
+            stopped = None if asked else await self._breakpoint(thread_id, token)
             outcome = Outcome("paused", fed=drive.fed, breakpoint=stopped, checkpointed=saved is not None)
             asked += [stopped[0]] if stopped else []
         await self._reviews.withdraw_others(thread_id, asked, token)
@@ -280,12 +283,12 @@ class Drives:
         self._notifications.wake()
         _log.info("run left by the Agent Server", thread=thread_id, status=outcome.status, recorded=settled)
 
-    async def _breakpoint(self, thread_id: str) -> tuple[str, str, Opening] | None:
+    async def _breakpoint(self, thread_id: str, token: int) -> tuple[str, str, Opening] | None:
         newest: CheckpointTuple | None = await self._reader.newest(thread_id)
         if newest is None:
             return None
         checkpoint_id = newest.checkpoint["id"]
-        policy = self._policies.policy(thread_id, None)
+        policy = self._policies.policy(thread_id, token, None)
         opened = opening(self._saver.serde, list(next_nodes(newest.checkpoint)), None, policy)
         return f"{BREAKPOINT}{checkpoint_id}", checkpoint_id, opened
 

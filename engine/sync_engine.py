@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ..settings import Settings
 from .async_engine import AsyncEngine
 from .model import Principal
+from .notifiers import Notifier
 from .policy_book import Policies
 from .registry import Registry, Target
 
@@ -65,6 +67,7 @@ class Engine:
     def __init__(self, engine: AsyncEngine, portal: BlockingPortal) -> None:
         self._engine = engine
         self._portal = portal
+        self._under_way: set[Future[Any]] = set()
 
     @classmethod
     @contextmanager
@@ -77,10 +80,17 @@ class Engine:
         settings: Settings | None = None,
         channel: str = "python",
         policies: Mapping[str, Policies] | None = None,
+        notifiers: Mapping[str, Notifier] | None = None,
     ) -> Iterator[Engine]:
         """Open an engine on a database; a context manager. Parameters and errors are those of `AsyncEngine.open`."""
         opened = AsyncEngine.open(
-            url, workflows=workflows, principal=principal, settings=settings, channel=channel, policies=policies
+            url,
+            workflows=workflows,
+            principal=principal,
+            settings=settings,
+            channel=channel,
+            policies=policies,
+            notifiers=notifiers,
         )
         with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(opened) as engine:
             yield cls(engine, portal)
@@ -125,6 +135,14 @@ class Engine:
         """The workflows that the engine knows."""
         return self._engine.registry
 
+    def interrupt(self) -> None:
+        """Stop what other threads are doing here, as an interrupt from the keyboard stops the thread that it reaches.
+
+        Their calls raise `concurrent.futures.CancelledError` when what became of their runs is written down.
+        """
+        for future in tuple(self._under_way):
+            future.cancel()
+
     def _call(self, call: Callable[[], Awaitable[T]]) -> T:
         ended = threading.Event()
 
@@ -135,6 +153,7 @@ class Engine:
                 ended.set()
 
         future = self._portal.start_task_soon(tracked)
+        self._under_way.add(future)
         try:
             return future.result()
         except BaseException:
@@ -144,3 +163,5 @@ class Engine:
                 future.cancel()
                 ended.wait(_SETTLE_SECONDS)
             raise
+        finally:
+            self._under_way.discard(future)

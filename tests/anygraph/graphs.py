@@ -28,6 +28,7 @@ from typing_extensions import TypedDict
 
 from adjourn import Review, Run, approve, edit, reject
 from adjourn.testing import ModelCall, ScriptedChatModel
+from support.tools import pay, send
 
 
 @dataclass(frozen=True)
@@ -223,18 +224,6 @@ def typed_answers(state: State) -> State:
 
 
 # -- agents
-
-
-@tool
-def pay(amount: int) -> str:
-    """Pay an amount."""
-    return f"paid {amount}"
-
-
-@tool
-def send(to: str) -> str:
-    """Send a letter."""
-    return f"sent to {to}"
 
 
 @tool

@@ -1,3 +1,4 @@
+import functools
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import structlog
+import typer.main
 
 from adjourn import Engine
 from adjourn.cli.main import run_command
@@ -34,6 +36,9 @@ class Said:
 
 Command = Callable[..., Said]
 
+# Typer makes all commands anew for each call of one.
+_made_commands = functools.cache(typer.main.get_command)
+
 
 @pytest.fixture
 def samples(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,6 +59,7 @@ def cli(
     """Run the command inside this process, on a database of the test's own."""
     monkeypatch.setenv("ADJOURN_DATABASE_URL", database)
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(typer.main, "get_command", _made_commands)
 
     def run(*arguments: str) -> Said:
         capsys.readouterr()
@@ -62,6 +68,13 @@ def cli(
 
     yield run
     structlog.reset_defaults()  # it holds the standard error of this test
+
+
+@pytest.fixture
+def engine(cli: Command, database: str) -> Iterator[Engine]:
+    """An engine of the test's own beside the command, on the same database."""
+    with Engine.open(database) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ RISKY = "The supplier is liable without any limit, and the agreement cannot be t
         (["history", "nope"], 4, "There is no run 'nope' here"),
         (["retry", "nope"], 4, "There is no run 'nope' here"),
         (["cancel", "nope", "--reason", "x"], 4, "There is no run 'nope' here"),
+        (["erase", "nope", "--yes"], 4, "There is no run 'nope' here"),
         (["cancel", "nope"], 2, "Missing option '--reason'"),
         (["lst"], 2, "No such command 'lst'. Did you mean 'list'?"),
         (["list", "--limt", "3"], 2, "No such option"),

@@ -18,12 +18,6 @@ Start = Callable[..., str]
 
 
 @pytest.fixture
-def engine(cli: Command, database: str) -> Iterator[Engine]:
-    with Engine.open(database) as opened:
-        yield opened
-
-
-@pytest.fixture
 def asked(engine: Engine) -> Start:
     """Start a run of `hostile`, which asks about an action, or of another workflow, under a policy."""
 

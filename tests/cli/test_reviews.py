@@ -1,7 +1,7 @@
 """review: what is asked, under which policy, who decided what; and the answers that resume and review both take."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,12 +21,6 @@ LEGAL = ReviewPolicy(
 )
 ANN = Principal("ann", frozenset({"legal"}))
 Asked = Callable[..., str]
-
-
-@pytest.fixture
-def engine(cli: Command, database: str) -> Iterator[Engine]:
-    with Engine.open(database) as opened:
-        yield opened
 
 
 @pytest.fixture

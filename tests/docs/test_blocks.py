@@ -1,7 +1,7 @@
 """Every block in README and docs is executed: a page's blocks in order, in one fresh folder and one namespace.
 
 A block may stand below `<!-- not run: why -->`; everything else runs against a fresh database. In bash blocks `adjourn` and
-`python` begin as forks of a process that has imported adjourn (support/forking.py); in those of the README, which is what
+`python` begin as forks of a process that has imported adjourn (support/forking.py); in the README's first, which is what
 people try first, they are the installed programs.
 """
 
@@ -30,8 +30,9 @@ def test_the_blocks_of_a_page_run(page: Path, database: str, tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ADJOURN_DATABASE_URL", database)
     monkeypatch.setattr(sys, "path", list(sys.path))  # a project that a page builds is importable on that page only
-    programs = [INSTALLED] if page.name == "README.md" else [fork_server(), INSTALLED]
-    monkeypatch.setenv("PATH", os.pathsep.join([*map(str, programs), os.environ["PATH"]]))
+    installed = os.pathsep.join([str(INSTALLED), os.environ["PATH"]])
+    forked = os.pathsep.join([str(fork_server()), installed])
+    path = installed if page.name == "README.md" else forked
     namespace: dict[str, Any] = {"__name__": "__main__"}
     with patch.dict(os.environ), asyncio.Runner() as loop:
         for block in blocks_of(page):
@@ -41,7 +42,8 @@ def test_the_blocks_of_a_page_run(page: Path, database: str, tmp_path: Path, mon
             if block.kind == "python":
                 run_python("\n" * block.line + block.code, where, namespace, loop)
             else:
-                run_shell(block.code, where)
+                run_shell(block.code, where, path)
+                path = forked
 
 
 def run_python(code: str, where: str, namespace: dict[str, Any], loop: asyncio.Runner) -> None:
@@ -52,8 +54,10 @@ def run_python(code: str, where: str, namespace: dict[str, Any], loop: asyncio.R
         loop.run(waiting)
 
 
-def run_shell(code: str, where: str) -> None:
-    done = subprocess.run(["bash", "-euo", "pipefail", "-c", code], capture_output=True, text=True)
+def run_shell(code: str, where: str, path: str) -> None:
+    """Run a block; the programs of a search path are found."""
+    environment = {**os.environ, "PATH": path}
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", code], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, f"{where}\n{code}\n{done.stdout}\n{done.stderr}"
 
 
@@ -64,7 +68,7 @@ def test_a_failing_block_would_be_seen(tmp_path: Path) -> None:
     assert [block.kind for block in (first, second, third)] == ["bash", "python", "python"]
     assert (first.not_run, second.not_run, third.not_run) == (None, "why", None)
     with pytest.raises(AssertionError):
-        run_shell(first.code, "page")
+        run_shell(first.code, "page", os.environ["PATH"])
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:

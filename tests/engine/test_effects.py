@@ -3,12 +3,17 @@
 import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 import structlog
 from langgraph.types import interrupt
 
-from adjourn import AsyncEngine, approve, reject
-from adjourn.nodes.effects import once, once_sync
+from adjourn import AsyncEngine, StorageUnavailable, approve, reject
+from adjourn.checkpoints import open_storage
+from adjourn.engine.effects import EffectLedger
+from adjourn.nodes.effects import effects_in, once, once_for, once_sync
+from adjourn.settings import load_settings
+from support.postgres import execute
 from support.workflows import Trail, chain, mark
 
 
@@ -238,6 +243,40 @@ async def test_a_result_that_cannot_be_stored_is_told_and_the_effect_is_not_repe
         assert "was done, but its result cannot be stored" in str(run.error)
         run = await engine.retry(run.thread_id)
     assert (run.status, len(calls)) == ("failed", 1)
+
+
+class Away:
+    """A pool whose database is away for some connections."""
+
+    def __init__(self, pool: Any, times: int) -> None:
+        self._pool = pool
+        self._times = times
+
+    def connection(self) -> Any:
+        self._times -= 1
+        if self._times >= 0:
+            raise psycopg.OperationalError("the server is down")
+        return self._pool.connection()
+
+
+@pytest.mark.parametrize(("patience", "ended"), [(30.0, "done"), (0.0, "started")])
+async def test_the_record_of_what_was_done_waits_for_a_database_that_is_away(
+    database: str, patience: float, ended: str
+) -> None:
+    async with open_storage(load_settings(), database) as storage:
+        ledger = EffectLedger(storage.pool, storage.saver.serde, None, patience)
+
+        async def charge() -> str:
+            ledger._pool = Away(storage.pool, times=3)  # type: ignore[assignment]
+            return "receipt"
+
+        with effects_in(ledger):
+            if ended == "done":
+                assert await once_for("s", "charge", charge) == "receipt"
+            else:
+                with pytest.raises(StorageUnavailable):
+                    await once_for("s", "charge", charge)
+    assert execute(database, "select status from adjourn.effects") == [(ended,)]
 
 
 async def test_without_an_engine_the_function_is_called_and_a_warning_logged(callee: Callee) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 
 from adjourn import AsyncEngine, Engine, Principal, UnknownThread, approve
+from adjourn.engine import follow
 from adjourn.engine.event_json import LARGEST, from_row, to_payload
 from adjourn.engine.events import (
     Cancelled,
@@ -84,6 +86,13 @@ async def watching(database: str) -> AsyncIterator[AsyncEngine]:
     """An engine that only looks; it knows none of the workflows."""
     async with AsyncEngine.open(database) as engine:
         yield engine
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Followers look after tenths of a second where it would be seconds."""
+    monkeypatch.setattr(follow, "POLL_SECONDS", 0.3)
+    monkeypatch.setattr(follow, "_GRACE_SECONDS", 0.2)
 
 
 def kinds(events: list[Event]) -> list[type[Event]]:
@@ -166,7 +175,7 @@ async def test_nothing_is_lost_when_the_listener_is_cut_off(watching: AsyncEngin
     assert [event.seq for event in follower.seen] == list(range(1, len(follower.seen) + 1))
 
 
-async def test_without_any_notification_the_follower_reads_by_itself(database: str) -> None:
+async def test_without_any_notification_the_follower_reads_by_itself(database: str, hurried: None) -> None:
     # what a transaction pooler does to LISTEN: it is accepted, and nothing comes
     async with AsyncEngine.open(database, workflows={"asking": asking}) as engine:
         engine._listener._wake = lambda payload: None  # type: ignore[method-assign]
@@ -178,7 +187,9 @@ async def test_without_any_notification_the_follower_reads_by_itself(database: s
     assert kinds(follower.seen) == ASKED + ANSWERED
 
 
-async def test_a_run_whose_last_event_was_never_written_still_ends(engine: AsyncEngine, database: str) -> None:
+async def test_a_run_whose_last_event_was_never_written_still_ends(
+    engine: AsyncEngine, database: str, hurried: None
+) -> None:
     run = await engine.start("flaky", {"name": "x"})
     stored = f"select count(*) from adjourn.events where thread_id = '{run.thread_id}'"
     await eventually(lambda: execute(database, stored)[0][0] == 6)
@@ -201,7 +212,7 @@ async def test_an_earlier_failure_is_not_taken_for_the_end(engine: AsyncEngine, 
 
 
 async def test_the_failure_of_an_earlier_attempt_is_not_taken_for_that_of_a_later_one(
-    engine: AsyncEngine, watching: AsyncEngine, database: str, monkeypatch: pytest.MonkeyPatch
+    engine: AsyncEngine, watching: AsyncEngine, database: str, monkeypatch: pytest.MonkeyPatch, hurried: None
 ) -> None:
     run = await engine.start("flaky", {"name": "x"})
     await eventually(lambda: execute(database, "select 1 from adjourn.events where kind = 'failed'"))
@@ -354,6 +365,24 @@ async def test_a_recorder_that_cannot_write_harms_no_run(database: str) -> None:
         execute(database, "drop table adjourn.event_batches cascade")
         run = await engine.start("marked", {"name": "x"})
     assert run.status == "completed"
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+async def test_an_event_that_cannot_even_be_put_into_words_costs_no_other_one(
+    engine: AsyncEngine, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.start("asking", {"name": "x"}, thread_id="t")
+    log = structlog.testing.CapturingLogger()
+    monkeypatch.setattr("adjourn.engine.recorder._log", log)
+    for data in ("before", Unspeakable(), "after"):
+        engine._recorder.record(Custom("t", (), data))
+    await eventually(lambda: [call.kwargs for call in log.calls if call.method_name == "warning"] == [{"count": 1}])
+    said = "select payload ->> 'data' from adjourn.events where kind = 'custom' order by seq"
+    assert execute(database, said) == [("before",), ("after",)]
 
 
 async def test_an_engine_that_is_closed_while_it_writes_events_writes_none_twice(

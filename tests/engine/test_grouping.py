@@ -73,8 +73,11 @@ async def test_one_that_cannot_even_be_sent_fails_alone(work: Work) -> None:
     assert isinstance(results[2], UnicodeEncodeError)
 
 
-async def test_a_dead_connection_is_told_to_all_and_nothing_is_done_twice(work: Work) -> None:
-    work.error = psycopg.OperationalError("the connection is lost")
+@pytest.mark.parametrize("kind", [psycopg.OperationalError, errors.AdminShutdown])
+async def test_a_dead_connection_is_told_to_all_and_nothing_is_done_twice(
+    work: Work, kind: type[psycopg.Error]
+) -> None:
+    work.error = kind("the connection is lost")
     tasks = await handed_over(Grouping(work), Item("a"), Item("b"), Item("c", bad=True))
     work.gate.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -90,6 +93,33 @@ async def test_a_cancelled_caller_harms_nobody(work: Work) -> None:
     work.gate.set()
     assert await asyncio.gather(*tasks[2:]) == ["c done"]
     assert [task.cancelled() for task in tasks] == [True, True, False]
+
+
+async def test_a_cancelled_caller_of_what_fails_harms_nobody_either(work: Work) -> None:
+    grouping = Grouping(work)
+    tasks = await handed_over(grouping, Item("a", bad=True), Item("b"))
+    tasks[0].cancel()
+    await asyncio.sleep(0)
+    work.gate.set()
+    assert await asyncio.wait_for(tasks[1], 5) == "b done"
+
+
+async def test_a_group_has_an_end(work: Work) -> None:
+    tasks = await handed_over(Grouping(work), Item("first"), *(Item(f"t{number}") for number in range(250)))
+    work.gate.set()
+    assert None not in await asyncio.gather(*tasks)
+    assert [len(group) for group in work.groups] == [1, 100, 100, 50]
+    assert [thread for group in work.groups[1:] for thread in group] == [f"t{number}" for number in range(250)]
+
+
+async def test_callers_are_let_go_when_the_work_is_stopped(work: Work) -> None:
+    """As the end of an event loop does: nobody may wait for ever for what nobody does any more."""
+    grouping = Grouping(work)
+    (task,) = await handed_over(grouping, Item("a"))
+    assert grouping._worker is not None
+    grouping._worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
 
 
 def counting() -> tuple[Any, list[str]]:

@@ -55,3 +55,20 @@ def test_a_thread_that_nobody_drives_here_is_not_watched() -> None:
     witness = Witness(serializer(), lambda _: None)
     assert witness.hook([put(7, answer=1)], []) == []
     assert not witness.is_over("t")
+
+
+def test_what_a_drive_stores_after_it_was_watched_is_forgotten() -> None:
+    """A process that drives millions of runs would keep the last checkpoint of each."""
+    witness = Witness(serializer(), lambda _: Drive("t", 7))
+    with witness.watching("t"):
+        pass
+    witness.hook([put(7, answer=1)], [])
+    assert witness.end("t") is None
+
+
+def test_a_drive_begins_without_the_end_that_an_older_one_saw() -> None:
+    witness = Witness(serializer(), lambda _: Drive("t", 7))
+    with witness.watching("t"):
+        witness.hook([put(7, answer=1)], [])
+        with witness.watching("t"):
+            assert witness.end("t") is None

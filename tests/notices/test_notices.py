@@ -21,7 +21,7 @@ def test_the_text_says_what_who_until_when_and_the_next_commands(notice: Notice)
         "Who:       finance, legal",
         "Due:       2026-11-23 09:30 UTC",
         "",
-        "    adjourn show 'order 7'",
+        "    adjourn review r-1",
         "    adjourn resume 'order 7' approve --review r-1",
         "    adjourn resume 'order 7' reject REASON --review r-1",
     ]
@@ -42,7 +42,7 @@ def test_the_payload(notice: Notice) -> None:
             "asked": "pay: 10 to ACME?",
             "outcome": None,
             "commands": {
-                "look": "adjourn show 'order 7'",
+                "look": "adjourn review r-1",
                 "approve": "adjourn resume 'order 7' approve --review r-1",
                 "reject": "adjourn resume 'order 7' reject REASON --review r-1",
             },
@@ -93,12 +93,12 @@ def test_any_text_becomes_one_short_printable_line(given_text: str) -> None:
 @given(st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1))
 def test_any_thread_id_is_one_word_of_the_command(thread_id: str) -> None:
     one = Notice("asked", thread_id, "r", "w", at=None)  # type: ignore[arg-type]
-    words = shlex.split(commands(one)["look"])
-    assert words[-1] == thread_id
-    assert words[:-1] in (["adjourn", "show"], ["adjourn", "show", "--"])
+    words = shlex.split(commands(one)["answer"])
+    options = ["--value", "JSON", "--review", "r"]
+    named = [*options, "--", thread_id] if thread_id.startswith("-") else [thread_id, *options]
+    assert words == ["adjourn", "resume", *named]
 
 
 def test_a_thread_id_is_never_an_option(notice: Notice) -> None:
     found = commands(replace(notice, thread_id="--debug"))
-    assert found["look"] == "adjourn show -- --debug"
     assert found["reject"] == "adjourn resume --review r-1 -- --debug reject REASON"

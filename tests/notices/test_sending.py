@@ -244,6 +244,32 @@ async def test_closing_does_not_wait_for_a_receiver_that_hangs(database: str, we
     assert await rows(database, "select next_at > now() from adjourn.notices") == [(True,)]  # when the claim ends
 
 
+async def test_whoever_looks_for_events_passes_over_those_that_somebody_takes(database: str) -> None:
+    async with notifications(database, Receiver("log", LogNotifier())) as telling:
+        for thread in ("a", "b"):
+            await ask(database, thread)
+            await posted(database, telling, thread)
+        with psycopg.connect(database) as other:
+            other.execute("select from adjourn.notices where thread_id = 'a' for update")
+            taken = await asyncio.wait_for(telling._claim(5), 10)
+            assert [row["thread_id"] for row in taken] == ["b"]
+
+
+async def test_what_became_of_an_event_is_not_recorded_once_somebody_else_has_taken_it(database: str) -> None:
+    """Whoever took so long that the claim ended must not end the attempt of the next."""
+    await ask(database, "t")
+    async with notifications(database, Receiver("log", LogNotifier())) as telling:
+        await posted(database, telling, "t")
+        (first,) = await telling._claim(5)
+        await rows(database, "update adjourn.notices set next_at = now() returning 1")
+        (second,) = await telling._claim(5)
+        state = "select next_at is null, refused from adjourn.notices"
+        await telling._leave(first, None, ["log"])
+        assert await rows(database, state) == [(False, [])]
+        await telling._leave(second, None, ["log"])
+        assert await rows(database, state) == [(True, ["log"])]
+
+
 async def test_the_log_is_a_receiver(database: str) -> None:
     await ask(database, "t")
     async with notifications(database, Receiver("log", LogNotifier())) as telling:
@@ -251,7 +277,9 @@ async def test_the_log_is_a_receiver(database: str) -> None:
         structlog.reset_defaults()  # the engine's own keep warnings only
         with structlog.testing.capture_logs() as lines:
             await telling.deliver()
-    assert [(line["log_level"], line["thread"], line["next"]) for line in lines] == [("info", "t", "adjourn show t")]
+    (line,) = lines
+    assert (line["log_level"], line["thread"]) == ("info", "t")
+    assert line["next"] == f"adjourn review {line['review']}"
 
 
 DYING = """

@@ -8,13 +8,13 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.messages import AIMessage
-from langchain_core.tools import tool
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
 
 from adjourn import AsyncEngine, InvalidDecision, ReviewClosed, Run, approve, edit, reject
 from adjourn.state.policies import ReviewPolicy
 from adjourn.testing import ScriptedChatModel
+from support.tools import pay, send
 from support.workflows import Trail, ask, chain, mark
 
 TWO = ReviewPolicy(approvals=2)
@@ -122,18 +122,6 @@ async def test_two_in_one_node(database: str) -> None:
         assert [review.description for review in run.reviews] == ["second?"]
         run = await both(engine, run, "two")
     assert (run.status, run.state["answer"]) == ("completed", ["one", "two"])
-
-
-@tool
-def pay(amount: int) -> str:
-    """Pay an amount."""
-    return f"paid {amount}"
-
-
-@tool
-def send(to: str) -> str:
-    """Send a letter."""
-    return f"sent to {to}"
 
 
 def agent(mode: Any) -> Any:

@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from adjourn import AsyncEngine, NotAuthorized, ReviewClosed, Run, approve, edit, reject
@@ -143,3 +144,31 @@ async def test_reviews_of_another_tenant_are_not_swept(engine: AsyncEngine, data
     async with AsyncEngine.open(database, workflows=known, principal=stranger) as another:
         assert await swept(another, later(run, hours=2)) == []
         assert not (await another.reviews()).items
+
+
+async def test_a_sweep_waits_for_nobody_who_is_at_work_on_a_run(engine: AsyncEngine, database: str) -> None:
+    run = await engine.start("asking", {"name": "x"}, thread_id="t", policies=ReviewPolicy(deadline=DAY))
+    now = later(run, days=2)
+    with psycopg.connect(database) as other:
+        other.execute("select from adjourn.runs where thread_id = 't' for no key update")
+        assert await asyncio.wait_for(engine.sweep(now=now), 10) == []
+        other.rollback()
+    assert await swept(engine, now) == ["expired"]
+
+
+async def test_what_would_fail_a_run_waits_even_if_somebody_takes_it_after_the_look_for_deadlines(
+    engine: AsyncEngine,
+) -> None:
+    run = await engine.start("asking", {"name": "x"}, thread_id="t", policies=ReviewPolicy(deadline=DAY))
+    assert await engine._runs.claim("t", "default", ("paused",)) is not None
+    assert await engine._sweep_run("t", later(run, days=2)) == []
+    assert (await engine.review("t")).status == "pending"
+
+
+async def test_the_longest_overdue_come_first(engine: AsyncEngine) -> None:
+    runs = {
+        thread: await engine.start("asking", {"name": "x"}, thread_id=thread, policies=ReviewPolicy(deadline=deadline))
+        for thread, deadline in (("a", 3 * DAY), ("b", DAY), ("c", 2 * DAY))
+    }
+    now = later(runs["a"], days=9)
+    assert [(await engine.sweep(now=now, limit=1))[0].review.thread_id for _ in range(3)] == ["b", "c", "a"]

@@ -1,8 +1,15 @@
 """The saver keeps connections for a moment, and gives them back."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+
+import psycopg
+import pytest
+from psycopg.errors import ReadOnlySqlTransaction
 
 from adjourn.checkpoints import Saver, Storage, open_storage
+from adjourn.checkpoints.lending import Lender
 from adjourn.settings import load_settings
 from support.eventually import eventually
 from support.postgres import execute
@@ -28,8 +35,9 @@ async def test_a_connection_is_used_again_without_asking_the_pool(storage: Stora
 
 
 async def test_what_is_kept_goes_back_when_nobody_needs_it(storage: Storage) -> None:
-    await asyncio.gather(*(put(storage.saver, f"t{n}", text="x") for n in range(20)))
-    await eventually(lambda: at_home(storage))
+    for again in "ab":
+        await asyncio.gather(*(put(storage.saver, f"{again}{n}", text="x") for n in range(20)))
+        await eventually(lambda: at_home(storage))
 
 
 async def test_kept_connections_that_were_killed_meanwhile_cost_nothing(storage: Storage) -> None:
@@ -58,3 +66,76 @@ async def test_a_small_pool_is_left_to_others(database: str) -> None:
     async with open_storage(load_settings(pool_size=4), database) as storage:
         await put(storage.saver, "t", text="x")
         assert not storage.saver._lender._kept
+
+
+@pytest.fixture
+async def lender(storage: Storage) -> AsyncIterator[Lender]:
+    """Keeps two of the pool's connections."""
+    lending = Lender(storage.pool, keep=2)
+    yield lending
+    await lending.close()
+
+
+async def test_what_was_used_last_is_lent_first_and_no_more_is_kept_than_may_be(lender: Lender) -> None:
+    async with AsyncExitStack() as stack:
+        three = [await stack.enter_async_context(lender.lend()) for _ in range(3)]
+    # given back in reverse: the third, the second, and for the first there is no room
+    assert [connection for connection, _ in lender._kept] == [three[2], three[1]]
+    async with lender.lend() as again:
+        assert again is three[1]
+
+
+async def test_after_an_error_of_the_borrowers_the_connection_goes_home(storage: Storage, lender: Lender) -> None:
+    for _ in range(storage.pool.max_size + 1):  # otherwise none would be left
+        with pytest.raises(ValueError, match="mine"):
+            async with lender.lend():
+                raise ValueError("mine")
+    assert lender._kept == []
+
+
+async def test_what_leads_to_a_server_that_only_reads_is_closed(lender: Lender) -> None:
+    with pytest.raises(ReadOnlySqlTransaction):
+        async with lender.lend() as connection:
+            raise ReadOnlySqlTransaction("a standby")
+    assert connection.closed
+
+
+async def test_when_one_connection_is_lost_none_is_kept_on_trust(lender: Lender) -> None:
+    async with lender.lend(), lender.lend():
+        pass
+    assert len(lender._kept) == 2
+    with pytest.raises(psycopg.OperationalError):
+        async with lender.lend():
+            raise psycopg.OperationalError("gone")
+    assert lender._kept == []
+
+
+async def test_a_connection_that_died_in_its_block_is_not_kept(storage: Storage, lender: Lender) -> None:
+    async with lender.lend() as connection:
+        execute(storage.url.get_secret_value(), KILL_OTHERS)
+        with suppress(psycopg.Error):
+            await connection.execute("select 1")
+    assert lender._kept == []
+
+
+async def test_a_single_connection_has_one_borrower_at_a_time(storage: Storage) -> None:
+    at_once = []
+
+    async def borrow(lending: Lender) -> None:
+        async with lending.lend():
+            at_once.append(1)
+            await asyncio.sleep(0)
+            assert len(at_once) == 1
+            at_once.pop()
+
+    async with storage.pool.connection() as connection:
+        lending = Lender(connection, keep=2)
+        assert lending.single
+        await asyncio.gather(*(borrow(lending) for _ in range(3)))
+
+
+async def test_what_is_unused_for_a_moment_only_is_kept(lender: Lender) -> None:
+    async with lender.lend():
+        pass
+    await lender._give_back(60.0)
+    assert len(lender._kept) == 1

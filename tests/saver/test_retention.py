@@ -11,7 +11,7 @@ from langgraph.channels import DeltaChannel
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, interrupt
 
-from adjourn.checkpoints import Storage
+from adjourn.checkpoints import Storage, retention
 from adjourn.checkpoints.fence import take
 from adjourn.checkpoints.retention import LOCK_KEY, Policy, Pruned, prune
 from adjourn.errors import ConfigurationError
@@ -96,6 +96,23 @@ async def test_everything_due_goes_in_batches_and_once_only(storage: Storage) ->
     assert await prune(storage.pool, storage.saver, policy, now=NOW, batch=3) == Pruned()
     ended = await four_steps(storage.saver).aget_state(config("t3"))
     assert ended.values["log"] == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("policy", [Policy(prune_after=DAY), Policy(erase_after=DAY)], ids=["prune", "erase"])
+async def test_a_batch_is_no_larger_than_asked_and_the_oldest_come_first(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, policy: Policy
+) -> None:
+    for number in (3, 1, 4, 0, 2):
+        record(storage, f"t{number}", "completed", NOW - 9 * DAY + number * timedelta(hours=1))
+    due, batches = retention._due, []
+
+    async def seen(*given: Any) -> list[str]:
+        batches.append(await due(*given))
+        return batches[-1]
+
+    monkeypatch.setattr(retention, "_due", seen)
+    await prune(storage.pool, storage.saver, policy, now=NOW, batch=2)
+    assert batches == [["t0", "t1"], ["t2", "t3"], ["t4"]]
 
 
 async def test_a_run_that_was_retried_and_ended_again_is_due_again(storage: Storage) -> None:

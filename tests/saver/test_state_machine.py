@@ -181,6 +181,10 @@ def _plain(saved: Any) -> Any:
     return (names, saved.checkpoint, saved.metadata, parent, list(saved.pending_writes or []))
 
 
+# The pool, in another thread, may call `random` while Hypothesis watches whether a strategy does.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+
+
 def check(url: str, examples: int) -> None:
     with running(url) as loop:
         run_state_machine_as_test(

@@ -14,9 +14,9 @@ from adjourn.checkpoints.embedded import acquire
 from adjourn.checkpoints.embedded_files import installed_programs, reachable_programs
 from adjourn.errors import ConfigurationError, StorageUnavailable
 from support.postgres import execute, postmaster
+from support.rights import without_rights
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes to another user")
-as_user = pytest.mark.skipif(os.geteuid() == 0, reason="root is stopped by no rights")
 
 
 def closed_installation(folder: Path) -> Path:
@@ -156,11 +156,13 @@ def test_a_home_that_cannot_be_written_is_named_with_its_setting(fresh_home: Pat
         acquire(fresh_home)
 
 
-@as_user
 def test_a_home_without_the_right_to_write_is_named_with_its_setting(fresh_home: Path) -> None:
+    def begin() -> None:
+        with pytest.raises(ConfigurationError, match=f"{fresh_home} cannot hold .*ADJOURN_HOME"):
+            acquire(fresh_home)
+
     fresh_home.mkdir(0o500)
-    with pytest.raises(ConfigurationError, match=f"{fresh_home} cannot hold .*ADJOURN_HOME"):
-        acquire(fresh_home)
+    without_rights(begin, fresh_home)
 
 
 def test_a_server_that_does_not_start_shows_the_end_of_its_log(home: Path) -> None:

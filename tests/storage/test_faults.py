@@ -49,13 +49,14 @@ def test_other_errors_pass_unchanged() -> None:
         raise KeyError("x")
 
 
-def test_text_that_postgres_cannot_hold_is_invalid_input(database: str) -> None:
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
+def test_text_that_postgres_cannot_hold_is_invalid_input(text: str, database: str) -> None:
     with (
         psycopg.connect(database) as connection,
         pytest.raises(InvalidInput, match="zero bytes"),
         mapped_faults("cannot store the input"),
     ):
-        connection.execute("select %s::text", ("a\0b",))
+        connection.execute("select %s::text", (text,))
 
 
 @pytest.mark.parametrize(

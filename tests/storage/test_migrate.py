@@ -1,6 +1,7 @@
 """Bringing a database up to date: once, by one of many, after any accident, with no more rights than needed."""
 
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -14,6 +15,7 @@ from adjourn.errors import ConfigurationError, StorageUnavailable
 from adjourn.settings import load_settings
 from support.postgres import as_role, execute
 from support.processes import child
+from support.servers import PGBOUNCER, pgbouncer
 
 SETTINGS = load_settings()
 TABLES = "select count(*) from pg_tables where tablename in ('runs', 'checkpoints', 'checkpoint_writes')"
@@ -54,6 +56,33 @@ async def test_a_file_that_fails_leaves_nothing_of_itself(database: str, monkeyp
     monkeypatch.setattr(module, "migrations", lambda: [*migrations(), whole])
     await migrate(SecretStr(database), SETTINGS)
     assert execute(database, "select name from adjourn.migrations where number = 9000") == [("broken",)]
+
+
+@pytest.mark.skipif(PGBOUNCER is None, reason="PgBouncer is not installed")
+async def test_behind_a_pooler_the_work_is_done_over_the_direct_connection(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pooler in transaction mode may keep the lock in a session that nobody has, and all others would wait for it."""
+    more = Migration(9000, "more", "create table adjourn.more (a int);")
+    monkeypatch.setattr(module, "migrations", lambda: [*migrations(), more])
+    lock, direct = module._lock, []
+
+    async def watched(connection: psycopg.AsyncConnection[Any]) -> None:
+        direct.append(not await module._behind_a_pooler(connection))
+        await lock(connection)
+
+    monkeypatch.setattr(module, "_lock", watched)
+    with pgbouncer(database) as behind:
+        settings = load_settings(prepare_threshold=None, listen_url=database)
+        await migrate(SecretStr(behind), settings)
+        await migrate(SecretStr(behind), settings)
+        assert direct == [True]
+        execute(database, "delete from adjourn.migrations where number = 9000", "drop table adjourn.more")
+        await migrate(SecretStr(behind), load_settings(prepare_threshold=None))
+        assert direct == [True, False], "without a direct connection it is tried all the same"
+    execute(database, "delete from adjourn.migrations where number = 9000", "drop table adjourn.more")
+    await migrate(SecretStr(database), load_settings(listen_url="postgresql://nobody@127.0.0.1:1/elsewhere"))
+    assert direct == [True, False, True], "one that needs no pooler is not led elsewhere"
 
 
 async def test_a_file_that_was_changed_after_it_was_applied_is_refused(

@@ -191,6 +191,25 @@ async def test_what_is_sent_at_once_is_stored_as_a_whole_or_not_at_all(
     assert [record for record in caplog.records if record.name == "psycopg"] == []
 
 
+async def test_statements_that_were_to_be_prepared_in_an_aborted_pipeline_are_prepared_later(database: str) -> None:
+    execute(database, "create table things (n int primary key)")
+    async with open_pool(SecretStr(database), SETTINGS) as connections, connections.connection() as connection:
+        for n in range(SETTINGS.prepare_threshold or 0):
+            await connection.execute("insert into things values (%s)", [n])
+
+        async def behind_a_failure() -> None:
+            async with at_once(connection):
+                await connection.execute("insert into things (n) select 0")
+                await connection.execute("insert into things values (%s)", [100])
+
+        for n in (101, 102):
+            with pytest.raises(psycopg.errors.UniqueViolation):
+                await behind_a_failure()
+            for _ in range(2):
+                await connection.execute("insert into things values (%s) on conflict do nothing", [n])
+        await connection.execute("insert into things values (%s)", [100])
+
+
 async def fill(connections: pool.Pool) -> None:
     """Make the pool hold as many connections as it may."""
     held = [await connections.getconn() for _ in range(connections.max_size)]

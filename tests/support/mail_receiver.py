@@ -11,6 +11,8 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any, cast
 
+from support.serving import served
+
 
 @dataclass(frozen=True)
 class Delivered:
@@ -153,12 +155,5 @@ def mail_receiver(
     tls: ssl.SSLContext | None = None, *, at_once: bool = False, password: str | None = None
 ) -> Iterator[MailReceiver]:
     """Run a mail server for the length of a block."""
-    with MailReceiver(tls, at_once=at_once, password=password) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.closing.set()
-            server.shutdown()
-            thread.join()
+    with served(MailReceiver(tls, at_once=at_once, password=password)) as server:
+        yield server

@@ -1,7 +1,6 @@
 """PostgreSQL for tests: the embedded server, servers that the machine has, and a database for each test."""
 
 import contextlib
-import functools
 import os
 import shutil
 import subprocess
@@ -21,7 +20,6 @@ from pydantic import SecretStr
 from adjourn.checkpoints import embedded
 from adjourn.checkpoints.accounts import server_account
 from adjourn.checkpoints.cluster import SUPERUSER, Cluster
-from adjourn.checkpoints.migrate import migrate
 from adjourn.settings import Settings
 
 PLACES = (
@@ -76,9 +74,13 @@ def _in_memory() -> Path | None:
 
 @contextlib.contextmanager
 def no_waiting_for_the_disk() -> Iterator[None]:
-    """Make and start embedded servers of this process without fsync: their data need not outlive the machine."""
+    """Make and start embedded servers of this process without fsync: their data need not outlive the machine.
+
+    Nor does anybody guess their passwords, so that one hash of them will do for each connection.
+    """
+    options = (*embedded.INITDB_OPTIONS, "--no-sync", "--set=scram_iterations=1")
     with (
-        mock.patch.object(embedded, "INITDB_OPTIONS", (*embedded.INITDB_OPTIONS, "--no-sync")),
+        mock.patch.object(embedded, "INITDB_OPTIONS", options),
         mock.patch.object(embedded, "SETTINGS", {**embedded.SETTINGS, "fsync": "off"}),
     ):
         yield
@@ -122,6 +124,8 @@ def execute(url: str, *statements: str) -> list[tuple[object, ...]]:
 
 async def make_template(url: str, settings: Settings) -> None:
     """Make the migrated database that each test gets a copy of."""
+    from adjourn.checkpoints.migrate import migrate
+
     execute(url, f"create database {TEMPLATE}")
     await migrate(SecretStr(database_url(url, TEMPLATE)), settings)
 
@@ -129,11 +133,14 @@ async def make_template(url: str, settings: Settings) -> None:
 @contextlib.contextmanager
 def fresh_database(url: str, template: str = "template0") -> Iterator[str]:
     """A copy of a template for the length of a block; yields its URL. `template0` makes an empty one."""
-    name = _copied(url, template)
+    with psycopg.connect(url, autocommit=True) as connection:
+        name = _copied(connection, template)
     try:
         yield database_url(url, name)
     finally:
-        _dropped(url, name)
+        # the server may have been restarted meanwhile
+        with psycopg.connect(url, autocommit=True) as connection:
+            _dropped(connection, name)
 
 
 class Copies:
@@ -146,39 +153,35 @@ class Copies:
     def __init__(self, url: str) -> None:
         self._url = url
         self._work = ThreadPoolExecutor(max_workers=1)
-        self._next = self._work.submit(_copied, url, TEMPLATE)
+        self._connection = psycopg.connect(url, autocommit=True)
+        self._next = self._work.submit(_copied, self._connection, TEMPLATE)
 
     @contextlib.contextmanager
     def copy(self) -> Iterator[str]:
         """A copy for the length of a block; yields its URL."""
         name = self._next.result()
-        self._next = self._work.submit(_copied, self._url, TEMPLATE)
+        self._next = self._work.submit(_copied, self._connection, TEMPLATE)
         try:
             yield database_url(self._url, name)
         finally:
-            self._work.submit(_dropped, self._url, name)
+            self._work.submit(_dropped, self._connection, name)
 
     def close(self) -> None:
         """Wait for what is under way; the server can be stopped then."""
         self._work.shutdown()
+        self._connection.close()
 
 
-def _copied(url: str, template: str) -> str:
+def _copied(connection: psycopg.Connection, template: str) -> str:
     name = f"test_{uuid4().hex}"
     # without writing the copy to the log as well, which costs most of the time
-    execute(
-        url, f"create database {name} template {template}" + (" strategy file_copy" if _knows_strategy(url) else "")
-    )
+    strategy = "strategy file_copy" if connection.info.server_version >= 150000 else ""
+    connection.execute(f"create database {name} template {template} {strategy}")  # type: ignore[call-overload]
     return name
 
 
-def _dropped(url: str, name: str) -> None:
-    execute(url, f"drop database {name} with (force)")
-
-
-@functools.cache
-def _knows_strategy(url: str) -> bool:
-    return execute(url, "select current_setting('server_version_num')::int >= 150000") == [(True,)]
+def _dropped(connection: psycopg.Connection, name: str) -> None:
+    connection.execute(f"drop database {name} with (force)")  # type: ignore[call-overload]
 
 
 def database_url(url: str, name: str) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
+from support.serving import served
+
 Answer = int | tuple[int, Mapping[str, str]] | Literal["hang", "close"]
 
 
@@ -67,12 +69,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def web_receiver(tls: ssl.SSLContext | None = None) -> Iterator[WebReceiver]:
     """Run a receiver for the length of a block."""
-    with WebReceiver(tls) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.closing.set()
-            server.shutdown()
-            thread.join()
+    with served(WebReceiver(tls)) as server:
+        yield server

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.runnables import Runnable
-from langchain_openai import ChatOpenAI
+if TYPE_CHECKING:
+    from langchain_core.messages import AIMessage
+    from langchain_core.runnables import Runnable
+    from langchain_openai import ChatOpenAI
 
 __all__ = ["WAYS", "Call", "MakeModel", "call_model"]
 
-MakeModel = Callable[..., ChatOpenAI]
-Call = Callable[[Runnable[Any, Any], Any], Awaitable[AIMessage]]
+MakeModel: TypeAlias = "Callable[..., ChatOpenAI]"
+Call: TypeAlias = "Callable[[Runnable[Any, Any], Any], Awaitable[AIMessage]]"
 WAYS: Final = ("invoke", "ainvoke", "stream", "astream")
 
 
 async def call_model(way: str, model: Runnable[Any, Any], prompt: Any) -> AIMessage:
     """Call a model in one of `WAYS`; the chunks of a stream are added up."""
+    from langchain_core.messages import AIMessageChunk
+
     if way == "invoke":
         return model.invoke(prompt)
     if way == "ainvoke":

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from langchain_openai import ChatOpenAI
 
 from adjourn.testing import ModelServer
-from support.wire import WAYS, Call, MakeModel, call_model
+from support.wire import WAYS, call_model
+
+if TYPE_CHECKING:  # pytest reads this file before it starts the processes that run tests: nothing heavy here
+    from langchain_openai import ChatOpenAI
+
+    from support.wire import Call, MakeModel
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +35,8 @@ def connect(monkeypatch: pytest.MonkeyPatch, responses_api: bool) -> MakeModel:
     """Make the real client for a server, led there by the environment alone, as a workflow would be."""
 
     def make(server: ModelServer, **kwargs: Any) -> ChatOpenAI:
+        from langchain_openai import ChatOpenAI
+
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
         defaults = {"model": "gpt-5-mini", "max_retries": 0, "use_responses_api": responses_api, "stream_usage": True}

@@ -23,8 +23,8 @@ from support import workflows
 from support.auditing import agree, said
 from support.eventually import eventually
 from support.postgres import execute
-from support.serving import Gate, Serving
 from support.workflows import chain, mark
+from support.working import Gate, Serving
 
 KNOWN: dict[str, Any] = {
     "asking": workflows.asking,

@@ -69,6 +69,16 @@ async def wait_for_file(state: State) -> State:
     return {"text": "it came"}
 
 
+def _approved_first() -> StateGraph[Any]:
+    workflow = StateGraph(State)
+    workflow.add_node("ask_hostile", ask_hostile)
+    workflow.add_node("wait_for_file", wait_for_file)
+    workflow.add_edge(START, "ask_hostile")
+    workflow.add_edge("ask_hostile", "wait_for_file")
+    workflow.add_edge("wait_for_file", END)
+    return workflow
+
+
 def _pair() -> StateGraph[Any]:
     workflow = StateGraph(State)
     workflow.add_node("ask_one", ask_one)
@@ -83,3 +93,4 @@ failing = _single(need_file)
 hostile = _single(ask_hostile)
 pair = _pair()
 slow = _single(wait_for_file)
+slow_once_approved = _approved_first()
