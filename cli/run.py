@@ -69,7 +69,7 @@ def run(
     try:
         if submit:
             with session.engine() as engine:
-                return show_outcome(
+                return show_submitted(
                     session, engine.submit(workflow, value, thread_id=thread, by=by, context=environment)
                 )
         with session.engine() as engine, session.progress() as progress:
