@@ -14,7 +14,7 @@ from ..errors import DigestMismatch, InvalidDecision, NotAuthorized, ReviewClose
 from .answers import Given, read_answer
 from .exits import Exit
 from .inputs import mistaken_for_text
-from .run import By, Submit, Thread, show_outcome
+from .run import By, Submit, Thread, show_outcome, show_submitted
 from .session import Session
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def _send(
     """Give an answer to the engine, and show where the run stands then."""
     if not given.editor:
         with _explained(session, target, given):
-            return _told(session, _answer(session, engine, target, answer, by, shown), by)
+            return _told(session, _answer(session, engine, target, answer, by, shown), by, submit=target.submit)
     from .editor import Editing
 
     if target.review is None:
@@ -214,7 +214,7 @@ def _send(
         decided = type(answer)("edit", changed, answer.message)
         with _explained(session, target, given):
             run = _answer(session, engine, target, decided, by, shown or target.review.digest)
-    return _told(session, run, by)
+    return _told(session, run, by, submit=target.submit)
 
 
 def _answer(session: Session, engine: Engine, target: _Target, answer: Any, by: Principal, shown: str | None) -> Run:
@@ -248,7 +248,7 @@ def _no_role(error: NotAuthorized) -> bool:
     return error.message.rstrip(".").endswith("holds no role")
 
 
-def _told(session: Session, run: Run, by: Principal) -> int:
+def _told(session: Session, run: Run, by: Principal, *, submit: bool) -> int:
     """Show the outcome; first of all that the answer was taken, where the review waits for more people."""
     waiting = [each for each in run.reviews if any(vote.by == by.id and vote.counts for vote in each.votes)]
     if waiting and not session.as_json:
@@ -256,4 +256,4 @@ def _told(session: Session, run: Run, by: Principal) -> int:
         from .review_view import recorded
 
         session.show(*(recorded(each, by.id) for each in waiting), blank())
-    return show_outcome(session, run)
+    return show_submitted(session, run) if submit else show_outcome(session, run)

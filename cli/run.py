@@ -15,7 +15,19 @@ from .session import Session
 if TYPE_CHECKING:
     from ..engine import Event, Run
 
-__all__ = ["By", "Submit", "Thread", "cancel", "fork", "recover", "retry", "run", "show_outcome", "wait"]
+__all__ = [
+    "By",
+    "Submit",
+    "Thread",
+    "cancel",
+    "fork",
+    "recover",
+    "retry",
+    "run",
+    "show_outcome",
+    "show_submitted",
+    "wait",
+]
 
 Thread = Annotated[str, typer.Argument(metavar="THREAD", help="The run's thread id.")]
 By = Annotated[str | None, typer.Option(metavar="NAME", help="Who acts. Default: you, as the system knows you.")]
@@ -57,7 +69,7 @@ def run(
     try:
         if submit:
             with session.engine() as engine:
-                return show_outcome(
+                return show_submitted(
                     session, engine.submit(workflow, value, thread_id=thread, by=by, context=environment)
                 )
         with session.engine() as engine, session.progress() as progress:
@@ -80,8 +92,7 @@ def wait(
     """
     with session.engine() as engine, session.working("waiting"):
         found = engine.wait(thread, timeout=timeout)
-    code = show_outcome(session, found)
-    return Exit.REFUSED if found.status == "queued" else code
+    return show_outcome(session, found)
 
 
 def retry(session: Session, thread: Thread, by: By = None) -> int:
@@ -170,6 +181,12 @@ def show_outcome(session: Session, found: Run) -> int:
 
         session.show(outcome(found, session.command))
     return exit_of_status(found.status)
+
+
+def show_submitted(session: Session, found: Run) -> int:
+    """Show a run that was left to a worker; it did what was asked when the run is queued, or already further."""
+    code = show_outcome(session, found)
+    return Exit.COMPLETED if found.status in ("queued", "running") else code
 
 
 def _hinted(error: InvalidInput, assignments: list[str] | None) -> InvalidInput:

@@ -101,7 +101,9 @@ class Sweeping(EngineBase):
         self._notifications.wake()  # of what was done now, and of what could not be sent before
         return [swept for each in done for swept in each]
 
-    async def _sweep_run(self, thread_id: str, now: datetime | None, queued: Container[str] | None) -> list[Swept]:
+    async def _sweep_run(
+        self, thread_id: str, now: datetime | None, queued: Container[str] | None = None
+    ) -> list[Swept]:
         with mapped_faults("cannot act on a deadline", thread_id=thread_id):
             async with (
                 self._storage.pool.connection() as connection,

@@ -16,8 +16,8 @@ from support.load import assert_all_ended_right, load_workflow, work_off
 from support.postgres import execute
 from support.recovering import attempt_and_die
 from support.servers import Server
-from support.serving import Gate
 from support.workflows import Trail, chain, mark
+from support.working import Gate
 
 KILL_OTHERS = """
     select pg_terminate_backend(pid) from pg_stat_activity

@@ -91,7 +91,7 @@ async def watching(database: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Followers look after tenths of a second where it would be seconds."""
-    monkeypatch.setattr(follow, "_POLL_SECONDS", 0.3)
+    monkeypatch.setattr(follow, "POLL_SECONDS", 0.3)
     monkeypatch.setattr(follow, "_GRACE_SECONDS", 0.2)
 
 

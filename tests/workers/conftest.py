@@ -10,7 +10,7 @@ import pytest
 from adjourn import AsyncEngine
 from adjourn.engine.worker import Worker
 from adjourn.settings import Settings
-from support.serving import Serving
+from support.working import Serving
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from adjourn import AsyncEngine, approve
 from adjourn.nodes.children import ChildCall, children
 from support.families import Runs, parent_of, told, working
 from support.postgres import execute
-from support.serving import Serving
 from support.workflows import asking, chain, mark
+from support.working import Serving
 
 QUICK = chain(("quick", mark("quick")))
 

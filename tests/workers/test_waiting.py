@@ -11,8 +11,8 @@ from adjourn import AsyncEngine, InvalidInput, UnknownThread
 from adjourn.settings import Settings
 from support.eventually import eventually
 from support.postgres import execute
-from support.serving import Gate
 from support.workflows import asking
+from support.working import Gate
 
 LISTENING = "select pid from pg_stat_activity where datname = current_database() and query ilike 'listen%'"
 
