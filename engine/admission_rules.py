@@ -128,16 +128,9 @@ def admit(counts: Counts, tenants: Mapping[str, Sequence[Waiting]], now: datetim
         tenants: By tenant, what waits; the order does not matter.
         now: The time.
     """
-    everything = next((limit for limit in counts.limits if limit.workflow is None and limit.tenant is None), None)
-    rest = [limit for limit in counts.limits if limit is not everything]
-    apart = _Pass(_Books(Counts(rest, counts.use), now), tenants, by_workflow=True).run()
-    if everything is None:
-        return apart
-    books = _Books(counts, now)
-    at_once, begin = books.of(_Place(everything)).left(everything)
-    if len(apart.admitted) <= at_once and sum(not run.begun for run in apart.admitted) <= begin:
-        return apart
-    return _Pass(books, tenants, by_workflow=False).run()
+    apart = _Pass(_Books(counts, now), tenants, by_workflow=True)
+    found = apart.run()
+    return _Pass(_Books(counts, now), tenants, by_workflow=False).run() if apart.total_refused else found
 
 
 def room(counts: Counts, pairs: Iterable[Pair], now: datetime) -> dict[Pair, float]:
@@ -218,8 +211,16 @@ class _Part:
     book: _Book
     share: _Book | None
 
+    @property
+    def is_total(self) -> bool:
+        return self.place.limit.workflow is None and self.place.limit.tenant is None
+
     def left(self) -> tuple[float, float]:
         return self.book.left(self.place.limit)
+
+    def is_free(self, run: Waiting) -> bool:
+        at_once, begin = self.left()
+        return at_once > 0 and (begin > 0 or run.begun)
 
     def claim(self) -> tuple[int, float]:
         """How much of the scarcer side of the limit the tenant uses, and when it had its last turn: the least is next."""
@@ -242,9 +243,6 @@ class _Books:
                 part.book.add(use, now)
                 if part.share is not None:
                     part.share.add(use, now)
-
-    def of(self, place: _Place) -> _Book:
-        return self._books[place]
 
     def parts(self, pair: Pair) -> list[_Part]:
         """Return what a run of a workflow and tenant would take."""
@@ -274,13 +272,18 @@ class _Line:
 
 
 class _Pass:
-    """One decision: what is counted grows with each run that is admitted."""
+    """One decision: what is counted grows with each run that is admitted.
+
+    Attributes:
+        total_refused: Whether the limit on all runs alone refused something.
+    """
 
     def __init__(self, books: _Books, tenants: Mapping[str, Sequence[Waiting]], *, by_workflow: bool) -> None:
         self._now = books.now
         self._by_workflow = by_workflow
         self._lines = list(self._lines_of(books, tenants))
         self._again: list[datetime] = []
+        self.total_refused = False
 
     def run(self) -> Admission:
         chosen: list[Waiting] = []
@@ -309,16 +312,12 @@ class _Pass:
         return min(winners, key=lambda line: line.rank)
 
     def _fits(self, line: _Line) -> bool:
-        late: list[datetime] = []
-        for part in line.parts:
-            at_once, begin = part.left()
-            if at_once <= 0:
-                return False
-            if begin <= 0 and not line.runs[-1].begun:
-                late.append(min(part.book.starts, default=self._now) + MINUTE)
-        if late:
-            self._again.append(max(late))
-        return not late
+        full = [part for part in line.parts if not part.is_free(line.runs[-1])]
+        if full and all(part.is_total for part in full):
+            self.total_refused = True
+        if full and all(part.left()[0] > 0 for part in full):
+            self._again.append(max(min(part.book.starts, default=self._now) + MINUTE for part in full))
+        return not full
 
     def _lines_of(self, books: _Books, tenants: Mapping[str, Sequence[Waiting]]) -> Iterable[_Line]:
         lines: defaultdict[tuple[Pair, bool], list[Waiting]] = defaultdict(list)

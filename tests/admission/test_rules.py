@@ -49,8 +49,8 @@ def test_a_name_takes_the_place_of_a_star_and_kinds_add_up() -> None:
 
 
 def test_starts_are_counted_in_any_sixty_seconds() -> None:
-    starts = [NOON - timedelta(seconds=61), NOON - timedelta(seconds=60), NOON - timedelta(seconds=59)]
-    counts = Counts([Limit("report", None, per_minute=2)], {Pair("report", "acme"): Use(starts=starts)})
+    starts = [NOON - timedelta(seconds=ago) for ago in (61, 60, 10, 59)]
+    counts = Counts([Limit("report", None, per_minute=3)], {Pair("report", "acme"): Use(starts=starts)})
     found = admit(counts, {"acme": waiting("a", "b")}, NOON)
     assert (names(found), found.again_at) == (["a"], NOON + timedelta(seconds=1))
 
