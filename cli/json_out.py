@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..state.policies import policy_json
 
 if TYPE_CHECKING:
-    from ..engine import AuditEntry, AuditReport, Event, Page, Review, Run, Step, Swept, Timeline, Vote
+    from ..engine import AuditEntry, AuditReport, Event, Page, Review, Run, Status, Step, Swept, Timeline, Vote
 
 __all__ = [
     "audit_json",
@@ -26,6 +26,7 @@ __all__ = [
     "reviews_json",
     "run_json",
     "runs_json",
+    "status_json",
     "step_json",
     "swept_json",
     "timeline_json",
@@ -97,6 +98,21 @@ def reviews_json(page: Page[Review]) -> dict[str, Any]:
 def swept_json(done: Sequence[Swept]) -> dict[str, Any]:
     """Return what a sweep did."""
     return {"items": [{"what": each.what, "review": review_json(each.review)} for each in done], "after": None}
+
+
+def status_json(status: Status) -> dict[str, Any]:
+    """Return how things stand."""
+    queues = [dataclasses.asdict(each) for each in status.queues]
+    return {
+        "at": status.at,
+        "waiting": status.waiting,
+        "lag_seconds": status.lag,
+        "leases": status.leases,
+        "stalled": status.stalled,
+        "overdue": status.overdue,
+        "queues": [{**each, "lag_seconds": each.pop("lag")} for each in queues],
+        "workers": [dataclasses.asdict(each) for each in status.workers],
+    }
 
 
 def event_json(event: Event) -> dict[str, Any]:

@@ -100,9 +100,9 @@ def _stalled(run: Run, command: Command, _: bool) -> RenderableType:
 
 
 def _elsewhere(run: Run, command: Command) -> RenderableType:
-    text = "another process drives it" if run.status == "running" else "it has not begun"
+    text = "another process drives it" if run.status == "running" else "it waits for a worker"
     parts = [title(run.status, text), _thread(run), blank(), Text("See how it gets on with", style="bold")]
-    return Group(*parts, command_line(command("show", run.thread_id)))
+    return Group(*parts, command_line(command("wait", run.thread_id)), command_line(command("status")))
 
 
 def whole_run(run: Run, command: Command, *, full: bool) -> RenderableType:

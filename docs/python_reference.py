@@ -35,7 +35,7 @@ from adjourn import (
     errors,
     testing,
 )
-from adjourn.engine import Finding, events
+from adjourn.engine import Finding, QueueStatus, Status, WorkerStatus, events
 from adjourn.nodes.assignment import assign, reputation_after, trust_after
 from adjourn.nodes.conflicts import find_conflicts
 from adjourn.nodes.effects import once, once_for, once_sync
@@ -50,10 +50,10 @@ from adjourn.state.votes import AgentVote, Outcome, Round
 from adjourn.testing import replies
 
 VERBS = (
-    *("start", "resume", "retry", "cancel", "recover", "fork"),
+    *("start", "submit", "wait", "resume", "retry", "cancel", "recover", "fork"),
     *("get", "runs", "reviews", "review", "history", "timeline", "stream", "follow"),
     *("audit", "verify_audit", "anchor_audit", "export_audit", "erase"),
-    *("sweep", "rebuild"),
+    *("status", "sweep", "rebuild"),
 )
 SECTION = re.compile(r"^(Args|Returns|Raises|Yields)( \([^\n]*\))?:$")
 ENTRY = re.compile(r"^([\w*, .]+): (.*)$", re.DOTALL)
@@ -98,6 +98,7 @@ def python_page() -> str:
         *(class_part(each) for each in (ReviewPolicy, Stage, DefaultValue)),
         "## What the engine shows\n",
         *(class_part(each) for each in (Run, Review, Vote, Page, Step, Timeline, Swept)),
+        *(class_part(each) for each in (Status, QueueStatus, WorkerStatus)),
         *(class_part(each) for each in (AuditEntry, AuditReport, Finding, Principal)),
         "## Events\n",
         events_part(),

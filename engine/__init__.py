@@ -5,6 +5,7 @@ from .audit import AuditReport
 from .audit_chain import AuditEntry, Finding
 from .events import Event
 from .model import Page, Principal, Review, Run, Step, Timeline, Vote
+from .status import QueueStatus, Status, WorkerStatus
 from .sweeping import Swept
 from .sync_engine import Engine
 
@@ -17,10 +18,13 @@ __all__ = [
     "Finding",
     "Page",
     "Principal",
+    "QueueStatus",
     "Review",
     "Run",
+    "Status",
     "Step",
     "Swept",
     "Timeline",
     "Vote",
+    "WorkerStatus",
 ]

@@ -29,6 +29,7 @@ from .leases import Drive, LeaseKeeper
 from .listener import Listener
 from .model import Principal, Run
 from .policy_book import Policies, PolicyBook
+from .queue import RunQueue
 from .reader import Reader
 from .reading import visible_state
 from .receivers import notifications_of
@@ -73,7 +74,8 @@ class EngineBase:
         self.channel = channel
         self._storage = storage
         self._recorder = recorder
-        self._listener = Listener(settings.listen_url or storage.url, settings)
+        self._listen_url = settings.listen_url or storage.url
+        self._listener = Listener(self._listen_url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
         self._notifications = notifications_of(settings, storage.pool, storage.saver.serde)
@@ -86,13 +88,22 @@ class EngineBase:
             actor=actor_of(principal, channel),
             on_pause=self._notifications.post_asked,
         )
+        self._queue = RunQueue(
+            storage.pool,
+            owner=self._keeper.owner,
+            seconds=settings.lease_seconds,
+            actor=actor_of(principal, channel),
+            patience=settings.storage_patience,
+        )
         self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
         self._policies = PolicyBook(self._seal)
         self._workflow_policies = dict(policies or {})
         witness = Witness(storage.saver.serde, self._keeper.driving)
-        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde, witness, self._policies)
+        self._driver = Driver(
+            self._runs, self._reviews, self._reader, storage.saver.serde, witness, self._policies, self._queue
+        )
         storage.saver.add_hook(review_hook(storage.saver.serde, self._policies))
         storage.saver.add_hook(witness.hook)
 
@@ -154,7 +165,7 @@ class EngineBase:
         row = await self._row(thread_id)
         saved = await self._reader.latest(thread_id)
         row = await finished_elsewhere(self._runs, row, saved)
-        asking = row["status"] in ("running", "paused", "failed")
+        asking = row["status"] in ("queued", "running", "paused", "failed")
         reviews = await self._reviews.pending(thread_id) if asking else ()
         return to_run(row, state=visible_state(saved), reviews=reviews)
 
@@ -167,7 +178,20 @@ class EngineBase:
         on_event: Emit | None = None,
         tokens: bool = False,
     ) -> Run:
-        """Drive a run whose lease this engine has just taken, and return it as it stands then.
+        """Drive a run whose lease this engine has just taken, and return it as it stands then; see `_driven`."""
+        driven = await self._driven(row, graph, fresh=fresh, on_event=on_event, tokens=tokens)
+        return driven or await self._show(row["thread_id"])
+
+    async def _driven(
+        self,
+        row: RunRow,
+        graph: Compiled,
+        *,
+        fresh: Any = _STORED,
+        on_event: Emit | None = None,
+        tokens: bool = False,
+    ) -> Run | None:
+        """Drive a run of any tenant whose lease this engine has just taken.
 
         Args:
             row: The run's row with the lease's token.
@@ -175,6 +199,9 @@ class EngineBase:
             fresh: The input of a run that was accepted just now; otherwise what is stored counts.
             on_event: Gets the events.
             tokens: Whether models stream their tokens.
+
+        Returns:
+            The run as it was recorded, or None where that must be read again.
         """
         self._policies.learn(row["thread_id"], row["policies"])
         work = Work(
@@ -186,7 +213,7 @@ class EngineBase:
             tokens=tokens,
         )
         drive = Drive(work.thread_id, row["token"])
-        return await self._run_task(work, drive) or await self._show(work.thread_id)
+        return await self._run_task(work, drive)
 
     async def _run_task(self, work: Work, drive: Drive) -> Run | None:
         """Run the drive in a task of its own, so that it can be stopped without stopping its caller."""

@@ -86,7 +86,7 @@ def asks_nothing(thread_id: str, status: str) -> NotPaused:
     """Return the error for an answer to a run that asks nothing."""
     advice = {
         "running": "it is being driven; wait until it asks",
-        "queued": "it has not been started yet",
+        "queued": "it waits for a worker; wait until it asks",
         "failed": "it failed; continue it with retry",
         "completed": "it has completed",
         "cancelled": "it was cancelled",
@@ -138,7 +138,7 @@ async def _repeated_or_raise(
     last = await store.last_decided(connection, thread_id)
     if last is not None and _is_repeated(last, sent.decision, sent):
         return
-    if last is not None and locked.status in ("running", "paused"):
+    if last is not None and locked.status in ("queued", "running", "paused"):
         raise closed_error(last.case)
     raise asks_nothing(thread_id, locked.status)
 

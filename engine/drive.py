@@ -36,6 +36,7 @@ from .opening import Opening, opening
 from .outcome import has_tasks
 from .policy_book import PolicyBook
 from .questions import BREAKPOINT
+from .queue import RunQueue
 from .reader import Reader, thread_config
 from .reading import next_nodes, visible_state
 from .reviews import ReviewStore
@@ -98,6 +99,7 @@ class Driver:
         serde: Serialises the questions of static breakpoints.
         witness: Sees what is stored.
         policies: Says under which policy the questions of static breakpoints are asked.
+        queue: Takes runs back when the process stops.
     """
 
     def __init__(
@@ -108,7 +110,9 @@ class Driver:
         serde: SerializerProtocol,
         witness: Witness,
         policies: PolicyBook,
+        queue: RunQueue,
     ) -> None:
+        self._queue = queue
         self._runs = runs
         self._reviews = reviews
         self._reader = reader
@@ -160,9 +164,7 @@ class Driver:
         except (LeaseLost, StorageUnavailable):
             raise
         except GraphDrained:
-            # asked to stop before the next step; why is recorded already, or recovery goes on from here
-            drive.ending = True
-            await self._runs.release(work.thread_id, drive.token)
+            await self._give_back(work, drive)
             return "over"
         except Exception as error:  # noqa: BLE001  (whatever a node raises is an outcome of its run)
             if is_invalid_resume(error):
@@ -272,6 +274,15 @@ class Driver:
             f"The workflow refused this answer: {describe(error, None)['message']}. The question stays open.",
             thread_id=work.thread_id,
         ) from error
+
+    async def _give_back(self, work: Work, drive: Drive) -> None:
+        """End a drive that was asked to stop before the next step: the run was cancelled, or the process stops."""
+        drive.ending = True
+        if drive.draining and not drive.cancelled:
+            _log.info("run handed back")
+            await self._queue.hand_back(work.thread_id, drive.token)
+        else:
+            await self._runs.release(work.thread_id, drive.token)
 
     async def _record_stop(self, work: Work, drive: Drive, error: BaseException, node: str | None) -> None:
         if drive.cancelled:

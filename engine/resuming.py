@@ -36,6 +36,7 @@ class Resuming(EngineBase):
         by: str | Principal | None = None,
         review_id: str | None = None,
         shown: str | None = None,
+        wait: bool = True,
         on_event: Emit | None = None,
         tokens: bool = False,
     ) -> Run:
@@ -57,6 +58,8 @@ class Resuming(EngineBase):
                 (a page, a webhook) names it, so that a repetition never meets the next question.
             shown: The `digest` of the review that the person looked at. A decision about another version is refused;
                 an edited one takes no approval without it.
+            wait: Whether to drive the run on here. Otherwise a worker does: the answer and the run's place in the queue are
+                one transaction, and the run is returned as queued.
             on_event: Called with each event while the run is driven here; it must not block.
             tokens: Whether models stream their tokens into the events.
 
@@ -68,16 +71,20 @@ class Resuming(EngineBase):
             InvalidDecision: The answer does not fit; nothing was recorded and the question stays open.
             NotAuthorized: The policy of the question does not let this person answer.
             DigestMismatch: The proposal is not the one that was shown: somebody has edited it.
-            UnknownWorkflow: The run's workflow is not registered here; nothing was recorded.
+            UnknownWorkflow: The run's workflow is not registered here, and it would be driven here; nothing was recorded.
             LeaseLost: Another process drives the run now; the answer stays recorded.
         """
         row = await self._row(thread_id)
-        async with self._audited(thread_id, by, decision), self._graph_of(row) as graph:
+        async with self._audited(thread_id, by, decision):
             sent = Sent(decision, self._acting(by), self.channel, review_id, shown)
-            claimed = await self._decide(thread_id, sent)
-            if claimed is None:
+            if not wait:
+                await self._decide(thread_id, sent, wait=False)
                 return await self._show(thread_id)
-            return await self._drive(claimed, graph, on_event=on_event, tokens=tokens)
+            async with self._graph_of(row) as graph:
+                claimed = await self._decide(thread_id, sent)
+                if claimed is None:
+                    return await self._show(thread_id)
+                return await self._drive(claimed, graph, on_event=on_event, tokens=tokens)
 
     async def retry(
         self, thread_id: str, *, by: str | None = None, on_event: Emit | None = None, tokens: bool = False
@@ -180,8 +187,10 @@ class Resuming(EngineBase):
             except AdjournError:  # lost the lease or the database: whoever has them goes on
                 return None
 
-    async def _decide(self, thread_id: str, sent: Sent) -> RunRow | None:
+    async def _decide(self, thread_id: str, sent: Sent, *, wait: bool = True) -> RunRow | None:
         """Record answers and try to take the lease, in one transaction: a recorded answer is never left lying.
+
+        Without `wait` the run is queued instead.
 
         Returns:
             The run if it is ours to drive. None when it waits for more people, when the same was recorded before, or when
@@ -195,12 +204,12 @@ class Resuming(EngineBase):
             ):
                 if not await take_decisions(self._reviews, connection, thread_id, sent):
                     return None
+                actor = actor_of(sent.who, sent.channel)
+                if not wait:
+                    await self._queue.put(connection, thread_id, actor)
+                    return None
                 return await self._runs.claim(
-                    thread_id,
-                    self.principal.tenant,
-                    ("paused", "running"),
-                    connection,
-                    actor=actor_of(sent.who, sent.channel),
+                    thread_id, self.principal.tenant, ("paused", "running", "queued"), connection, actor=actor
                 )
 
 

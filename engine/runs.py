@@ -115,7 +115,7 @@ class RunStore:
     async def claim(
         self,
         thread_id: str,
-        tenant: str,
+        tenant: str | None,
         expected: Sequence[RunStatus],
         connection: Connection | None = None,
         *,
@@ -125,7 +125,7 @@ class RunStore:
 
         Args:
             thread_id: The run.
-            tenant: Whose it must be.
+            tenant: Whose it must be; None: of any tenant.
             expected: The statuses.
             connection: A connection in a transaction that is to hold it.
             actor: Who acts, for the audit, where that is not the store's own.

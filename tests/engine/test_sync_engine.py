@@ -14,6 +14,9 @@ from support.workflows import asking
 
 VERBS = [
     "start",
+    "submit",
+    "wait",
+    "status",
     "resume",
     "retry",
     "recover",
