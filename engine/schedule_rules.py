@@ -125,7 +125,8 @@ def _moments(timetable: Timetable, after: datetime) -> Iterator[datetime]:
     """
     zone = _zone(timetable.timezone)
     minutes, seconds = _expression(timetable.cron)
-    begin = after.astimezone(zone).replace(second=0, microsecond=0) - _MINUTE
+    # in UTC, since a minute earlier on the wall may be a time that never was
+    begin = (after.astimezone(UTC).replace(second=0, microsecond=0) - _MINUTE).astimezone(zone)
     for minute in CronSim(minutes, begin):
         for second in seconds:
             moment = minute.astimezone(UTC) + timedelta(seconds=second)

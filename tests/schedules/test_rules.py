@@ -132,8 +132,8 @@ def test_what_cannot_be_used_is_refused(wrong: dict[str, object]) -> None:
 
 
 EXPRESSIONS = some.sampled_from(
-    ["* * * * * *", "*/7 * * * * *", "* * * * *", "*/13 * * * *", "0 * * * *", "30 2 * * *", "0,30 1-3 * * *", "59 23 * * SUN",
-     "5,10 30 2 * * *", "0 0 1 * *"],
+    ["* * * * * *", "*/7 * * * * *", "* * * * *", "*/13 * * * *", "0 * * * *", "30 2 * * *", "0,30 1-3 * * *",
+     "59 23 * * SUN", "5,10 30 2 * * *", "0 0 1 * *"],
 )  # fmt: skip
 ZONES = some.sampled_from(["UTC", BERLIN, NEW_YORK, "Australia/Lord_Howe", "Asia/Kathmandu"])
 # around the changes of clocks in these zones, and any other time
