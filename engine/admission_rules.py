@@ -305,11 +305,8 @@ class _Pass:
         turns: defaultdict[str | None, defaultdict[str, list[_Line]]] = defaultdict(lambda: defaultdict(list))
         for line in self._lines:
             turns[line.pair.workflow if self._by_workflow else None][line.pair.tenant].append(line)
-        winners = [
-            min(min(tenants.values(), key=_turn), key=lambda line: line.rank)  # of a tenant, what ranks first
-            for tenants in turns.values()
-        ]
-        return min(winners, key=lambda line: line.rank)
+        winners: list[list[_Line]] = [min(tenants.values(), key=_turn) for tenants in turns.values()]
+        return min((line for lines in winners for line in lines), key=lambda line: line.rank)
 
     def _fits(self, line: _Line) -> bool:
         full = [part for part in line.parts if not part.is_free(line.runs[-1])]
@@ -330,6 +327,6 @@ class _Pass:
             yield _Line(pair, parts, next(iter(shared), None), sorted(runs, key=lambda run: run.rank, reverse=True))
 
 
-def _turn(lines: Sequence[_Line]) -> tuple[int, float, datetime, str]:
+def _turn(lines: list[_Line]) -> tuple[int, float, datetime, str]:
     """What sorts tenants that share a limit; those that are equal by who waits longest."""
     return *lines[0].claim(), min(line.runs[-1].since for line in lines), lines[0].pair.tenant

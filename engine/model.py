@@ -14,6 +14,7 @@ from ..state.policies import ReviewPolicy
 
 __all__ = [
     "DEFAULT_TENANT",
+    "Held",
     "Page",
     "Principal",
     "Review",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 RunStatus = Literal["queued", "running", "stalled", "paused", "completed", "failed", "cancelled"]
+Held: TypeAlias = Literal["start_at", "limits"]
 ReviewStatus = Literal["pending", "decided", "expired", "withdrawn"]
 VoteKind: TypeAlias = DecisionKind | Literal["value", "remind", "escalate", "expire", "ask"]
 DEFAULT_TENANT = "default"
@@ -178,6 +180,9 @@ class Run:
         ended_at: When it completed, failed or was cancelled.
         error: For a failed run `type`, `message` and `node`; for a cancelled one `message` and `by`.
         forked_from: The thread it was forked from.
+        priority: Of the queued runs of a tenant larger comes first.
+        start_at: The time before which it was not to begin.
+        held: What a queued run waits for before workers may take it: `start_at`, or a place under the `limits`.
         state: The workflow's state; empty before the first checkpoint and in listings.
         reviews: The open questions; empty in listings.
     """
@@ -194,6 +199,9 @@ class Run:
     ended_at: datetime | None = None
     error: dict[str, Any] | None = None
     forked_from: str | None = None
+    priority: int = 0
+    start_at: datetime | None = None
+    held: Held | None = None
     state: dict[str, Any] = field(default_factory=dict)
     reviews: tuple[Review, ...] = ()
 

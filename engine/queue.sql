@@ -1,25 +1,26 @@
 -- name: enqueue
--- Give runs a job each, in the caller's transaction.
-select adjourn.enqueue(%(thread_ids)s::text[], %(priority)s::integer, %(due)s::timestamptz);
+-- Give runs a job each, in the caller's transaction; not those that have to wait for their time or for a place.
+select adjourn.enqueue(%(thread_ids)s::text[]);
 
 -- name: submit_runs
 -- Accept runs that workers are to drive; returns nothing for a thread id that is taken. No lease: whoever takes the first
 -- one knows that the run was never driven.
 insert into adjourn.runs (
     thread_id, tenant, workflow, version, source, status, requested_by,
-    input_type, input, input_digest, context_type, context, forked_from, policies, actor
+    input_type, input, input_digest, context_type, context, forked_from, policies, priority, start_at, actor
 )
 select
     thread_id, tenant, workflow, version, source, 'queued', requested_by,
-    input_type, input, input_digest, context_type, context, forked_from, policies::jsonb,
+    input_type, input, input_digest, context_type, context, forked_from, policies::jsonb, priority, start_at::timestamptz,
     %(actor)s::jsonb || jsonb_build_object('by', requested_by)
 from unnest(
     %(thread_ids)s::text[], %(tenants)s::text[], %(workflows)s::text[], %(versions)s::text[], %(sources)s::text[],
     %(requested_by)s::text[], %(input_types)s::text[], %(inputs)s::bytea[], %(input_digests)s::text[],
-    %(context_types)s::text[], %(contexts)s::bytea[], %(forked_from)s::text[], %(policies)s::text[]
+    %(context_types)s::text[], %(contexts)s::bytea[], %(forked_from)s::text[], %(policies)s::text[],
+    %(priorities)s::bigint[], %(start_at)s::text[]
 ) with ordinality as given (
     thread_id, tenant, workflow, version, source,
-    requested_by, input_type, input, input_digest, context_type, context, forked_from, policies, place
+    requested_by, input_type, input, input_digest, context_type, context, forked_from, policies, priority, start_at, place
 )
 order by thread_id
 on conflict (thread_id) do nothing
@@ -95,7 +96,7 @@ select adjourn.enqueue(array_agg(thread_id)) from queued;
 -- whose driver died is recovery's, which counts the attempts.
 select * from adjourn.runs
 where thread_id = %(thread_id)s
-  and (status = 'queued'
+  and (status = 'queued' and coalesce(admission, 'admitted') = 'admitted'
        or status = 'paused' and exists (
             select from adjourn.decisions
             where decisions.thread_id = runs.thread_id and final and consumed_at is null));
@@ -106,7 +107,7 @@ where thread_id = %(thread_id)s
 with run as (
     select thread_id, status from adjourn.runs
     where thread_id = %(thread_id)s
-      and (status = 'queued'
+      and (status = 'queued' and coalesce(admission, 'admitted') = 'admitted'
            or status = 'paused' and exists (
                 select from adjourn.decisions
                 where decisions.thread_id = runs.thread_id and final and consumed_at is null))
