@@ -97,9 +97,9 @@ class Starting(EngineBase):
         driven however many processes die meanwhile, as soon as there is a worker that has its workflow. `wait` waits for
         it, `follow` tells what happens in it. Where a limit covers the run (`set_limit`), it waits for a place first.
 
-        The other parameters, and the errors, are those of `start`. A priority is a whole number from -32768 to 32767, and larger
-        comes first; under limits it counts among the runs of one tenant. With `start_at`, a time with a zone, the run does not
-        begin before that time.
+        The other parameters, and the errors, are those of `start`. A priority is a whole number from -32768 to 32767, and
+        larger comes first; under limits it counts among the runs of one tenant. With `start_at`, a time with a zone, the run
+        does not begin before that time.
 
         Returns:
             The run, queued.
