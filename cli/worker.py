@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import sys
+import time
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -14,10 +16,14 @@ from .exits import Exit
 from .session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ..engine import AsyncEngine
     from ..engine.worker import Worker
 
 __all__ = ["worker"]
 
+_AGAIN_SECONDS: Final = 0.5
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -51,7 +57,13 @@ async def _work(session: Session, concurrency: int, names: list[str] | None) -> 
     from ..errors import UnknownWorkflow
 
     settings = session.settings(least="warning")
-    async with AsyncEngine.open(session.database, settings=settings, channel="worker") as engine:
+    async with AsyncExitStack() as stack:
+
+        async def open_engine() -> AsyncEngine:
+            opened = AsyncEngine.open(session.database, settings=settings, channel="worker")
+            return await stack.enter_async_context(opened)
+
+        engine = await _patiently(session, open_engine, settings.storage_patience)
         known = engine.registry.names()
         if unknown := [name for name in names or () if name not in known]:
             raise UnknownWorkflow(f"There is no workflow {unknown[0]!r} here; known: {', '.join(known)}.")
@@ -64,6 +76,23 @@ async def _work(session: Session, concurrency: int, names: list[str] | None) -> 
         )
         if not await running.run():
             _end_at_once(Exit.FAILED)
+
+
+async def _patiently(session: Session, attempt: Callable[[], Awaitable[AsyncEngine]], seconds: float) -> AsyncEngine:
+    """Open the engine; a worker that starts while the database restarts, after a power cut say, waits for it."""
+    from ..errors import StorageUnavailable
+
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return await attempt()
+        except StorageUnavailable as error:
+            if time.monotonic() >= deadline:
+                raise
+            session.err.print(
+                f"{error.message} Trying again for {seconds:.0f} seconds.", style="yellow", soft_wrap=True
+            )
+        await asyncio.sleep(_AGAIN_SECONDS)
 
 
 def _obey_signals(running: Worker) -> None:

@@ -65,6 +65,7 @@ class Recorder:
         self._left_out = 0
         self._tidied = False
         self._something = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._ending = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
 
@@ -80,11 +81,16 @@ class Recorder:
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_on())
 
+    def hasten(self) -> None:
+        """Write what waits now, not in a moment: somebody may wait for it."""
+        self._hurry.set()
+
     async def close(self) -> None:
         """Write what is left, for at most five seconds, and stop."""
         if self._writer is None:
             return
         self._ending.set()
+        self._hurry.set()
         self._something.set()
         try:
             # A batch under way is not cut off: it may be stored already, and would be written once more.
@@ -108,7 +114,8 @@ class Recorder:
             await self._something.wait()
             self._something.clear()
             with contextlib.suppress(TimeoutError):  # so that what happens together is written together
-                await asyncio.wait_for(self._ending.wait(), _PAUSE)
+                await asyncio.wait_for(self._hurry.wait(), _PAUSE)
+            self._hurry.clear()
             while self._waiting:
                 await self._write_some()
             if self._left_out:

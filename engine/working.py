@@ -41,6 +41,8 @@ class Working(EngineBase):
             except AdjournError as error:
                 # Whatever it is, it is recorded; or the lease or the database is lost, and recovery goes on.
                 _log.warning("a drive ended early", thread=thread_id, error=error.message)
+            finally:
+                self._recorder.hasten()  # whoever submitted or answered it may be waiting
 
     async def _queue_stalled(self, workflows: Sequence[str]) -> int:
         """Put runs whose driver died back into the queue, or fail those that kill whoever drives them; see `recover`.
