@@ -53,7 +53,8 @@ class Limiting(EngineBase):
 
         Limits are stored in the database, so they are the same for every worker, and hold from the moment this returns:
         what waits for a worker then waits for a place as well; what is under way goes on. A run comes under at most one
-        limit of each of these four kinds; a name takes the place of `*`. Calling this again for the same runs changes the limit.
+        limit of each of these four kinds; a name takes the place of `*`. Calling this again for the same runs changes the
+        limit.
 
         Limits hold back what workers drive. What `start`, `resume` and the like drive in the calling process is counted, but
         somebody waits for it there, so it is never held back. A paused run takes no place; when it goes on through a worker,
