@@ -58,7 +58,7 @@ def run_json(run: Run, *, whole: bool = True) -> dict[str, Any]:
     """
     names = (
         "thread_id", "workflow", "version", "source", "status", "requested_by", "tenant",
-        "created_at", "updated_at", "ended_at", "error", "forked_from",
+        "created_at", "updated_at", "ended_at", "error", "forked_from", "priority", "start_at", "held",
     )  # fmt: skip
     shown: dict[str, Any] = {name: getattr(run, name) for name in names}
     if whole:
@@ -106,6 +106,8 @@ def status_json(status: Status) -> dict[str, Any]:
     return {
         "at": status.at,
         "waiting": status.waiting,
+        "held": status.held,
+        "later": status.later,
         "lag_seconds": status.lag,
         "leases": status.leases,
         "stalled": status.stalled,

@@ -156,11 +156,6 @@ select workflow, tenant, count(*) as waiting from adjourn.runs
 where status = 'queued' and admission = 'waiting'
 group by workflow, tenant;
 
--- name: later
--- How many runs of a tenant are to begin later, and when the first of them.
-select count(*) as later, min(start_at) as next_at from adjourn.runs
-where status = 'queued' and admission = 'later' and tenant = %(tenant)s;
-
 -- name: tell
 -- Tell those who admit runs that there is something to decide.
 select pg_notify('adjourn_admission', '');
