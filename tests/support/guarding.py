@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,10 +91,7 @@ def most_at_once(found: Iterable[Stay]) -> int:
     return most
 
 
-def most_starts(found: Iterable[Stay], seconds: float) -> int:
-    """The most runs that began within any span of so many seconds."""
-    first: dict[str, float] = defaultdict(lambda: float("inf"))
-    for stay in found:
-        first[stay.run] = min(first[stay.run], stay.since)
-    begun = sorted(first.values())
-    return max(sum(at <= other < at + seconds for other in begun) for at in begun)
+def most_within(times: Iterable[float], seconds: float) -> int:
+    """The most of some times that lie in any span of so many seconds."""
+    ordered = sorted(times)
+    return max(sum(at <= other < at + seconds for other in ordered) for at in ordered)
