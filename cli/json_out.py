@@ -102,7 +102,10 @@ def swept_json(done: Sequence[Swept]) -> dict[str, Any]:
 
 def status_json(status: Status) -> dict[str, Any]:
     """Return how things stand."""
-    queues = [dataclasses.asdict(each) for each in status.queues]
+    queues = [
+        {"workflow": each.workflow, "waiting": each.waiting, "lag_seconds": each.lag, "workers": each.workers}
+        for each in status.queues
+    ]
     return {
         "at": status.at,
         "waiting": status.waiting,
@@ -112,7 +115,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "leases": status.leases,
         "stalled": status.stalled,
         "overdue": status.overdue,
-        "queues": [{**each, "lag_seconds": each.pop("lag")} for each in queues],
+        "queues": queues,
         "workers": [dataclasses.asdict(each) for each in status.workers],
     }
 

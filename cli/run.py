@@ -89,11 +89,12 @@ def wait(
 ) -> int:
     """Wait until a run that workers drive has ended or needs a person, and show it.
 
-    When the time is over it is shown as it stands, with exit code 4 while it is running.
+    When the time is over it is shown as it stands, with exit code 4.
     """
     with session.engine() as engine, session.working("waiting"):
         found = engine.wait(thread, timeout=timeout)
-    return show_outcome(session, found)
+    code = show_outcome(session, found)
+    return Exit.REFUSED if found.status == "queued" else code
 
 
 def retry(session: Session, thread: Thread, by: By = None) -> int:

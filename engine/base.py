@@ -90,10 +90,10 @@ class EngineBase:
         )
         self._queue = RunQueue(
             storage.pool,
+            storage.saver,
             owner=self._keeper.owner,
             seconds=settings.lease_seconds,
             actor=actor_of(principal, channel),
-            patience=settings.storage_patience,
         )
         self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)

@@ -88,6 +88,11 @@ class LeaseKeeper:
         """Return the drive of a thread in this process, if there is one."""
         return self._drives.get(thread_id)
 
+    @property
+    def count(self) -> int:
+        """How many runs are driven in this process."""
+        return len(self._drives)
+
     @contextlib.contextmanager
     def keeping(self, drive: Drive) -> Iterator[None]:
         """Keep a drive's lease alive while the block runs."""

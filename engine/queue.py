@@ -19,6 +19,7 @@ from ..checkpoints.faults import mapped_faults
 from ..checkpoints.patience import patiently
 from ..checkpoints.pool import Connection, Pool, together
 from ..checkpoints.queries import load_queries
+from ..checkpoints.saver import Saver
 from .grouping import Grouping
 from .recovery import Attempt
 from .run_groups import NewRun, columns_of
@@ -70,18 +71,18 @@ class RunQueue:
 
     Args:
         pool: Connections in autocommit mode that return rows as dictionaries.
+        saver: Lends connections that were not looked at before, for what a worker does with each run.
         owner: Who takes leases: this engine.
         seconds: How long a lease lasts.
         actor: Through which door and how known they are who submit runs, for the audit: `source` and `channel`.
-        patience: Seconds to wait for a database that is away.
     """
 
-    def __init__(self, pool: Pool, *, owner: str, seconds: float, actor: Mapping[str, str], patience: float) -> None:
+    def __init__(self, pool: Pool, saver: Saver, *, owner: str, seconds: float, actor: Mapping[str, str]) -> None:
         self._pool = pool
+        self._saver = saver
         self._owner = owner
         self._seconds = seconds
         self._actor = actor
-        self._patience = patience
         self._submitting: Grouping[NewRun, DictRow] = Grouping(self._submit)
 
     async def submit(self, run: NewRun) -> RunRow | None:
@@ -132,16 +133,22 @@ class RunQueue:
         rows = await self._rows("claim_queued", "cannot take a queued run", values)
         return rows[0] if rows else None
 
-    async def hand_back(self, thread_id: str, token: int) -> None:
-        """Give a lease back and queue its run, in one transaction; waits for a database that is away."""
-        values = {"thread_id": thread_id, "token": token, "actor": Jsonb(WORKER)}
+    async def hand_back(self, thread_id: str, token: int, *, after: float = 0.0) -> None:
+        """Give a lease back and queue its run, in one transaction; waits for a database that is away.
+
+        Args:
+            thread_id: The run.
+            token: The lease.
+            after: Seconds before which nobody is to take it.
+        """
+        values = {"thread_id": thread_id, "token": token, "after": after, "actor": Jsonb(WORKER)}
 
         async def attempt() -> None:
-            async with self._pool.connection() as connection:
+            async with self._saver.lend() as connection:
                 await connection.execute(_SQL["hand_back"], values)
 
         with mapped_faults("cannot hand a run back", thread_id=thread_id):
-            await patiently(attempt, self._patience)
+            await patiently(attempt, self._saver.patience)
 
     async def names_of(self, workflows: Sequence[str]) -> list[str]:
         """Return the names of the queues of workflows."""
@@ -154,5 +161,5 @@ class RunQueue:
 
     async def _rows(self, query: str, doing: str, values: dict[str, Any]) -> list[DictRow]:
         with mapped_faults(doing, thread_id=values.get("thread_id")):
-            async with self._pool.connection() as connection:
+            async with self._saver.lend() as connection:
                 return await (await connection.execute(_SQL[query], values)).fetchall()

@@ -73,7 +73,8 @@ queued as (
 select count(*) as queued, adjourn.enqueue(array_agg(thread_id)) from queued;
 
 -- name: hand_back
--- Give a lease back and the run to another worker: the process stops. A run that was cancelled meanwhile stays so.
+-- Give a lease back and the run to another worker: the process stops. A run that was cancelled meanwhile stays so. One that
+-- is for later and comes under a limit asks for a place only then.
 with run as (
     select thread_id from adjourn.runs where thread_id = %(thread_id)s for no key update
 ),
@@ -84,12 +85,17 @@ lease as (
     returning leases.thread_id
 ),
 queued as (
-    update adjourn.runs set status = 'queued', updated_at = now(), actor = %(actor)s
+    update adjourn.runs
+    set status = 'queued', updated_at = now(), actor = %(actor)s,
+        start_at = case when %(after)s::float8 > 0 and admission = 'admitted'
+            then now() + make_interval(secs => %(after)s) else start_at end
     from lease
     where runs.thread_id = lease.thread_id and status = 'running'
     returning runs.thread_id
 )
-select adjourn.enqueue(array_agg(thread_id)) from queued;
+select adjourn.enqueue(
+    array_agg(thread_id), due => case when %(after)s::float8 > 0 then now() + make_interval(secs => %(after)s) end)
+from queued;
 
 -- name: get_queued
 -- A run that a job names, as far as a worker may drive it: queued, or paused with an answer that no drive was given. A run

@@ -20,7 +20,7 @@ from procrastinate.worker import Worker as JobWorker
 
 from ..errors import AdjournError
 from .async_engine import AsyncEngine
-from .jobs import job_app
+from .jobs import job_app, job_pool
 from .timekeeping import Timekeeper
 from .upkeep import Upkeep
 
@@ -49,7 +49,9 @@ class Worker:
         self._app = job_app(self._drive, engine._listen_url, engine.settings)
         self._upkeep = Upkeep(engine, self._app, concurrency=concurrency, workflows=self._workflows)
         self._times = Timekeeper(engine, self._workflows)
-        self._driving: set[asyncio.Task[None]] = set()
+        self._driving: set[asyncio.Task[bool]] = set()
+        # the queues whose runs were driven here
+        self._at_hand: set[str] = set()
         self._stopping = asyncio.Event()
         self._jobs: JobWorker | None = None
 
@@ -86,7 +88,7 @@ class Worker:
             await self._upkeep.leave()
 
     async def _drained(self, feeding: asyncio.Task[None]) -> bool:
-        _, left = await asyncio.wait({feeding, *self._driving}, timeout=self._engine.settings.drain_seconds)
+        _, left = await asyncio.wait([feeding, *self._driving], timeout=self._engine.settings.drain_seconds)
         if left:
             _log.warning("runs did not come to their next step in time; recovery goes on with them", runs=len(left) - 1)
             return False
@@ -96,7 +98,7 @@ class Worker:
     async def _feed(self) -> None:
         """Have Procrastinate fetch jobs, again and again: it gives up when the database goes away."""
         wait = _FIRST_WAIT
-        async with self._app.open_async(self._engine._storage.pool):
+        async with self._app.open_async(job_pool(self._engine._storage.saver)):
             while not self._stopping.is_set():
                 try:
                     await self._fetch()
@@ -126,7 +128,7 @@ class Worker:
         if not self._stopping.is_set():
             await self._jobs.run()  # type: ignore[no-untyped-call]
 
-    async def _drive(self, thread_id: str) -> None:
+    async def _drive(self, thread_id: str, queue: str) -> None:
         """Do a job: drive its run until it pauses or ends.
 
         A job is stopped when Procrastinate loses the database. The drive, which may well survive that, goes on without it
@@ -134,12 +136,13 @@ class Worker:
         """
         if self._stopping.is_set() or len(self._driving) >= self._concurrency:
             raise _NotNow
-        driving = asyncio.create_task(self._engine._drive_queued(thread_id))
+        driving = asyncio.create_task(self._engine._drive_queued(thread_id, at_hand=queue in self._at_hand))
         self._driving.add(driving)
         driving.add_done_callback(self._forget)
-        await asyncio.shield(driving)
+        if await asyncio.shield(driving):
+            self._at_hand.add(queue)
 
-    def _forget(self, driving: asyncio.Task[None]) -> None:
+    def _forget(self, driving: asyncio.Task[bool]) -> None:
         self._driving.discard(driving)
         if not driving.cancelled():
             driving.exception()  # its job knows it; or has ended, and then the next one will meet it

@@ -56,7 +56,7 @@ begin
     if new.status = 'queued' then
         new.queued_at := clock_timestamp();
         new.begun := tg_op = 'UPDATE';
-        if tg_op = 'INSERT' and new.start_at > clock_timestamp() then
+        if new.start_at > clock_timestamp() then
             new.admission := 'later';
         elsif adjourn.is_limited(new.workflow, new.tenant) then
             new.admission := 'waiting';

@@ -82,7 +82,7 @@ class Fleet:
 
     def stop(self, worker: Child) -> None:
         """SIGTERM, and wait until it has ended by itself."""
-        os.kill(worker.pid, signal.SIGTERM)
+        worker.tell(signal.SIGTERM)
         self.alive.remove(worker)
         self.log += worker.finish()
 

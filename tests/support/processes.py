@@ -56,6 +56,10 @@ class Child:
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
+    def tell(self, number: int) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """kill -9, now."""
         self._process.send_signal(signal.SIGKILL)
