@@ -17,6 +17,7 @@ from ..errors import LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
 from ..nodes.analysts import check_model
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
+from .answering import Answering
 from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled
 from .drive import Driver, Emit, Work
@@ -35,11 +36,11 @@ from .reading import visible_state
 from .receivers import notifications_of
 from .recorder import Recorder
 from .registry import Registry, Workflow
-from .reviews import ReviewStore
+from .reviews import Given, ReviewStore
 from .runs import RunRow, RunStore, to_run
 from .witness import Witness
 
-__all__ = ["EngineBase", "serde_of"]
+__all__ = ["EngineBase", "serde_of", "unknown_thread"]
 
 _STORED: Final = object()
 _log = structlog.get_logger("adjourn")
@@ -95,6 +96,7 @@ class EngineBase:
             seconds=settings.lease_seconds,
             actor=actor_of(principal, channel),
         )
+        self._answering = Answering(storage, self._runs, self._reviews, self._queue)
         self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
@@ -104,7 +106,7 @@ class EngineBase:
         self._driver = Driver(
             self._runs, self._reviews, self._reader, storage.saver.serde, witness, self._policies, self._queue
         )
-        storage.saver.add_hook(review_hook(storage.saver.serde, self._policies))
+        storage.saver.add_hook(review_hook(storage.saver.serde, self._policies, self._keeper.is_fed))
         storage.saver.add_hook(witness.hook)
 
     async def _close(self) -> None:
@@ -155,9 +157,7 @@ class EngineBase:
     async def _row(self, thread_id: str) -> RunRow:
         row = await self._runs.get(thread_id, self.principal.tenant)
         if row is None:
-            raise UnknownThread(
-                f"There is no run {thread_id!r} here; `adjourn list` shows those there are.", thread_id=thread_id
-            )
+            raise unknown_thread(thread_id)
         return row
 
     async def _show(self, thread_id: str) -> Run:
@@ -175,11 +175,13 @@ class EngineBase:
         graph: Compiled,
         *,
         fresh: Any = _STORED,
+        given: list[Given] | None = None,
+        blank: bool = False,
         on_event: Emit | None = None,
         tokens: bool = False,
     ) -> Run:
         """Drive a run whose lease this engine has just taken, and return it as it stands then; see `_driven`."""
-        driven = await self._driven(row, graph, fresh=fresh, on_event=on_event, tokens=tokens)
+        driven = await self._driven(row, graph, fresh=fresh, given=given, blank=blank, on_event=on_event, tokens=tokens)
         return driven or await self._show(row["thread_id"])
 
     async def _driven(
@@ -188,6 +190,8 @@ class EngineBase:
         graph: Compiled,
         *,
         fresh: Any = _STORED,
+        given: list[Given] | None = None,
+        blank: bool = False,
         on_event: Emit | None = None,
         tokens: bool = False,
     ) -> Run | None:
@@ -197,6 +201,8 @@ class EngineBase:
             row: The run's row with the lease's token.
             graph: Its graph.
             fresh: The input of a run that was accepted just now; otherwise what is stored counts.
+            given: The answers to be given to LangGraph, if they were read under the lease.
+            blank: Whether the thread id was made for this run just now.
             on_event: Gets the events.
             tokens: Whether models stream their tokens.
 
@@ -211,6 +217,8 @@ class EngineBase:
             context=_load(graph, row["context_type"], row["context"]),
             emit=_guarded(self._recorder.record, on_event),
             tokens=tokens,
+            given=given,
+            blank=blank,
         )
         drive = Drive(work.thread_id, row["token"])
         return await self._run_task(work, drive)
@@ -242,6 +250,13 @@ class EngineBase:
                 thread_id=work.thread_id,
             )
         return None
+
+
+def unknown_thread(thread_id: str) -> UnknownThread:
+    """Return the error for a run that is not there, or not the principal's."""
+    return UnknownThread(
+        f"There is no run {thread_id!r} here; `adjourn list` shows those there are.", thread_id=thread_id
+    )
 
 
 def _load(graph: Compiled, kind: str | None, data: bytes | None) -> Any:

@@ -40,6 +40,7 @@ class Drive:
         lost: Whether somebody else has the lease now.
         cancelled: Whether the run was cancelled while it was driven.
         draining: Whether this process stops: the run is handed back to the queue before its next step.
+        fed_tasks: The tasks that were given recorded decisions.
         ending: Whether the drive is giving its lease back, or has: then a heartbeat that no longer finds the lease says
             nothing. Whether it was still ours, the statement that gives it back finds out.
     """
@@ -51,6 +52,7 @@ class Drive:
     lost: bool = False
     cancelled: bool = False
     draining: bool = False
+    fed_tasks: frozenset[str] = frozenset()
     ending: bool = False
 
     def drain(self) -> None:
@@ -92,6 +94,11 @@ class LeaseKeeper:
     def count(self) -> int:
         """How many runs are driven in this process."""
         return len(self._drives)
+
+    def is_fed(self, thread_id: str, task_id: str) -> bool:
+        """Whether a drive of this process gave a task of a thread a recorded decision."""
+        drive = self._drives.get(thread_id)
+        return drive is not None and task_id in drive.fed_tasks
 
     @contextlib.contextmanager
     def keeping(self, drive: Drive) -> Iterator[None]:

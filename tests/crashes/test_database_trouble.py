@@ -155,7 +155,7 @@ def attempts(database: str) -> Any:
     return found
 
 
-async def unavailable(*args: Any) -> Any:
+async def unavailable(*args: Any, **options: Any) -> Any:
     raise StorageUnavailable("away for a moment")
 
 
