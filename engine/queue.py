@@ -32,7 +32,7 @@ _SQL: Final = load_queries(__package__, "queue.sql")
 WORKER: Final = {"by": "system:worker", "source": "authenticated", "channel": "worker"}
 
 
-async def enqueue(connection: Connection, thread_ids: Sequence[str]) -> None:
+async def enqueue(connection: Connection, thread_ids: Sequence[str], *, priority: int | None = None) -> None:
     """Give runs a job each, in the caller's transaction: workers come to them when it commits, and never otherwise.
 
     Runs that have to wait for their time or for a place under a limit get theirs when they are admitted.
@@ -40,11 +40,12 @@ async def enqueue(connection: Connection, thread_ids: Sequence[str]) -> None:
     Args:
         connection: In a transaction, and in a pipeline where there is one. Nothing is asked of its search_path.
         thread_ids: The runs, in the order in which they are to be taken; they exist, and their status is `queued`.
+        priority: Larger comes first; None: that of each run.
 
     Raises:
         psycopg.Error: PostgreSQL refused.
     """
-    await connection.execute(_SQL["enqueue"], {"thread_ids": list(thread_ids)})
+    await connection.execute(_SQL["enqueue"], {"thread_ids": list(thread_ids), "priority": priority})
 
 
 async def submit_on(connection: Connection, runs: Sequence[NewRun], actor: Mapping[str, str]) -> dict[str, DictRow]:

@@ -1,6 +1,6 @@
 -- name: enqueue
 -- Give runs a job each, in the caller's transaction; not those that have to wait for their time or for a place.
-select adjourn.enqueue(%(thread_ids)s::text[]);
+select adjourn.enqueue(%(thread_ids)s::text[], %(priority)s::integer);
 
 -- name: submit_runs
 -- Accept runs that workers are to drive; returns nothing for a thread id that is taken. No lease: whoever takes the first
