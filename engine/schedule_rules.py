@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -49,6 +49,7 @@ class Timetable:
     grace: float = 60.0
 
     def __post_init__(self) -> None:
+        _check_types(self.cron, self.timezone, self.grace)
         if self.missed not in get_args(Missed):
             raise ConfigurationError(f"missed={self.missed!r} is no policy; there are: {', '.join(get_args(Missed))}.")
         if not 0 <= self.grace < float("inf"):
@@ -100,6 +101,14 @@ def next_moment(timetable: Timetable, after: datetime) -> datetime | None:
     return next(_moments(timetable, after), None)
 
 
+def _check_types(cron: Any, timezone: Any, grace: Any) -> None:
+    for name, text in (("cron", cron), ("timezone", timezone)):
+        if not isinstance(text, str):
+            raise ConfigurationError(f"{name}={text!r} is no text.")
+    if not isinstance(grace, int | float) or isinstance(grace, bool):
+        raise ConfigurationError(f"grace={grace!r} is no number of seconds.")
+
+
 def _between(timetable: Timetable, last: datetime, until: datetime) -> Iterator[datetime]:
     return itertools.takewhile(lambda moment: moment <= until, _moments(timetable, last))
 
@@ -140,7 +149,7 @@ def _expression(cron: str) -> tuple[str, tuple[int, ...]]:
     """Return the five fields of an expression, and the seconds of each of its minutes."""
     try:
         seconds = CronSim(cron, _ANY_TIME).seconds
-    except (CronSimError, AttributeError) as error:
+    except CronSimError as error:
         raise ConfigurationError(
             f"{cron!r} is no cron expression: {error}. It has five fields (minute, hour, day of the month, month, day "
             "of the week), such as '0 3 * * *' for three o'clock each day, or six with the seconds in front."
@@ -152,7 +161,7 @@ def _expression(cron: str) -> tuple[str, tuple[int, ...]]:
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError, TypeError, KeyError):  # a zone that is not found is a KeyError
+    except (ValueError, OSError, KeyError):  # a zone that is not found is a KeyError
         raise ConfigurationError(
             f"{name!r} is no time zone; names are those of the IANA database, such as 'UTC' or 'Europe/Berlin'."
         ) from None

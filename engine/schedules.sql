@@ -51,3 +51,8 @@ update adjourn.schedules
 set settled_until = %(settled_until)s, next_at = %(next_at)s,
     last_at = coalesce(%(last_at)s, last_at), last_thread_id = coalesce(%(last_thread_id)s, last_thread_id)
 where tenant = %(tenant)s and name = %(name)s;
+
+-- name: put_off
+-- Look at a schedule that cannot be kept here again in a minute: what cannot be read here may be read elsewhere.
+update adjourn.schedules set next_at = clock_timestamp() + interval '1 minute'
+where tenant = %(tenant)s and name = %(name)s;

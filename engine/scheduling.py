@@ -21,7 +21,7 @@ from psycopg.rows import DictRow
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Connection
 from ..checkpoints.queries import load_queries
-from ..errors import ConfigurationError, UnknownSchedule
+from ..errors import AdjournError, ConfigurationError, UnknownSchedule
 from .inputs import Stored
 from .policy_book import Policies
 from .queue import submit_on
@@ -167,9 +167,18 @@ class Scheduling(Starting):
                         values = {"workflows": list(workflows), "most": _MOST}
                         due = await (await connection.execute(_SQL["due"], values)).fetchall()
                         for schedule in due:
-                            await self._start_due(connection, schedule)
+                            await self._start_or_put_off(connection, schedule)
                     if not due:  # somebody else is at it
                         return None
+
+    async def _start_or_put_off(self, connection: Connection, row: DictRow) -> None:
+        """Start what a schedule wants; one that cannot be read here, such as for its zone, holds up no other."""
+        try:
+            await self._start_due(connection, row)
+        except AdjournError as error:
+            name, tenant = row["name"], row["tenant"]
+            _log.warning("a schedule cannot be kept here", schedule=name, tenant=tenant, error=error.message)
+            await connection.execute(_SQL["put_off"], {"tenant": tenant, "name": name})
 
     async def _start_due(self, connection: Connection, row: DictRow) -> None:
         workflow = self.registry.find(row["workflow"])

@@ -122,7 +122,8 @@ def test_a_moment_exactly_as_old_as_the_grace_is_late_and_not_missed() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"cron": ""}, {"cron": "* * * *"}, {"cron": "61 * * * *"}, {"cron": "0 0 30 2 *"}, {"cron": "@daily"}, {"cron": None},
+    [{"cron": ""}, {"cron": "* * * *"}, {"cron": "61 * * * *"}, {"cron": "0 0 30 2 *"}, {"cron": "@daily"},
+     {"cron": None}, {"cron": []}, {"timezone": []}, {"grace": "1"},
      {"timezone": "Europe/Nowhere"}, {"timezone": ""}, {"timezone": "/etc/passwd"}, {"timezone": None},
      {"missed": "sometimes"}, {"grace": -1}, {"grace": float("nan")}, {"grace": float("inf")}],
 )  # fmt: skip

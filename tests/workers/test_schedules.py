@@ -123,6 +123,15 @@ async def test_a_moment_that_was_started_is_not_started_again_whatever_the_sched
     assert 3 <= len(started) == len(set(started)) <= 6
 
 
+async def test_a_schedule_that_cannot_be_kept_holds_up_no_other(database: str, engine: AsyncEngine) -> None:
+    for name in ("bad", "good"):
+        await engine.schedule(name, "marks", {"name": "x"}, cron="* * * * * *")
+    await back(database, 3)
+    execute(database, "update adjourn.schedules set timezone = 'Europe/Atlantis' where name = 'bad'")
+    await engine._start_scheduled(["marks"])
+    assert {who for _, who, *_ in execute(database, STARTED)} == {"schedule:good"}
+
+
 async def test_who_lacks_the_workflow_leaves_its_schedules_to_others(database: str, engine: AsyncEngine) -> None:
     await engine.schedule("often", "marks", {"name": "x"}, cron="* * * * * *")
     await back(database, 3)
