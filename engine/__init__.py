@@ -1,6 +1,6 @@
 """How a run is driven: the engine, and what it shows."""
 
-from .admission_rules import Limit
+from .admission_books import Limit
 from .async_engine import AsyncEngine
 from .audit import AuditReport
 from .audit_chain import AuditEntry, Finding

@@ -22,7 +22,8 @@ from ..checkpoints.arrays import register_arrays, texts
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Connection, Pool, together
 from ..checkpoints.queries import load_queries
-from .admission_rules import Counts, Limit, Pair, Use, Waiting, admit, room
+from .admission_books import Counts, Limit, Pair, Use, Waiting
+from .admission_rules import admit, room
 
 __all__ = ["ADMISSION_CHANNEL", "AdmissionStore", "Passed", "Taken"]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ..errors import ConfigurationError, NotAuthorized
 from .admission import AdmissionStore, Passed, Taken
-from .admission_rules import MINUTE, Limit, Pair, limits_of
+from .admission_books import MINUTE, Limit, Pair, limits_of
 from .base import EngineBase
 
 __all__ = ["LimitStatus", "Limiting"]

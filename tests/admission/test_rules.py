@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from adjourn.engine.admission_rules import Admission, Counts, Limit, Pair, Use, Waiting, admit, limits_of, room
+from adjourn.engine.admission_books import Counts, Limit, Pair, Use, Waiting, limits_of
+from adjourn.engine.admission_rules import Admission, admit, room
 from support.reviewing import NOON
 
 

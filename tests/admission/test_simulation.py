@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from adjourn.engine.admission_rules import EACH, MINUTE, Counts, Limit, Pair, Use, Waiting, admit
+from adjourn.engine.admission_books import EACH, MINUTE, Counts, Limit, Pair, Use, Waiting
+from adjourn.engine.admission_rules import admit
 from support.reviewing import NOON
 
 TENANTS = ("acme", "beta", "cora", "dune")
