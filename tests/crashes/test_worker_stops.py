@@ -82,7 +82,7 @@ async def test_a_worker_does_not_wait_for_a_long_node_beyond_its_time(database: 
     with fleet(database, tmp_path, pause=1e5, lease=1.0, drain=0.1) as workers:
         worker = await hanging(database, workers)
         os.kill(worker.pid, signal.SIGTERM)
-        assert await asyncio.to_thread(worker.ended) == 1
+        assert await asyncio.to_thread(worker.ended, 20) == 1
         assert "did not come to their next step" in worker.output
     await finished_elsewhere(database, tmp_path / "others")
 

@@ -245,7 +245,8 @@ async def test_a_run_that_is_cancelled_while_its_worker_drains_stays_cancelled(d
         running = asyncio.create_task(worker.run())
         await gate.reached.wait()
         worker.drain()
-        await engine.cancel("t", reason="not wanted")
+        async with AsyncEngine.open(database) as elsewhere:  # so that the worker does not hear of it yet
+            await elsewhere.cancel("t", reason="not wanted")
         gate.open.set()
         assert await running is True
         assert ((await engine.get("t")).status, execute(database, JOBS)) == ("cancelled", [])
