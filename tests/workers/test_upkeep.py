@@ -55,7 +55,9 @@ async def test_a_run_that_kills_whoever_drives_it_is_failed_after_five_attempts(
         for _ in range(6):
             await engine._drive_queued("t")
             await eventually(lambda: is_over_or_stalled(engine))
-            assert not await engine._drive_queued("t", at_hand=True)  # a second job of the same run is no second attempt
+            assert not await engine._drive_queued(
+                "t", at_hand=True
+            )  # a second job of the same run is no second attempt
             await eventually(lambda: engine._queue_stalled(["marks"]))
         run = await engine.get("t")
         assert (run.status, run.error["type"] if run.error else None) == ("failed", "Crashed")
