@@ -6,6 +6,7 @@
     ├── UnknownWorkflow             no workflow of that name is registered
     ├── UnknownThread               no run with that thread id (for this tenant)
     ├── UnknownReview               no review with that id on that thread
+    ├── UnknownSchedule             no schedule of that name (for this tenant)
     ├── InvalidInput                the input does not fit the workflow; nothing was stored
     ├── InvalidDecision             the answer does not fit the question; the question stays open
     ├── InvalidPlan                 a plan of subtasks has a cycle, an unknown id, …
@@ -66,6 +67,7 @@ __all__ = [
     "ThreadExists",
     "ToolRefused",
     "UnknownReview",
+    "UnknownSchedule",
     "UnknownThread",
     "UnknownWorkflow",
 ]
@@ -117,6 +119,10 @@ class UnknownThread(AdjournError):
 
 class UnknownReview(AdjournError):
     """There is no review with that id on that thread."""
+
+
+class UnknownSchedule(AdjournError):
+    """There is no schedule of that name. The message names those there are."""
 
 
 class InvalidInput(AdjournError):

@@ -56,6 +56,7 @@ EXIT_OF: Final[dict[type[errors.AdjournError], Exit]] = {
     errors.ThreadBusy: Exit.REFUSED,
     errors.ThreadExists: Exit.REFUSED,
     errors.UnknownReview: Exit.REFUSED,
+    errors.UnknownSchedule: Exit.REFUSED,
     errors.UnknownThread: Exit.REFUSED,
     errors.UnknownWorkflow: Exit.REFUSED,
 }

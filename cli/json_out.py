@@ -59,8 +59,7 @@ def run_json(run: Run, *, whole: bool = True) -> dict[str, Any]:
     """
     names = (
         "thread_id", "workflow", "version", "source", "status", "requested_by", "tenant",
-        "created_at", "updated_at", "ended_at", "error", "forked_from",
-        "parent",
+        "created_at", "updated_at", "ended_at", "error", "forked_from", "parent", "priority", "start_at", "held",
     )  # fmt: skip
     shown: dict[str, Any] = {name: getattr(run, name) for name in names}
     if whole:
@@ -112,6 +111,8 @@ def status_json(status: Status) -> dict[str, Any]:
     return {
         "at": status.at,
         "waiting": status.waiting,
+        "held": status.held,
+        "later": status.later,
         "lag_seconds": status.lag,
         "leases": status.leases,
         "stalled": status.stalled,

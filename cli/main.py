@@ -23,8 +23,10 @@ from .erase import erase
 from .exits import Exit, Interrupted
 from .graph import graph
 from .inbox import inbox
+from .limits import limit_list, limit_remove, limit_set
 from .look import history, list_runs, show
 from .run import cancel, fork, recover, retry, run, wait
+from .schedules import schedule_add, schedule_list, schedule_remove
 from .session import Session
 from .status import status
 from .studio import studio
@@ -69,6 +71,22 @@ _audit = typer.Typer(
 for _name, _function in _AUDIT.items():
     _audit.command(_name)(command(_function))
 app.add_typer(_audit, name="audit", rich_help_panel="Look")
+
+_GROUPS: dict[str, tuple[str, dict[str, Callable[..., int]]]] = {
+    "limit": (
+        "How many runs may be under way at once, and how many may begin in a minute.",
+        {"set": limit_set, "list": limit_list, "remove": limit_remove},
+    ),
+    "schedule": (
+        "Workflows that workers start at certain times.",
+        {"add": schedule_add, "list": schedule_list, "remove": schedule_remove},
+    ),
+}
+for _group, (_help, _commands) in _GROUPS.items():
+    _typer = typer.Typer(help=_help, no_args_is_help=True)
+    for _name, _function in _commands.items():
+        _typer.command(_name)(command(_function))
+    app.add_typer(_typer, name=_group, rich_help_panel="Work")
 
 
 @app.callback(invoke_without_command=True)

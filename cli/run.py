@@ -58,20 +58,33 @@ def run(
         str | None, typer.Option(metavar="JSON", help="Run-time context for the graph: JSON, @file or -. No secrets.")
     ] = None,
     submit: Submit = False,
+    priority: Annotated[int, typer.Option(metavar="N", help="With --submit: larger comes first.")] = 0,
+    start_at: Annotated[
+        datetime | None,
+        typer.Option(
+            metavar="TIME",
+            formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"],
+            help="With --submit: not before, such as 2027-01-31T09:00; your local time, unless it ends in +HH:MM.",
+        ),
+    ] = None,
 ) -> int:
     """Start a run and drive it until it ends or needs a person.
 
     Examples: `adjourn run review --set input_text=@contract.txt`, or
     `adjourn run review --input '{"input_text": "All is well."}' --thread note-1`
     """
+    if not submit and (priority or start_at):
+        raise InvalidInput("--priority and --start-at are for runs that workers drive; add --submit.")
     value = read_input(given, assignments or ())
     environment = None if context is None else read_json(context, "--context")
     try:
         if submit:
+            begin = None if start_at is None else start_at.astimezone()
             with session.engine() as engine:
-                return show_submitted(
-                    session, engine.submit(workflow, value, thread_id=thread, by=by, context=environment)
+                found = engine.submit(
+                    workflow, value, thread_id=thread, by=by, context=environment, priority=priority, start_at=begin
                 )
+                return show_submitted(session, found)
         with session.engine() as engine, session.progress() as progress:
             found = engine.start(workflow, value, thread_id=thread, by=by, context=environment, on_event=progress)
     except InvalidInput as error:

@@ -96,6 +96,8 @@ def _view(session: Session, found: Status) -> RenderableType:
 
     about = {
         "waiting": f"{found.waiting}" + (f", the first for {duration(found.lag)}" if found.waiting else ""),
+        **({"held by limits": f"{found.held}"} if found.held else {}),
+        **({"to begin later": f"{found.later}"} if found.later else {}),
         "driven": f"{found.leases}",
         "stalled": f"{found.stalled}",
         "overdue reviews": f"{found.overdue}",

@@ -10,6 +10,7 @@ from ..checkpoints.storage import open_storage
 from ..settings import Settings, load_settings
 from ..state.coping import Coping
 from .auditing import Auditing
+from .limiting import Limiting
 from .looking import Looking
 from .model import Principal
 from .notifiers import Notifier
@@ -18,6 +19,7 @@ from .rebuilding import Rebuilding
 from .recorder import recording
 from .registry import Registry, Target
 from .resuming import Resuming
+from .scheduling import Scheduling
 from .status import Overseeing
 from .streaming import Streaming
 from .sweeping import Sweeping
@@ -28,7 +30,9 @@ from .working import Working
 __all__ = ["AsyncEngine"]
 
 
-class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Waiting, Overseeing, Auditing, Working):
+class AsyncEngine(
+    Streaming, Resuming, Sweeping, Rebuilding, Looking, Waiting, Overseeing, Limiting, Scheduling, Auditing, Working
+):
     """Drives workflows that stop for people and go on later; made by `AsyncEngine.open()`.
 
     Every verb sees only its principal's tenant; anything else is unknown to it. Every verb may raise

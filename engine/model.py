@@ -16,6 +16,7 @@ from ..state.values import json_problem
 __all__ = [
     "DEFAULT_TENANT",
     "Child",
+    "Held",
     "Page",
     "Principal",
     "Review",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 RunStatus = Literal["queued", "running", "stalled", "paused", "completed", "failed", "cancelled"]
+Held: TypeAlias = Literal["start_at", "limits"]
 ReviewStatus = Literal["pending", "decided", "expired", "withdrawn"]
 VoteKind: TypeAlias = DecisionKind | Literal["value", "remind", "escalate", "expire", "ask"]
 DEFAULT_TENANT = "default"
@@ -215,6 +217,9 @@ class Run:
             `message` and `by`.
         forked_from: The thread it was forked from.
         parent: The run whose node started it.
+        priority: Of the queued runs of a tenant larger comes first.
+        start_at: The time before which it was not to begin.
+        held: What a queued run waits for before workers may take it: `start_at`, or a place under the `limits`.
         state: The workflow's state; empty before the first checkpoint and in listings.
         reviews: The open questions; empty in listings. A paused run without any waits for its children.
         children: The runs that its nodes started, with theirs, in the order in which they were started; empty in listings.
@@ -233,6 +238,9 @@ class Run:
     error: dict[str, Any] | None = None
     forked_from: str | None = None
     parent: str | None = None
+    priority: int = 0
+    start_at: datetime | None = None
+    held: Held | None = None
     state: dict[str, Any] = field(default_factory=dict)
     reviews: tuple[Review, ...] = ()
     children: tuple[Child, ...] = ()

@@ -9,7 +9,6 @@ business alone, so a second job of the same run is harmless. Procrastinate keeps
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from psycopg.rows import DictRow
@@ -26,28 +25,46 @@ from .recovery import Attempt
 from .run_groups import NewRun, columns_of
 from .runs import RunRow
 
-__all__ = ["WORKER", "RunQueue", "enqueue"]
+__all__ = ["WORKER", "RunQueue", "enqueue", "submit_on"]
 
 _SQL: Final = load_queries(__package__, "queue.sql")
 # Who drives queued runs, for the audit: nobody in particular.
 WORKER: Final = {"by": "system:worker", "source": "authenticated", "channel": "worker"}
 
 
-async def enqueue(
-    connection: Connection, thread_ids: Sequence[str], *, priority: int = 0, due: datetime | None = None
-) -> None:
+async def enqueue(connection: Connection, thread_ids: Sequence[str], *, priority: int | None = None) -> None:
     """Give runs a job each, in the caller's transaction: workers come to them when it commits, and never otherwise.
+
+    Runs that have to wait for their time or for a place under a limit get theirs when they are admitted.
 
     Args:
         connection: In a transaction, and in a pipeline where there is one. Nothing is asked of its search_path.
         thread_ids: The runs, in the order in which they are to be taken; they exist, and their status is `queued`.
-        priority: Larger comes first.
-        due: Not before this time (aware).
+        priority: Larger comes first; None: that of each run.
 
     Raises:
         psycopg.Error: PostgreSQL refused.
     """
-    await connection.execute(_SQL["enqueue"], {"thread_ids": list(thread_ids), "priority": priority, "due": due})
+    await connection.execute(_SQL["enqueue"], {"thread_ids": list(thread_ids), "priority": priority})
+
+
+async def submit_on(connection: Connection, runs: Sequence[NewRun], actor: Mapping[str, str]) -> dict[str, DictRow]:
+    """Accept runs with different thread ids for the workers, in the caller's transaction.
+
+    Args:
+        connection: In that transaction.
+        runs: The runs.
+        actor: Through which door and how known they are who ask, for the audit: `source` and `channel`.
+
+    Returns:
+        The rows by thread id; those whose thread id is taken are missing.
+    """
+    register_arrays(connection)
+    cursor = await connection.execute(_SQL["submit_runs"], {**columns_of(runs), "actor": Jsonb(dict(actor))})
+    taken = {row["thread_id"]: row for row in await cursor.fetchall()}
+    # in the order in which they came; only those that are new
+    await enqueue(connection, [run.thread_id for run in runs if run.thread_id in taken])
+    return taken
 
 
 class RunQueue:
@@ -151,17 +168,11 @@ class RunQueue:
         Returns:
             Their rows; those whose thread id is taken are missing.
         """
-        register_arrays(connection)
-        values = {**columns_of(runs), "actor": Jsonb(dict(self._actor))}
-        cursor = await connection.execute(_SQL["submit_runs"], values)
-        taken = {row["thread_id"]: row for row in await cursor.fetchall()}
-        # in the order in which they came; only those that are new
-        await enqueue(connection, [run.thread_id for run in runs if run.thread_id in taken])
-        return taken
+        return await submit_on(connection, runs, self._actor)
 
     async def _submit(self, runs: Sequence[NewRun]) -> dict[str, DictRow]:
         async with self._pool.connection() as connection, together(connection), connection.transaction():
-            return await self.submit_on(connection, runs)
+            return await submit_on(connection, runs, self._actor)
 
     async def _rows(self, query: str, doing: str, values: dict[str, Any]) -> list[DictRow]:
         with mapped_faults(doing, thread_id=values.get("thread_id")):

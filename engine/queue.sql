@@ -1,25 +1,26 @@
 -- name: enqueue
--- Give runs a job each, in the caller's transaction.
-select adjourn.enqueue(%(thread_ids)s::text[], %(priority)s::integer, %(due)s::timestamptz);
+-- Give runs a job each, in the caller's transaction; not those that have to wait for their time or for a place.
+select adjourn.enqueue(%(thread_ids)s::text[], %(priority)s::integer);
 
 -- name: submit_runs
 -- Accept runs that workers are to drive; returns nothing for a thread id that is taken. No lease: whoever takes the first
 -- one knows that the run was never driven.
 insert into adjourn.runs (
     thread_id, tenant, workflow, version, source, status, requested_by,
-    input_type, input, input_digest, context_type, context, forked_from, policies, actor
+    input_type, input, input_digest, context_type, context, forked_from, policies, priority, start_at, actor
 )
 select
     thread_id, tenant, workflow, version, source, 'queued', requested_by,
-    input_type, input, input_digest, context_type, context, forked_from, policies::jsonb,
+    input_type, input, input_digest, context_type, context, forked_from, policies::jsonb, priority, start_at::timestamptz,
     %(actor)s::jsonb || jsonb_build_object('by', requested_by)
 from unnest(
     %(thread_ids)s::text[], %(tenants)s::text[], %(workflows)s::text[], %(versions)s::text[], %(sources)s::text[],
     %(requested_by)s::text[], %(input_types)s::text[], %(inputs)s::bytea[], %(input_digests)s::text[],
-    %(context_types)s::text[], %(contexts)s::bytea[], %(forked_from)s::text[], %(policies)s::text[]
+    %(context_types)s::text[], %(contexts)s::bytea[], %(forked_from)s::text[], %(policies)s::text[],
+    %(priorities)s::bigint[], %(start_at)s::text[]
 ) with ordinality as given (
     thread_id, tenant, workflow, version, source,
-    requested_by, input_type, input, input_digest, context_type, context, forked_from, policies, place
+    requested_by, input_type, input, input_digest, context_type, context, forked_from, policies, priority, start_at, place
 )
 order by thread_id
 on conflict (thread_id) do nothing
@@ -93,7 +94,8 @@ queued as (
 select count(*) as queued, adjourn.enqueue(array_agg(thread_id)) from queued;
 
 -- name: hand_back
--- Give a lease back and the run to another worker: the process stops. A run that was cancelled meanwhile stays so.
+-- Give a lease back and the run to another worker: the process stops. A run that was cancelled meanwhile stays so. One that
+-- is for later and comes under a limit asks for a place only then.
 with run as (
     select thread_id from adjourn.runs where thread_id = %(thread_id)s for no key update
 ),
@@ -104,7 +106,10 @@ lease as (
     returning leases.thread_id
 ),
 queued as (
-    update adjourn.runs set status = 'queued', updated_at = now(), actor = %(actor)s
+    update adjourn.runs
+    set status = 'queued', updated_at = now(), actor = %(actor)s,
+        start_at = case when %(after)s::float8 > 0 and admission = 'admitted'
+            then now() + make_interval(secs => %(after)s) else start_at end
     from lease
     where runs.thread_id = lease.thread_id and status = 'running'
     returning runs.thread_id
@@ -118,7 +123,7 @@ from queued;
 -- children that have ended. A run whose driver died is recovery's, which counts the attempts.
 select * from adjourn.runs
 where thread_id = %(thread_id)s
-  and (status = 'queued'
+  and (status = 'queued' and coalesce(admission, 'admitted') = 'admitted'
        or status = 'paused' and (
             has_children and adjourn.may_go_on(thread_id)
             or exists (
@@ -131,7 +136,7 @@ where thread_id = %(thread_id)s
 with run as (
     select thread_id, status from adjourn.runs
     where thread_id = %(thread_id)s
-      and (status = 'queued'
+      and (status = 'queued' and coalesce(admission, 'admitted') = 'admitted'
            or status = 'paused' and (
                 has_children and adjourn.may_go_on(thread_id)
                 or exists (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, LiteralString
 
 from psycopg import AsyncConnection
@@ -40,6 +41,8 @@ class NewRun:
         context: Its context, serialised.
         forked_from: The thread that it was forked from.
         policies: JSON text of the policies of its questions.
+        priority: Of the queued runs of a tenant larger comes first.
+        start_at: A queued run does not begin before this time (aware).
     """
 
     thread_id: str
@@ -52,6 +55,8 @@ class NewRun:
     context: Stored | None = None
     forked_from: str | None = None
     policies: str | None = None
+    priority: int = 0
+    start_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +164,8 @@ def columns_of(runs: Sequence[NewRun]) -> dict[str, Any]:
         "contexts": _bytes(contexts),
         "forked_from": texts(run.forked_from for run in runs),
         "policies": texts(run.policies for run in runs),
+        "priorities": bigints(run.priority for run in runs),
+        "start_at": texts(None if run.start_at is None else run.start_at.isoformat() for run in runs),
     }
 
 

@@ -19,7 +19,7 @@ from ..checkpoints.queries import load_queries
 from ..checkpoints.saver import Saver
 from ..checkpoints.sealing import Seal
 from .child_waits import write_down_waits
-from .model import Run, RunStatus
+from .model import Held, Run, RunStatus
 from .opening import Opening
 from .run_groups import End, NewRun, RunGroups, accept_on
 
@@ -30,6 +30,8 @@ Settled = Literal["recorded", "go on", "gone"]
 Connection = AsyncConnection[DictRow]
 
 _SQL: Final = load_queries(__package__, "runs.sql")
+# what a queued run waits for before a worker may take it
+_HELD: Final[dict[str | None, Held]] = {"later": "start_at", "waiting": "limits"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,10 +274,11 @@ def to_run(row: RunRow, **extra: Any) -> Run:
     """
     names = (
         "thread_id", "workflow", "version", "source", "requested_by", "tenant",
-        "created_at", "updated_at", "ended_at", "error", "forked_from",
+        "created_at", "updated_at", "ended_at", "error", "forked_from", "priority", "start_at",
     )  # fmt: skip
     status: RunStatus = "stalled" if row["status"] == "running" and row["expired"] else row["status"]
-    return Run(status=status, parent=row["parent_id"], **{name: row[name] for name in names}, **extra)
+    held = _HELD.get(row["admission"]) if status == "queued" else None
+    return Run(status=status, held=held, parent=row["parent_id"], **{name: row[name] for name in names}, **extra)
 
 
 def _breakpoint(thread_id: str, token: int, opened: tuple[str, str, Opening]) -> dict[str, Any]:

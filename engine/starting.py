@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from ..checkpoints.copying import copy_until
@@ -24,7 +26,7 @@ from .registry import Graph
 from .run_groups import NewRun
 from .runs import Outcome, RunRow, to_run
 
-__all__ = ["Starting"]
+__all__ = ["Starting", "check_timing"]
 
 
 class Starting(EngineBase):
@@ -87,18 +89,25 @@ class Starting(EngineBase):
         by: str | None = None,
         context: Any = None,
         policies: Policies | None = None,
+        priority: int = 0,
+        start_at: datetime | None = None,
     ) -> Run:
         """Accept a run and leave it to the workers (`adjourn worker`); returns at once.
 
         Idempotent by thread id, as `start` is. When this returns, the run and its place in the queue are stored: it will be
         driven however many processes die meanwhile, as soon as there is a worker that has its workflow. `wait` waits for
-        it, `follow` tells what happens in it. Parameters and errors are those of `start`.
+        it, `follow` tells what happens in it. Where a limit covers the run (`set_limit`), it waits for a place first.
+
+        The other parameters, and the errors, are those of `start`. A priority is a whole number from -32768 to 32767, and
+        larger comes first; under limits it counts among the runs of one tenant. With `start_at`, a time with a zone, the run
+        does not begin before that time.
 
         Returns:
             The run, queued.
         """
+        check_timing(priority, start_at)
         async with self._asked_for(workflow, input, thread_id, by, context, policies) as (_, new):
-            row = await self._queue.submit(new)
+            row = await self._queue.submit(replace(new, priority=priority, start_at=start_at))
             return await self._existing(new) if row is None else to_run(row)
 
     async def fork(
@@ -210,6 +219,20 @@ class Starting(EngineBase):
         except Exception as error:
             await self._runs.settle(thread_id, token, Outcome("failed", describe(error, None)))
             raise InvalidInput(f"The update does not fit the state: {error}.", thread_id=thread_id) from error
+
+
+def check_timing(priority: Any, start_at: Any = None) -> None:
+    """Refuse what cannot be a priority or a time to begin.
+
+    Raises:
+        InvalidInput: It is not.
+    """
+    if not isinstance(priority, int) or isinstance(priority, bool) or not -32768 <= priority <= 32767:
+        raise InvalidInput(f"priority={priority!r} is no whole number from -32768 to 32767.")
+    if start_at is not None and (not isinstance(start_at, datetime) or start_at.utcoffset() is None):
+        raise InvalidInput(
+            f"start_at={start_at!r} is no time with a zone; give one such as datetime(2027, 1, 1, 9, tzinfo=UTC)."
+        )
 
 
 def _check_keys(graph: Compiled, update: dict[str, Any], thread_id: str) -> None:

@@ -92,6 +92,8 @@ class Status:
         leases: How many runs are driven, by workers or others.
         stalled: How many runs have lost their driver and were not taken up again yet.
         overdue: How many open reviews are past their deadline.
+        held: How many of the waiting runs limits hold back (`limits` shows which).
+        later: How many of them are to begin later.
     """
 
     at: datetime
@@ -100,6 +102,8 @@ class Status:
     leases: int
     stalled: int
     overdue: int
+    held: int = 0
+    later: int = 0
 
     @property
     def waiting(self) -> int:
@@ -137,6 +141,8 @@ class Overseeing(EngineBase):
             leases=total[0]["leases"],
             stalled=total[0]["stalled"],
             overdue=total[0]["overdue"],
+            held=total[0]["held"],
+            later=total[0]["later"],
         )
 
 

@@ -1,7 +1,7 @@
 """A worker: takes queued runs, of any tenant, and drives them, as many at once as it may.
 
     Procrastinate fetches jobs → a job drives its run → the run pauses or ends, and the job with it
-    beside that, the upkeep: see `upkeep.py`
+    beside that, the upkeep: see `upkeep.py`; and what has its time: see `timekeeping.py`
 
 When the database goes away, Procrastinate stops, and is started again until it is back; drives wait for the database
 themselves, and go on.
@@ -21,6 +21,7 @@ from procrastinate.worker import Worker as JobWorker
 from ..errors import AdjournError
 from .async_engine import AsyncEngine
 from .jobs import job_app, job_pool
+from .timekeeping import Timekeeper
 from .upkeep import Upkeep
 
 __all__ = ["Worker"]
@@ -47,6 +48,7 @@ class Worker:
         self._workflows = list(workflows) if workflows is not None else engine.registry.names()
         self._app = job_app(self._drive, engine._listen_url, engine.settings)
         self._upkeep = Upkeep(engine, self._app, concurrency=concurrency, workflows=self._workflows)
+        self._times = Timekeeper(engine, self._workflows)
         self._driving: set[asyncio.Task[bool]] = set()
         # the queues whose runs were driven here
         self._at_hand: set[str] = set()
@@ -72,13 +74,14 @@ class Worker:
             (`ADJOURN_DRAIN_SECONDS`): then the process is to end at once, and their leases run out.
         """
         upkeep = asyncio.create_task(self._upkeep.keep())
+        times = asyncio.create_task(self._times.keep())
         feeding = asyncio.create_task(self._feed())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait({feeding, stopping}, return_when=asyncio.FIRST_COMPLETED)
             return await self._drained(feeding)
         finally:
-            for task in (upkeep, stopping):
+            for task in (upkeep, times, stopping):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task

@@ -43,6 +43,12 @@ select
     (select count(*) from adjourn.reviews
      where status = 'pending' and due_at <= clock_timestamp()
        and (%(tenant)s::text is null or tenant = %(tenant)s)) as overdue,
+    (select count(*) from adjourn.runs
+     where status = 'queued' and admission = 'waiting'
+       and (%(tenant)s::text is null or tenant = %(tenant)s)) as held,
+    (select count(*) from adjourn.runs
+     where status = 'queued' and admission = 'later'
+       and (%(tenant)s::text is null or tenant = %(tenant)s)) as later,
     clock_timestamp() as at
 from adjourn.runs left join adjourn.leases using (thread_id)
 where runs.status = 'running' and (%(tenant)s::text is null or runs.tenant = %(tenant)s);

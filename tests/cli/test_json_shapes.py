@@ -17,7 +17,7 @@ from .conftest import Command
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "command-line.md"
 RUN = {
     "thread_id", "workflow", "version", "source", "status", "requested_by", "tenant", "created_at", "updated_at",
-    "ended_at", "error", "forked_from", "parent",
+    "ended_at", "error", "forked_from", "parent", "priority", "start_at", "held",
 }  # fmt: skip
 REVIEW = {
     "id", "thread_id", "workflow", "status", "action", "args", "description", "allowed", "edit_schema",

@@ -27,6 +27,7 @@ def test_the_public_names_are_these() -> None:
         "Event", "Page", "Principal", "Review", "Run", "Step", "Timeline",
         "Decision", "approve", "edit", "reject", "respond",
         "DefaultValue", "ReviewPolicy", "Stage", "Swept", "Vote",
+        "Limit", "LimitStatus", "Schedule", "Timetable",
         "Settings",
         "Breaker", "Budget", "Cache", "Coping", "Loops", "Price", "Rate", "Retry", "ToolRules",
         *errors.__all__,
