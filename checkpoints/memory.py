@@ -56,6 +56,10 @@ class Memory(BaseStore):
         self._label = _label(tenant)
         self._inner: BareStore | None = None
 
+    def of(self, tenant: str) -> Memory:
+        """Return the memory of another tenant on the same database, or this one if it is theirs."""
+        return self if _label(tenant) == self._label else Memory(self._pool, self._seal, tenant)
+
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Do several operations in one round trip or few; see the base class.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -119,8 +119,8 @@ class EngineBase:
             ("ADJOURN_COPING", settings.coping), ("langgraph.json", registry.coping), ("coping", coping)
         )
         self._coping_tools = coping_tools(storage, settings, self._coping)
-        memory = Memory(storage.pool, self._seal, principal.tenant)
-        self._binder = Binder(storage.saver, memory, self._coping, self._coping_tools.answers)
+        self._memory = Memory(storage.pool, self._seal, principal.tenant)
+        self._binder = Binder(storage.saver, self._memory, self._coping, self._coping_tools.answers)
         self._policies = PolicyBook(self._seal)
         self._workflow_policies = dict(policies or {})
         self._children = ChildStore(storage.pool, self._runs, self._queue, self._seal, settings.max_child_depth)
@@ -180,12 +180,18 @@ class EngineBase:
             check_model(self.settings.model)
         return self._binder.bound(workflow, thread_id, context)
 
-    def _graph_of(self, row: RunRow, thread_id: str | None = None) -> AbstractAsyncContextManager[Compiled]:
-        """Give the graph of a run, for a drive of its thread or of another that goes on from it."""
+    @contextlib.asynccontextmanager
+    async def _graph_of(self, row: RunRow, thread_id: str | None = None) -> AsyncIterator[Compiled]:
+        """Give the graph of a run, for a drive of its thread or of another that goes on from it.
+
+        Workers drive the runs of all tenants: the memory that nodes find is that of the run's.
+        """
         workflow = self.registry.find_for_run(row["workflow"], row["source"], row["thread_id"])
         kind, data = row["context_type"], row["context"]
         context = None if kind is None else self._storage.saver.serde.loads_typed((kind, data))
-        return self._bound(workflow, thread_id or row["thread_id"], context)
+        async with self._bound(workflow, thread_id or row["thread_id"], context) as graph:
+            memory = self._memory.of(row["tenant"])
+            yield graph.copy({"store": memory}) if graph.store is self._memory is not memory else graph
 
     async def _row(self, thread_id: str, tenant: str | None = None) -> RunRow:
         row = await self._runs.get(thread_id, tenant or self.principal.tenant)

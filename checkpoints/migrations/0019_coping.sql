@@ -20,7 +20,7 @@ create table adjourn.cached (
 create index cached_by_expiry on adjourn.cached (expires_at);
 
 -- When the next call of a model or a tool may begin, for calls that are spaced over all processes.
-create table adjourn.turns (
+create table adjourn.call_turns (
     name    text        primary key,
     next_at timestamptz not null
 );

@@ -44,7 +44,7 @@ set kind = excluded.kind, data = excluded.data, expires_at = excluded.expires_at
 
 -- name: take_turn
 -- Take the next turn of a name, and return the seconds until it comes (GCRA: `next_at` is its theoretical arrival time).
-insert into adjourn.turns as known (name, next_at)
+insert into adjourn.call_turns as known (name, next_at)
 values (%(name)s, clock_timestamp() + make_interval(secs => %(apart)s::float8))
 on conflict (name) do update
 set next_at = greatest(known.next_at, clock_timestamp()) + make_interval(secs => %(apart)s::float8)
@@ -54,5 +54,5 @@ returning extract(
 
 -- name: delay_turns
 -- Let nobody begin for a while: what a server asked for with Retry-After.
-update adjourn.turns set next_at = greatest(next_at, clock_timestamp() + make_interval(secs => %(seconds)s::float8))
+update adjourn.call_turns set next_at = greatest(next_at, clock_timestamp() + make_interval(secs => %(seconds)s::float8))
 where name = %(name)s;

@@ -263,6 +263,6 @@ async def test_a_run_without_rules_touches_no_table_of_coping(database: str) -> 
     with psycopg.connect(database) as connection:
         found = connection.execute(
             "select (select count(*) from adjourn.spending) + (select count(*) from adjourn.cached) "
-            "+ (select count(*) from adjourn.turns)"
+            "+ (select count(*) from adjourn.call_turns)"
         ).fetchone()
     assert found == (0,)

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from langgraph.config import get_store
 
 from adjourn import (
     AsyncEngine,
@@ -251,3 +252,24 @@ async def test_a_run_that_is_cancelled_while_its_worker_drains_stays_cancelled(d
         assert await running is True
         assert ((await engine.get("t")).status, execute(database, JOBS)) == ("cancelled", [])
     agree(database)
+
+
+async def test_a_worker_gives_a_run_the_memory_of_its_tenant(database: str, serving: Serving) -> None:
+    async def remember(state: workflows.Trail) -> workflows.Trail:
+        store = get_store()
+        known = await store.asearch(("seen",))
+        await store.aput(("seen",), state["name"], {"by": state["name"]})
+        return {"trail": sorted(item.key for item in known)}
+
+    known = {"remembering": chain(("remember", remember))}
+    people = [Principal("ann"), Principal("bob", tenant="other")]
+    async with serving(known):
+        for name in ("first", "second"):
+            for who in people:
+                async with AsyncEngine.open(database, workflows=known, principal=who) as engine:
+                    run = await engine.submit("remembering", {"name": f"{name} of {who.id}"})
+                    run = await engine.wait(run.thread_id, timeout=20)
+                    assert run.state["trail"] == ([] if name == "first" else [f"first of {who.id}"])
+    async with AsyncEngine.open(database, workflows=known, principal=people[1]) as engine:
+        run = await engine.start("remembering", {"name": "third"})
+    assert run.state["trail"] == ["first of bob", "second of bob"]
