@@ -3,4 +3,4 @@
 from typing import Final
 
 # name → where the graph is defined, below this package; loaded only to run, resume or draw it
-BUILT_IN: Final = {"review": "review:builder"}
+BUILT_IN: Final = {"delegation": "delegation:builder", "review": "review:builder"}

@@ -5,7 +5,7 @@ A subtask of a nested plan has an id with a slash: `report/draft` belongs to the
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, NotRequired, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from typing_extensions import TypedDict  # on Python 3.11 Pydantic makes no JSON Schema of the one in typing
 
@@ -17,7 +17,6 @@ __all__ = [
     "Answered",
     "CompensationState",
     "CompensationStatus",
-    "DelegationInput",
     "DelegationState",
     "OverallStatus",
     "SubtaskState",
@@ -127,8 +126,7 @@ class DelegationState(TypedDict, total=False):
     """What a run of `delegation` knows. Nodes return the part of it that they write."""
 
     main_task: str
-    plan: Any  # as it was given; see DelegationInput
-    plan_file: str
+    plan: Any  # as it was given: a mapping, or YAML or JSON text; None once it is planned
     cancelled_run: str
     # plan
     subtasks: Annotated[dict[str, SubtaskState], merged]
@@ -146,19 +144,3 @@ class DelegationState(TypedDict, total=False):
     # consolidate
     final_result: dict[str, Any]
     current_step: str
-
-
-class DelegationInput(TypedDict):
-    """What a run of `delegation` is started with.
-
-    Args:
-        main_task: What is to be done; without a plan, what the planner reads.
-        plan: A plan as a mapping, or as YAML or JSON text.
-        plan_file: The path of a file that holds one, as the process sees it that drives the run.
-        cancelled_run: Set by the engine alone: the cancelled run whose subtasks are to be compensated.
-    """
-
-    main_task: NotRequired[str]
-    plan: NotRequired[Any]
-    plan_file: NotRequired[str]
-    cancelled_run: NotRequired[str]

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from pydantic_core import PydanticCustomError
 
-
 from .values import json_problem
 
 __all__ = ["STRATEGIES", "Plan", "PlannedSubtask", "Strategy", "plan_schema"]

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from threading import Lock
 from typing import Any, Final
 
 from .text import BREAK, Sentence
@@ -110,6 +111,10 @@ def _negated(tokens: tuple[str, ...], at: int) -> bool:
     return False
 
 
+# A stemmer keeps the word that it works on: two threads at once would get each other's stems, or an error.
+_STEMMING: Final = Lock()
+
+
 @cache
 def _stemmer() -> Any:
     # Loading all languages of the package takes ten milliseconds: not before the first text is read.
@@ -123,7 +128,8 @@ def stem(word: str) -> str:
     """Return the stem of a word in lower case; very long "words" are returned as they are."""
     if len(word) > LONGEST_WORD:
         return word
-    return str(_stemmer().stemWord(word))
+    with _STEMMING:
+        return str(_stemmer().stemWord(word))
 
 
 @cache

@@ -8,7 +8,7 @@ takes as long as the critical path, and with less never longer than Graham's bou
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 
 from .network import Network
 
@@ -42,51 +42,51 @@ class Agenda:
         done: The ids that are complete already.
         closed: The ids that must not start: skipped, failed, or waiting for a person.
         capacity: How many may run at once.
+        lane: Says which subtasks the same agents could do: when nobody has time for the first of a lane, the rest of it
+            is not asked for.
     """
 
-    def __init__(self, network: Network, done: Iterable[str], closed: Iterable[str], capacity: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        done: Iterable[str],
+        closed: Iterable[str],
+        capacity: int,
+        lane: Callable[[str], Hashable] = lambda _: None,
+    ) -> None:
         self._network = network
         self._place = {each: number for number, each in enumerate(network.order)}
         self._capacity = capacity
+        self._lane = lane
         self._running: set[str] = set()
+        self._ready: dict[Hashable, list[tuple[float, int, str]]] = {}
         finished, kept_out = set(done), set(closed)
         self._left = {
             each: sum(other not in finished for other in before) for each, before in network.dependencies.items()
         }
-        self._ready = [
-            self._entry(each)
-            for each in network.order
-            if not self._left[each] and each not in finished and each not in kept_out
-        ]
-        heapq.heapify(self._ready)
+        for each in network.order:
+            if not self._left[each] and each not in finished and each not in kept_out:
+                self.again(each)
 
-    @property
-    def running(self) -> int:
-        """How many run."""
-        return len(self._running)
-
-    @property
-    def ready(self) -> int:
-        """How many could start."""
-        return len(self._ready)
-
-    def start(self, free: Callable[[str], bool] | None = None) -> list[str]:
+    def start(self, take: Callable[[str], bool] = lambda _: True) -> list[str]:
         """Take what is to be started now, first things first; from now on it runs.
 
         Args:
-            free: Says whether somebody has time for a subtask; one that nobody has time for stays ready.
+            take: Finds somebody for a subtask; one that nobody has time for stays ready and holds nothing else back.
         """
         chosen: list[str] = []
-        left: list[tuple[float, int, str]] = []
-        while self._ready and len(self._running) < self._capacity:
-            entry = heapq.heappop(self._ready)
-            if free is not None and not free(entry[2]):
-                left.append(entry)
+        open_lanes = {lane for lane, ready in self._ready.items() if ready}
+        while open_lanes and len(self._running) < self._capacity:
+            lane = min(open_lanes, key=lambda each: self._ready[each][0])
+            first = self._ready[lane][0][2]
+            if not take(first):
+                open_lanes.remove(lane)
                 continue
-            chosen.append(entry[2])
-            self._running.add(entry[2])
-        for entry in left:
-            heapq.heappush(self._ready, entry)
+            heapq.heappop(self._ready[lane])
+            self._running.add(first)
+            chosen.append(first)
+            if not self._ready[lane]:
+                open_lanes.remove(lane)
         return chosen
 
     def complete(self, task_id: str) -> None:
@@ -95,18 +95,16 @@ class Agenda:
         for after in self._network.dependants[task_id]:
             self._left[after] -= 1
             if not self._left[after]:
-                heapq.heappush(self._ready, self._entry(after))
+                self.again(after)
 
     def close(self, task_id: str) -> None:
         """Say that a running subtask has ended and is not complete; what waits for it stays waiting."""
         self._running.remove(task_id)
 
     def again(self, task_id: str) -> None:
-        """Say that a subtask that has ended may start again."""
-        heapq.heappush(self._ready, self._entry(task_id))
-
-    def _entry(self, task_id: str) -> tuple[float, int, str]:
-        return (-self._network.to_end[task_id], self._place[task_id], task_id)
+        """Say that a subtask that does not run may start."""
+        entry = (-self._network.to_end[task_id], self._place[task_id], task_id)
+        heapq.heappush(self._ready.setdefault(self._lane(task_id), []), entry)
 
 
 def simulated(network: Network, capacity: int) -> tuple[float, dict[str, tuple[float, float]]]:

@@ -1,0 +1,21 @@
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+
+from adjourn import AsyncEngine, Principal
+from adjourn.graphs.delegation import build
+
+Open = Callable[..., AbstractAsyncContextManager[AsyncEngine]]
+
+
+@pytest.fixture
+def opened(database: str) -> Open:
+    """Open an engine whose workflow `delegation` is built with what the test says; back-off is none."""
+
+    def open_with(**options: Any) -> AbstractAsyncContextManager[AsyncEngine]:
+        graph = build(**{"backoff_seconds": 0, **options})
+        return AsyncEngine.open(database, workflows={"delegation": graph}, principal=Principal("kim"))
+
+    return open_with
