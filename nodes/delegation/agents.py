@@ -172,7 +172,8 @@ class Team:
         if isinstance(agent, Runnable):
             return await _run(agent, self._profiles[name], brief)
         if inspect.iscoroutinefunction(agent) or inspect.iscoroutinefunction(type(agent).__call__):
-            return await agent(brief)
+            found: Any = agent(brief)
+            return await found
         found = await anyio.to_thread.run_sync(agent, brief, limiter=limiter, abandon_on_cancel=True)
         return await found if inspect.isawaitable(found) else found
 

@@ -47,4 +47,4 @@ class Teller:
 
 def _told(subtask: SubtaskState) -> dict[str, Any]:
     names = ("task_id", "status", "assigned_agent", "start_time", "end_time", "retry_count", "error_message")
-    return {name: subtask[name] for name in names}
+    return {name: value for name, value in subtask.items() if name in names}

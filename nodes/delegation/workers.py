@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from typing import Any, Final
 
@@ -49,8 +48,7 @@ async def analyst(brief: Brief) -> dict[str, Any]:
     text = brief.input_data.get("text")
     if not isinstance(text, str):
         raise InvalidInput(f"The subtask {brief.task_id!r} needs a text in input_data: {{'text': '…'}}.")
-    found = default_analyst()(text)
-    result = await found if inspect.isawaitable(found) else found
+    result = await default_analyst()(text)
     title = brief.input_data.get("title", brief.task_id)
     return {"title": title, "words": len(text.split()), **result.analysis_results.model_dump(mode="json"),
             "confidence_scores": result.confidence_scores.model_dump(mode="json")}  # fmt: skip
