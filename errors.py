@@ -20,6 +20,9 @@
     ├── EffectMismatch              the same effect was asked for with other arguments
     ├── DigestMismatch              what would be done or approved is not what was approved or shown
     ├── IncompatibleGraph           the code at hand cannot continue this thread
+    ├── ChildFailed                 a child run failed, or was cancelled
+    ├── ChildMismatch               the same child was asked for with another workflow or other input
+    ├── DepthExceeded               child runs have started child runs too deep
     ├── RunFailed                   a node of the workflow failed
     └── BudgetExceeded              the run used up its tokens or its money
 
@@ -36,7 +39,10 @@ from typing import Any
 __all__ = [
     "AdjournError",
     "BudgetExceeded",
+    "ChildFailed",
+    "ChildMismatch",
     "ConfigurationError",
+    "DepthExceeded",
     "DigestMismatch",
     "EffectMismatch",
     "EffectUncertain",
@@ -195,6 +201,40 @@ class RunFailed(AdjournError):
     def __init__(self, message: str, *, node: str | None = None, thread_id: str | None = None) -> None:
         super().__init__(message, thread_id=thread_id)
         self.node = node
+
+
+class ChildFailed(AdjournError):
+    """A child run failed, or was cancelled.
+
+    Args:
+        message: What happened, for people.
+        child: The child's id in the node that started it.
+        status: How it ended: failed or cancelled.
+        error: Its error as its run keeps it: `type`, `message` and `node`; of a cancelled one `message` and `by`.
+        thread_id: The child run.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        child: str,
+        status: str,
+        error: Mapping[str, Any] | None = None,
+        thread_id: str | None = None,
+    ) -> None:
+        super().__init__(message, thread_id=thread_id)
+        self.child = child
+        self.status = status
+        self.error = dict(error or {})
+
+
+class ChildMismatch(AdjournError):
+    """A node asked for a child run under an id that it had used for another: another workflow, or other input."""
+
+
+class DepthExceeded(AdjournError):
+    """Child runs have started child runs deeper than `ADJOURN_MAX_CHILD_DEPTH`; perhaps a workflow starts itself."""
 
 
 class BudgetExceeded(AdjournError):

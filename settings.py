@@ -102,6 +102,9 @@ class Settings(BaseSettings):
         ),
     ] = None
     max_input_bytes: Annotated[int, Field(gt=0, description="Largest input of a run, in bytes of JSON.")] = 10_000_000
+    max_child_depth: Annotated[
+        int, Field(gt=0, description="How deep child runs may start child runs, below the first run.")
+    ] = 16
     roles: Annotated[
         str | None,
         Field(description="Roles that you hold when you act as the operating-system user; commas between."),

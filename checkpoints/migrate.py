@@ -1,7 +1,8 @@
-"""Bring a database up to date: adjourn's numbered SQL files, and LangGraph's own set-up.
+"""Bring a database up to date: adjourn's numbered SQL files, and the set-up of LangGraph and of Procrastinate.
 
     up to date? one query, no lock
-    else: poll for the lock → look again → LangGraph's set-up → each missing file in a transaction of its own → unlock
+    else: poll for the lock → look again → LangGraph's set-up → Procrastinate's → each missing file in a transaction of its
+    own → unlock
 
 Waiting is polling with no transaction open: whoever waits *inside* a statement holds a snapshot that
 `create index concurrently` of the one at work waits for, and the two deadlock. The lock belongs to the connection that
@@ -31,6 +32,7 @@ from ..settings import Settings
 from .faults import mapped_faults
 from .pool import Connection, connect
 from .queries import load_queries
+from .queue_schema import missing_files, set_up_queue
 
 __all__ = ["Migration", "migrate", "migrations", "missing_migrations", "refusal", "set_up_langgraph"]
 
@@ -144,7 +146,8 @@ async def _up_to_date(connection: Connection, known: list[Migration]) -> bool:
     if state is None:
         return False
     missing = missing_migrations({int(number): digest for number, digest in state["applied"].items()}, known)
-    return not missing and state["langgraph"] >= LANGGRAPH_VERSION and not state["broken_indexes"]
+    theirs = state["langgraph"] >= LANGGRAPH_VERSION and not missing_files(state["queue"])
+    return not missing and theirs and not state["broken_indexes"]
 
 
 def missing_migrations(applied: dict[int, str], known: list[Migration]) -> list[Migration]:
@@ -204,6 +207,7 @@ async def _apply_all(connection: Connection, known: list[Migration]) -> None:
     if not around["has_table"]:
         await connection.execute(_QUERIES["create_table"])
     await _set_up_langgraph(connection, around["langgraph_schema"])
+    await set_up_queue(connection)
     state = await (await connection.execute(_QUERIES["state"])).fetchone() or {}
     for migration in missing_migrations({int(number): digest for number, digest in state["applied"].items()}, known):
         async with connection.transaction():

@@ -3,6 +3,7 @@
 select
     (select coalesce(jsonb_object_agg(number, sha256), '{}') from adjourn.migrations) as applied,
     (select coalesce(max(v), -1) from checkpoint_migrations) as langgraph,
+    (select coalesce(jsonb_agg(name), '[]') from adjourn.queue_files) as queue,
     (select count(*)
        from pg_index
       where not indisvalid

@@ -3,7 +3,7 @@
 While a run is alive (queued, running, paused) everything is kept. After it has ended, `prune_after` later only the
 latest checkpoint of each namespace is kept, so that the run can still be read, forked from its end, and retried; and
 `erase_after` later nothing of its content. Ids, status and times of the run stay, and its audit, which gets an entry about
-each of both.
+each of both. A child run is kept while the run at the top of its family is alive, which may ask for its result again.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ async def prune(pool: Pool, saver: Saver, policy: Policy, *, now: datetime, batc
 
 
 async def erase(pool: Pool, thread_id: str, actor: dict[str, str]) -> bool:
-    """Drop the content of one run now: all of it or, when this is killed, nothing.
+    """Drop the content of one run now, and of its child runs: all of it or, when this is killed, nothing.
 
     Args:
         pool: The connections.
@@ -107,7 +107,8 @@ async def erase(pool: Pool, thread_id: str, actor: dict[str, str]) -> bool:
         actor: Who wants it, for the audit: by, source, channel.
 
     Returns:
-        Whether the content is gone; False when the run has not ended, or somebody drives it.
+        Whether the content is gone; False when the run has not ended, a child run of it has not, or a parent that may look
+        at it again has not; or when somebody drives it.
 
     Raises:
         StorageUnavailable: PostgreSQL refused, or did not come back in time.
@@ -115,10 +116,10 @@ async def erase(pool: Pool, thread_id: str, actor: dict[str, str]) -> bool:
     with mapped_faults("cannot erase a run", thread_id=thread_id):
         async with pool.connection() as connection, connection.transaction():
             cursor = await connection.execute(_SQL["lock_for_erasing"], {"thread_id": thread_id})
-            row: dict[str, Any] | None = await cursor.fetchone()
-            if row is not None and not row["erased"]:
-                await _erase(connection, [thread_id], None, actor)
-            return row is not None
+            rows: list[dict[str, Any]] = await cursor.fetchall()
+            if left := [row["thread_id"] for row in rows if not row["erased"]]:
+                await _erase(connection, left, None, actor)
+            return bool(rows)
 
 
 _Act = Callable[[Connection, list[str]], Awaitable[int]]

@@ -4,7 +4,8 @@ select pg_try_advisory_xact_lock(%(key)s) as taken;
 
 -- name: due_for_pruning
 -- Ended runs whose past is kept longer than asked, oldest first. A run that somebody is about to retry, or whose thread
--- is being driven, is passed over.
+-- is being driven, is passed over; so is a child run while the run at the top of its family goes on, which may look at it
+-- again.
 select runs.thread_id
 from adjourn.runs
 where runs.ended_at < %(before)s
@@ -13,6 +14,10 @@ where runs.ended_at < %(before)s
     and not exists (
         select from adjourn.leases where leases.thread_id = runs.thread_id and leases.expires_at > clock_timestamp()
     )
+    and (runs.parent_id is null or not exists (
+        select from adjourn.children join adjourn.runs top on top.thread_id = children.root_id
+        where children.thread_id = runs.thread_id and top.ended_at is null
+    ))
 order by runs.ended_at
 limit %(batch)s
 for no key update of runs skip locked;
@@ -27,20 +32,34 @@ where runs.ended_at < %(before)s
     and not exists (
         select from adjourn.leases where leases.thread_id = runs.thread_id and leases.expires_at > clock_timestamp()
     )
+    and (runs.parent_id is null or not exists (
+        select from adjourn.children join adjourn.runs top on top.thread_id = children.root_id
+        where children.thread_id = runs.thread_id and top.ended_at is null
+    ))
 order by runs.ended_at
 limit %(batch)s
 for no key update of runs skip locked;
 
 -- name: lock_for_erasing
--- Lock one run that has ended and that nobody drives; says whether its content is gone already.
-select coalesce(erased_at >= ended_at, false) as erased
-from adjourn.runs
-where thread_id = %(thread_id)s
-    and status in ('completed', 'failed', 'cancelled')
+-- Lock one run with all of its child runs, if they have ended and nobody drives them, and if a parent that may look at it
+-- again has, too. Says of each whether its content is gone already; returns nothing where one has not ended.
+with family as (
+    select runs.thread_id, runs.status, coalesce(runs.erased_at >= runs.ended_at, false) as erased
+    from adjourn.runs
+    where runs.thread_id = any (adjourn.tree_of(%(thread_id)s))
+    order by runs.thread_id
+    for no key update
+)
+select thread_id, erased
+from family
+where not exists (select from family where status not in ('completed', 'failed', 'cancelled'))
     and not exists (
-        select from adjourn.leases where leases.thread_id = runs.thread_id and leases.expires_at > clock_timestamp()
+        select from adjourn.leases join family using (thread_id) where leases.expires_at > clock_timestamp()
     )
-for no key update;
+    and not exists (
+        select from adjourn.children join adjourn.runs top on top.thread_id = children.root_id
+        where children.thread_id = %(thread_id)s and top.ended_at is null
+    );
 
 -- name: lock_against_events
 -- Behind the fence, when no commit of the saver can be waiting for these runs: wait for events that are on their way; none

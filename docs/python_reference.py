@@ -50,7 +50,7 @@ from adjourn.state.votes import AgentVote, Outcome, Round
 from adjourn.testing import replies
 
 VERBS = (
-    *("start", "resume", "retry", "cancel", "recover", "fork"),
+    *("start", "submit", "wait", "resume", "retry", "cancel", "recover", "fork"),
     *("get", "runs", "reviews", "review", "history", "timeline", "stream", "follow"),
     *("audit", "verify_audit", "anchor_audit", "export_audit", "erase"),
     *("sweep", "rebuild"),

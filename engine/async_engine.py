@@ -19,11 +19,13 @@ from .resuming import Resuming
 from .streaming import Streaming
 from .sweeping import Sweeping
 from .telemetry import configure_logs
+from .waiting import Waiting
+from .working import Working
 
 __all__ = ["AsyncEngine"]
 
 
-class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Auditing):
+class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Waiting, Auditing, Working):
     """Drives workflows that stop for people and go on later; made by `AsyncEngine.open()`.
 
     Every verb sees only its principal's tenant; anything else is unknown to it. Every verb may raise

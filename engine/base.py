@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
@@ -13,12 +14,16 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import Storage
-from ..errors import LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
+from ..errors import AdjournError, LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
 from ..nodes.analysts import check_model
+from ..nodes.children import children_in
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
 from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled
+from .child_runs import ChildRuns
+from .child_starting import ENDED, ChildStarter
+from .child_store import ChildStore
 from .drive import Driver, Emit, Work
 from .effects import EffectLedger
 from .elsewhere import finished_elsewhere
@@ -29,6 +34,7 @@ from .leases import Drive, LeaseKeeper
 from .listener import Listener
 from .model import Principal, Run
 from .policy_book import Policies, PolicyBook
+from .queue import RunQueue
 from .reader import Reader
 from .reading import visible_state
 from .receivers import notifications_of
@@ -73,7 +79,8 @@ class EngineBase:
         self.channel = channel
         self._storage = storage
         self._recorder = recorder
-        self._listener = Listener(settings.listen_url or storage.url, settings)
+        self._listen_url = settings.listen_url or storage.url
+        self._listener = Listener(self._listen_url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
         self._notifications = notifications_of(settings, storage.pool, storage.saver.serde)
@@ -86,13 +93,34 @@ class EngineBase:
             actor=actor_of(principal, channel),
             on_pause=self._notifications.post_asked,
         )
+        self._queue = RunQueue(
+            storage.pool,
+            owner=self._keeper.owner,
+            seconds=settings.lease_seconds,
+            actor=actor_of(principal, channel),
+            patience=settings.storage_patience,
+        )
         self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
         self._policies = PolicyBook(self._seal)
         self._workflow_policies = dict(policies or {})
+        self._children = ChildStore(storage.pool, self._runs, self._seal, settings.max_child_depth)
+        self._starter = ChildStarter(
+            self._children,
+            registry,
+            self._reader,
+            storage.saver.serde,
+            limit=settings.max_input_bytes,
+            policies=self._workflow_policies,
+            bound=self._bound,
+            graph_of=self._graph_of,
+            drive=self._drive,
+        )
         witness = Witness(storage.saver.serde, self._keeper.driving)
-        self._driver = Driver(self._runs, self._reviews, self._reader, storage.saver.serde, witness, self._policies)
+        self._driver = Driver(
+            self._runs, self._reviews, self._reader, storage.saver.serde, witness, self._policies, self._queue
+        )
         storage.saver.add_hook(review_hook(storage.saver.serde, self._policies))
         storage.saver.add_hook(witness.hook)
 
@@ -141,22 +169,23 @@ class EngineBase:
         context = None if kind is None else self._storage.saver.serde.loads_typed((kind, data))
         return self._bound(workflow, thread_id or row["thread_id"], context)
 
-    async def _row(self, thread_id: str) -> RunRow:
-        row = await self._runs.get(thread_id, self.principal.tenant)
+    async def _row(self, thread_id: str, tenant: str | None = None) -> RunRow:
+        row = await self._runs.get(thread_id, tenant or self.principal.tenant)
         if row is None:
             raise UnknownThread(
                 f"There is no run {thread_id!r} here; `adjourn list` shows those there are.", thread_id=thread_id
             )
         return row
 
-    async def _show(self, thread_id: str) -> Run:
-        """Return a run with its state and open questions."""
-        row = await self._row(thread_id)
+    async def _show(self, thread_id: str, tenant: str | None = None) -> Run:
+        """Return a run, of the principal's tenant if none is named, with its state, open questions and children."""
+        row = await self._row(thread_id, tenant)
         saved = await self._reader.latest(thread_id)
         row = await finished_elsewhere(self._runs, row, saved)
-        asking = row["status"] in ("running", "paused", "failed")
+        asking = row["status"] in ("queued", "running", "paused", "failed")
         reviews = await self._reviews.pending(thread_id) if asking else ()
-        return to_run(row, state=visible_state(saved), reviews=reviews)
+        children = await self._children.below(thread_id) if row["has_children"] else ()
+        return to_run(row, state=visible_state(saved), reviews=reviews, children=children)
 
     async def _drive(
         self,
@@ -166,8 +195,25 @@ class EngineBase:
         fresh: Any = _STORED,
         on_event: Emit | None = None,
         tokens: bool = False,
+        alone: bool = False,
     ) -> Run:
-        """Drive a run whose lease this engine has just taken, and return it as it stands then.
+        """Drive a run whose lease this engine has just taken, and return it as it stands then; see `_driven`."""
+        driven = await self._driven(row, graph, fresh=fresh, on_event=on_event, tokens=tokens, alone=alone)
+        return driven or await self._show(row["thread_id"], row["tenant"])
+
+    async def _driven(
+        self,
+        row: RunRow,
+        graph: Compiled,
+        *,
+        fresh: Any = _STORED,
+        on_event: Emit | None = None,
+        tokens: bool = False,
+        alone: bool = False,
+    ) -> Run | None:
+        """Drive a run of any tenant whose lease this engine has just taken.
+
+        When it has ended and a parent waits for it, the parent is driven on here, too.
 
         Args:
             row: The run's row with the lease's token.
@@ -175,7 +221,13 @@ class EngineBase:
             fresh: The input of a run that was accepted just now; otherwise what is stored counts.
             on_event: Gets the events.
             tokens: Whether models stream their tokens.
+            alone: Whether its parent is left to the caller.
+
+        Returns:
+            The run as it was recorded, or None where that must be read again.
         """
+        drive = Drive(row["thread_id"], row["token"])
+        children = ChildRuns(self._starter, row, drive, lambda: self._keeper.cancel(drive))
         self._policies.learn(row["thread_id"], row["policies"])
         work = Work(
             row=row,
@@ -183,15 +235,49 @@ class EngineBase:
             input=typed_input(graph, _load(graph, row["input_type"], row["input"]) if fresh is _STORED else fresh),
             context=_load(graph, row["context_type"], row["context"]),
             emit=_guarded(self._recorder.record, on_event),
+            children=children,
             tokens=tokens,
         )
-        drive = Drive(work.thread_id, row["token"])
-        return await self._run_task(work, drive) or await self._show(work.thread_id)
+        try:
+            run = await self._run_task(work, drive)
+            if await children.rest():  # what it waits for may have ended since
+                run = await self._go_on_with(work.thread_id, row["tenant"])
+        except BaseException:
+            await children.stop()
+            raise
+        if row["parent_id"] is not None and not alone and (run is None or run.status in ENDED):
+            await self._go_on_with(row["parent_id"], row["tenant"])
+        return run
+
+    async def _go_on_with(self, thread_id: str, tenant: str) -> Run | None:
+        """Drive a paused run on if the children that it waits for have ended; return it if it was driven here.
+
+        If it cannot be done here (its workflow is not registered, the database goes away), recovery finds it.
+        """
+        claimed = None
+        try:
+            row = await self._runs.get(thread_id, tenant)
+            if row is None or row["status"] != "paused":
+                return None
+            async with self._graph_of(row) as graph:
+                claimed = await self._children.wake(thread_id, tenant)
+                return None if claimed is None else await self._drive(claimed, graph)
+        except AdjournError as error:
+            _log.warning("a run whose children have ended cannot go on here", thread=thread_id, error=error.message)
+            if claimed is not None and not isinstance(error, LeaseLost):
+                with contextlib.suppress(StorageUnavailable):
+                    await self._runs.release(thread_id, claimed["token"])
+            return None
 
     async def _run_task(self, work: Work, drive: Drive) -> Run | None:
         """Run the drive in a task of its own, so that it can be stopped without stopping its caller."""
         ledger = EffectLedger(self._storage.pool, serde_of(work.graph), drive.token, self.settings.storage_patience)
-        with using_settings(self.settings), effects_in(ledger), self._keeper.keeping(drive):
+        with (
+            using_settings(self.settings),
+            effects_in(ledger),
+            children_in(work.children),
+            self._keeper.keeping(drive),
+        ):
             task = asyncio.create_task(self._driver.drive(work, drive))
             drive.task = task
             try:

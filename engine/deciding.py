@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from ..errors import InvalidDecision, NotPaused, UnknownReview, UnknownThread
+from .child_waits import waited_for
 from .model import Principal
 from .questions import BREAKPOINT
 from .review_case import Case, Closed, Command
@@ -82,11 +83,23 @@ async def take_decisions(store: ReviewStore, connection: AsyncConnection[DictRow
     return closed and not locked.is_driven
 
 
-def asks_nothing(thread_id: str, status: str) -> NotPaused:
-    """Return the error for an answer to a run that asks nothing."""
+def asks_nothing(thread_id: str, status: str, waits_for: Sequence[str] = ()) -> NotPaused:
+    """Return the error for an answer to a run that asks nothing.
+
+    Args:
+        thread_id: The run.
+        status: Where it stands.
+        waits_for: The child runs that it waits for.
+    """
+    if waits_for:
+        named = ", ".join(waits_for)
+        return NotPaused(
+            f"Run {thread_id} asks nothing itself; it goes on when its child runs have ended: {named}. Answer those.",
+            thread_id=thread_id,
+        )
     advice = {
         "running": "it is being driven; wait until it asks",
-        "queued": "it has not been started yet",
+        "queued": "it waits for a worker; wait until it asks",
         "failed": "it failed; continue it with retry",
         "completed": "it has completed",
         "cancelled": "it was cancelled",
@@ -138,9 +151,10 @@ async def _repeated_or_raise(
     last = await store.last_decided(connection, thread_id)
     if last is not None and _is_repeated(last, sent.decision, sent):
         return
-    if last is not None and locked.status in ("running", "paused"):
+    waits_for = await waited_for(connection, thread_id)
+    if last is not None and not waits_for and locked.status in ("queued", "running", "paused"):
         raise closed_error(last.case)
-    raise asks_nothing(thread_id, locked.status)
+    raise asks_nothing(thread_id, locked.status, waits_for)
 
 
 def _open(locked: Locked) -> str:

@@ -23,9 +23,11 @@ from pydantic import ValidationError
 from structlog.contextvars import bound_contextvars
 
 from ..checkpoints.fence import holding
-from ..errors import InvalidDecision, LeaseLost, StorageUnavailable
+from ..errors import ChildFailed, InvalidDecision, LeaseLost, StorageUnavailable
 from ..state.values import storable_text
 from .binding import Compiled
+from .child_runs import ChildRuns
+from .child_waits import waits_in
 from .delivery import delivered
 from .events import Completed, Event, Failed, Paused, Started
 from .factories import runnable_config
@@ -36,6 +38,7 @@ from .opening import Opening, opening
 from .outcome import has_tasks
 from .policy_book import PolicyBook
 from .questions import BREAKPOINT
+from .queue import RunQueue
 from .reader import Reader, thread_config
 from .reading import next_nodes, visible_state
 from .reviews import ReviewStore
@@ -72,6 +75,7 @@ class Work:
         input: What it starts with, while no checkpoint holds that.
         context: The run's context, the same in every drive.
         emit: Gets the events.
+        children: Runs the children that its nodes start.
         tokens: Whether models stream their tokens into the events.
     """
 
@@ -80,6 +84,7 @@ class Work:
     input: Any
     context: Any
     emit: Emit
+    children: ChildRuns
     tokens: bool = False
 
     @property
@@ -98,6 +103,7 @@ class Driver:
         serde: Serialises the questions of static breakpoints.
         witness: Sees what is stored.
         policies: Says under which policy the questions of static breakpoints are asked.
+        queue: Takes runs back when the process stops.
     """
 
     def __init__(
@@ -108,7 +114,9 @@ class Driver:
         serde: SerializerProtocol,
         witness: Witness,
         policies: PolicyBook,
+        queue: RunQueue,
     ) -> None:
+        self._queue = queue
         self._runs = runs
         self._reviews = reviews
         self._reader = reader
@@ -151,7 +159,10 @@ class Driver:
         feed = Feed()
         try:
             feed = await self._feed(work, drive, was)
-            await self._run(work, drive, feed, translator)
+            try:
+                await self._run(work, drive, feed, translator)
+            finally:
+                await work.children.begun()
             return await self._record_end(work, drive, feed)
         except asyncio.CancelledError as error:
             if not drive.lost:
@@ -160,9 +171,7 @@ class Driver:
         except (LeaseLost, StorageUnavailable):
             raise
         except GraphDrained:
-            # asked to stop before the next step; why is recorded already, or recovery goes on from here
-            drive.ending = True
-            await self._runs.release(work.thread_id, drive.token)
+            await self._give_back(work, drive)
             return "over"
         except Exception as error:  # noqa: BLE001  (whatever a node raises is an outcome of its run)
             if is_invalid_resume(error):
@@ -221,8 +230,8 @@ class Driver:
             over = saved is None or not await self._has_tasks(work, saved)
         if saved is None or over:
             outcome = Outcome("completed", fed=feed.fed)
-        elif open_interrupts(saved.pending_writes or []):
-            outcome = Outcome("paused", fed=feed.fed)
+        elif open_ := open_interrupts(saved.pending_writes or []):
+            outcome = Outcome("paused", fed=feed.fed, waits=waits_in(open_))
         else:
             outcome = Outcome("paused", fed=feed.fed, breakpoint=await self._breakpoint(work.thread_id))
         drive.ending = True
@@ -242,10 +251,10 @@ class Driver:
             reviews = await self._reviews.pending(work.thread_id)
         return self._ended(work, row, saved, reviews)
 
-    def _ended(self, work: Work, row: RunRow, saved: CheckpointTuple | None, reviews: tuple[Review, ...]) -> Run:
+    def _ended(self, work: Work, row: RunRow, saved: CheckpointTuple | None, reviews: tuple[Review, ...]) -> End:
         _log.info(f"run {row['status']}", questions=len(reviews))
         work.emit(Paused(work.thread_id, reviews) if row["status"] == "paused" else Completed(work.thread_id))
-        return to_run(row, state=visible_state(saved), reviews=reviews)
+        return "over" if row["has_children"] else to_run(row, state=visible_state(saved), reviews=reviews)
 
     async def _has_tasks(self, work: Work, saved: CheckpointTuple) -> bool:
         """Ask the checkpoint, and where it does not say that all is done, LangGraph itself."""
@@ -272,6 +281,15 @@ class Driver:
             f"The workflow refused this answer: {describe(error, None)['message']}. The question stays open.",
             thread_id=work.thread_id,
         ) from error
+
+    async def _give_back(self, work: Work, drive: Drive) -> None:
+        """End a drive that was asked to stop before the next step: the run was cancelled, or the process stops."""
+        drive.ending = True
+        if drive.draining and not drive.cancelled:
+            _log.info("run handed back")
+            await self._queue.hand_back(work.thread_id, drive.token)
+        else:
+            await self._runs.release(work.thread_id, drive.token)
 
     async def _record_stop(self, work: Work, drive: Drive, error: BaseException, node: str | None) -> None:
         if drive.cancelled:
@@ -318,11 +336,12 @@ def _run_config(work: Work) -> RunnableConfig:
 
 
 def describe(error: BaseException, node: str | None) -> dict[str, Any]:
-    """Return an error as a run row keeps it: type, message (its first 2,000 characters) and node."""
+    """Return an error as a run row keeps it: type, message (its first 2,000 characters), node, and a child that failed."""
     if isinstance(error, asyncio.CancelledError):
         return {"type": "Interrupted", "message": "the process that drove the run was interrupted", "node": node}
     if is_invalid_resume(error) and isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the answer"
         return {"type": "InvalidDecision", "message": f"{place}: {first['msg']}", "node": node}
-    return {"type": type(error).__name__, "message": storable_text(str(error))[:2000], "node": node}
+    described = {"type": type(error).__name__, "message": storable_text(str(error))[:2000], "node": node}
+    return described if not isinstance(error, ChildFailed) else {**described, "child": error.thread_id}

@@ -24,11 +24,11 @@ from .listener import Listener
 from .model import Review
 from .runs import RunRow
 
-__all__ = ["follow_events"]
+__all__ = ["POLL_SECONDS", "follow_events", "woken"]
 
 _SQL: Final = load_queries(__package__, "events.sql")
 _PAGE: Final = 500
-_POLL_SECONDS: Final = 3.0
+POLL_SECONDS: Final = 3.0
 # How long a run may have ended before its last event is given up: drivers write within a fraction of a second.
 _GRACE_SECONDS: Final = 2.0
 _LAST: Final = {"completed": Completed, "failed": Failed, "cancelled": Cancelled}
@@ -79,10 +79,11 @@ async def follow_events(
                 if time.monotonic() - ended_since > _GRACE_SECONDS:
                     yield _end_of(row)
                     return
-            await _woken(waker, _POLL_SECONDS if ended_since is None else _GRACE_SECONDS / 4)
+            await woken(waker, POLL_SECONDS if ended_since is None else _GRACE_SECONDS / 4)
 
 
-async def _woken(waker: asyncio.Event, seconds: float) -> None:
+async def woken(waker: asyncio.Event, seconds: float) -> None:
+    """Wait for a waker, at most so many seconds."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await waker.wait()

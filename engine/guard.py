@@ -13,6 +13,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.pregel import Pregel
 
 from ..errors import RunFailed
+from ..nodes.children import swallowed_wait
 from .internals import asked_without_answer
 
 __all__ = ["Guard", "guarded"]
@@ -32,15 +33,21 @@ class Guard(Runnable[Any, Any]):
         """Return the input.
 
         Raises:
-            RunFailed: The node returned although a question of its own was not answered. Nothing of it is stored.
+            RunFailed: The node returned although a question of its own was not answered, or a child run that it waits for
+                has not ended. Nothing of it is stored.
         """
         if config is not None and asked_without_answer(config):
-            raise RunFailed(
-                f"The node {self.node!r} caught its own question: interrupt() pauses by raising, and code such as "
-                "`except Exception` around it swallowed that. Catch narrower exceptions there",
-                node=self.node,
-            )
+            raise self._swallowed("question: interrupt()")
+        if config is not None and swallowed_wait(config):
+            raise self._swallowed("wait for a child run: child()")
         return input
+
+    def _swallowed(self, what: str) -> RunFailed:
+        return RunFailed(
+            f"The node {self.node!r} caught its own {what} pauses by raising, and code such as `except Exception` around it "
+            "swallowed that. Catch narrower exceptions there",
+            node=self.node,
+        )
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """Do what `invoke` does."""

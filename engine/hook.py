@@ -17,6 +17,7 @@ from ..checkpoints.queries import load_queries
 from ..checkpoints.rows import Put, Write
 from ..checkpoints.statement import Hook
 from ..state.values import digest
+from .child_waits import is_wait
 from .opening import opening
 from .policy_book import PolicyBook
 
@@ -60,6 +61,7 @@ def _questions(writes: Sequence[Write]) -> list[tuple[Write, Interrupt]]:
         (write, interrupt)
         for write in writes
         for interrupt in (write.value if isinstance(write.value, list | tuple) else [write.value])
+        if not is_wait(interrupt)
     ]
 
 

@@ -39,6 +39,7 @@ class Drive:
         task: The task that drives.
         lost: Whether somebody else has the lease now.
         cancelled: Whether the run was cancelled while it was driven.
+        draining: Whether this process stops: the run is handed back to the queue before its next step.
         ending: Whether the drive is giving its lease back, or has: then a heartbeat that no longer finds the lease says
             nothing. Whether it was still ours, the statement that gives it back finds out.
     """
@@ -49,7 +50,13 @@ class Drive:
     task: asyncio.Task[Any] | None = None
     lost: bool = False
     cancelled: bool = False
+    draining: bool = False
     ending: bool = False
+
+    def drain(self) -> None:
+        """Stop before the next step and hand the run back to the queue."""
+        self.draining = True
+        self.control.request_drain("the process stops")
 
     def stop(self) -> None:
         """Stop at once: the task is cancelled."""
@@ -75,6 +82,7 @@ class LeaseKeeper:
         self._drives: dict[str, Drive] = {}
         self._abandoned: list[Drive] = []
         self._beat: asyncio.Task[None] | None = None
+        self._draining = False
 
     def driving(self, thread_id: str) -> Drive | None:
         """Return the drive of a thread in this process, if there is one."""
@@ -84,12 +92,20 @@ class LeaseKeeper:
     def keeping(self, drive: Drive) -> Iterator[None]:
         """Keep a drive's lease alive while the block runs."""
         self._drives[drive.thread_id] = drive
+        if self._draining:
+            drive.drain()
         self._begin_beating()
         try:
             yield
         finally:
             if self._drives.get(drive.thread_id) is drive:
                 del self._drives[drive.thread_id]
+
+    def drain(self) -> None:
+        """Hand back what is driven, and whatever begins to be, before its next step: the process stops."""
+        self._draining = True
+        for drive in self._drives.values():
+            drive.drain()
 
     def abandon(self, drive: Drive) -> None:
         """Give the lease of a drive back that ended because the database was away, as soon as it answers again.

@@ -1,4 +1,4 @@
-"""One connection that listens, for everybody who follows runs in this process.
+"""Connections that listen: one for everybody who follows runs in this process, another for a worker.
 
 A notification only says that there is something to read. Whatever is lost, with the connection or without, is found by
 reading again: after each new connection, and every few seconds.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import Any, Final
 
 import psycopg
@@ -22,11 +22,41 @@ from ..errors import AdjournError
 from ..settings import Settings
 from .recorder import CHANNEL
 
-__all__ = ["Listener"]
+__all__ = ["Listener", "notifications"]
 
 _FIRST_WAIT: Final = 0.1
 _LONGEST_WAIT: Final = 5.0
 _log = structlog.get_logger("adjourn")
+
+
+async def notifications(
+    url: SecretStr, settings: Settings, channels: Iterable[str]
+) -> AsyncGenerator[psycopg.Notify | None, None]:
+    """Yield what is notified on some channels, for ever, whatever happens to the connection.
+
+    Args:
+        url: A direct connection; through a transaction pooler nothing would arrive.
+        settings: How to connect.
+        channels: The channels.
+
+    Yields:
+        A notification; or None whenever the connection is new, so that some may have been lost.
+    """
+    wait = _FIRST_WAIT
+    while True:
+        try:
+            connection = await connect(url, settings)
+            async with connection:
+                for channel in channels:
+                    await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+                wait = _FIRST_WAIT
+                yield None
+                async for notification in connection.notifies():
+                    yield notification
+        except (psycopg.Error, AdjournError) as error:
+            _log.warning("listening was interrupted; what is new is found every few seconds", error=str(error))
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, _LONGEST_WAIT)
 
 
 class Listener:
@@ -71,20 +101,12 @@ class Listener:
                 await task
 
     async def _listen(self) -> None:
-        wait = _FIRST_WAIT
-        while True:
-            try:
-                connection = await connect(self._url, self._settings)
-                async with connection:
-                    await connection.execute(sql.SQL("listen {}").format(sql.Identifier(CHANNEL)))
-                    wait = _FIRST_WAIT
+        async with contextlib.aclosing(notifications(self._url, self._settings, [CHANNEL])) as heard:
+            async for notification in heard:
+                if notification is None:
                     self._wake_all()
-                    async for notification in connection.notifies():
-                        self._wake(notification.payload)
-            except (psycopg.Error, AdjournError) as error:
-                _log.warning("listening was interrupted; followers read every few seconds", error=str(error))
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, _LONGEST_WAIT)
+                else:
+                    self._wake(notification.payload)
 
     def _wake(self, payload: str) -> None:
         try:

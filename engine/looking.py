@@ -36,6 +36,7 @@ class Looking(EngineBase):
         *,
         status: RunStatus | None = None,
         workflow: str | None = None,
+        parent: str | None = None,
         limit: int = 50,
         after: str | None = None,
     ) -> Page[Run]:
@@ -44,6 +45,7 @@ class Looking(EngineBase):
         Args:
             status: Only runs that stand so; `stalled` are those whose driver is gone.
             workflow: Only runs of this workflow.
+            parent: Only the child runs of this run.
             limit: The most runs on a page (1-1000).
             after: The `after` of the page before.
 
@@ -53,7 +55,7 @@ class Looking(EngineBase):
         if not 1 <= limit <= 1000:
             raise InvalidInput(f"limit must be between 1 and 1000, not {limit}.")
         rows = await self._runs.page(
-            self.principal.tenant, status=status, workflow=workflow, limit=limit + 1, after=after
+            self.principal.tenant, status=status, workflow=workflow, parent=parent, limit=limit + 1, after=after
         )
         shown = tuple(to_run(row) for row in rows[:limit])
         return Page(shown, after=shown[-1].thread_id if len(rows) > limit else None)

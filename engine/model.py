@@ -14,6 +14,7 @@ from ..state.policies import ReviewPolicy
 
 __all__ = [
     "DEFAULT_TENANT",
+    "Child",
     "Page",
     "Principal",
     "Review",
@@ -162,6 +163,31 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
+class Child:
+    """A run that a node of another run started.
+
+    Args:
+        id: Its own id in the node that started it.
+        thread_id: The run.
+        workflow: Its workflow.
+        status: Where it stands.
+        waited_for: Whether its parent is paused until it has ended.
+        questions: How many questions it asks.
+        error: As in `Run`.
+        children: The runs that its nodes started.
+    """
+
+    id: str
+    thread_id: str
+    workflow: str
+    status: RunStatus
+    waited_for: bool = False
+    questions: int = 0
+    error: dict[str, Any] | None = None
+    children: tuple[Child, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """What the engine knows about a thread, at the moment it was asked.
 
@@ -176,10 +202,13 @@ class Run:
         created_at: When it was accepted (database time).
         updated_at: When its status last changed.
         ended_at: When it completed, failed or was cancelled.
-        error: For a failed run `type`, `message` and `node`; for a cancelled one `message` and `by`.
+        error: For a failed run `type`, `message` and `node`, and `child` where a child run failed it; for a cancelled one
+            `message` and `by`.
         forked_from: The thread it was forked from.
+        parent: The run whose node started it.
         state: The workflow's state; empty before the first checkpoint and in listings.
-        reviews: The open questions; empty in listings.
+        reviews: The open questions; empty in listings. A paused run without any waits for its children.
+        children: The runs that its nodes started, with theirs, in the order in which they were started; empty in listings.
     """
 
     thread_id: str
@@ -194,8 +223,10 @@ class Run:
     ended_at: datetime | None = None
     error: dict[str, Any] | None = None
     forked_from: str | None = None
+    parent: str | None = None
     state: dict[str, Any] = field(default_factory=dict)
     reviews: tuple[Review, ...] = ()
+    children: tuple[Child, ...] = ()
 
     def raise_for_failure(self) -> Run:
         """Return the run itself, unless it failed.

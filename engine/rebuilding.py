@@ -14,6 +14,7 @@ from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Connection
 from ..checkpoints.queries import load_queries
 from .base import EngineBase
+from .child_waits import is_wait
 from .internals import open_interrupts
 from .opening import Opening, opening
 from .outcome import has_tasks
@@ -160,6 +161,8 @@ def _questions(saved: Iterable[CheckpointTuple], status: str) -> dict[str, _Foun
             if channel != "__interrupt__":
                 continue
             for interrupt in value if isinstance(value, list | tuple) else [value]:
+                if is_wait(interrupt):
+                    continue
                 _add(found, interrupt, place, task_id, interrupt.id in asks)
     if latest is not None and status == "paused" and not asks and has_tasks(latest):
         newest = oldest_first[-1]

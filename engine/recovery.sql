@@ -1,7 +1,9 @@
 -- name: list_stalled
--- Runs whose driver is gone and whose time to be tried has come, with the newest checkpoint of any of their graphs.
+-- Runs whose driver is gone and whose time to be tried has come, with the newest checkpoint of any of their graphs, or of
+-- their child runs: a run goes on when what it waits for does.
 select runs.thread_id, runs.tenant, runs.attempts, runs.attempted_checkpoint,
-    (select max(checkpoint_id) from checkpoints where checkpoints.thread_id = runs.thread_id) as newest_checkpoint
+    (select max(checkpoint_id) from checkpoints where checkpoints.thread_id = any (adjourn.tree_of(runs.thread_id)))
+        as newest_checkpoint
 from adjourn.runs join adjourn.leases using (thread_id)
 where runs.status = 'running'
   and leases.expires_at <= clock_timestamp()

@@ -36,6 +36,7 @@ class Resuming(EngineBase):
         by: str | Principal | None = None,
         review_id: str | None = None,
         shown: str | None = None,
+        wait: bool = True,
         on_event: Emit | None = None,
         tokens: bool = False,
     ) -> Run:
@@ -57,6 +58,8 @@ class Resuming(EngineBase):
                 (a page, a webhook) names it, so that a repetition never meets the next question.
             shown: The `digest` of the review that the person looked at. A decision about another version is refused;
                 an edited one takes no approval without it.
+            wait: Whether to drive the run on here. Otherwise a worker does: the answer and the run's place in the queue are
+                one transaction, and the run is returned as queued.
             on_event: Called with each event while the run is driven here; it must not block.
             tokens: Whether models stream their tokens into the events.
 
@@ -68,16 +71,20 @@ class Resuming(EngineBase):
             InvalidDecision: The answer does not fit; nothing was recorded and the question stays open.
             NotAuthorized: The policy of the question does not let this person answer.
             DigestMismatch: The proposal is not the one that was shown: somebody has edited it.
-            UnknownWorkflow: The run's workflow is not registered here; nothing was recorded.
+            UnknownWorkflow: The run's workflow is not registered here, and it would be driven here; nothing was recorded.
             LeaseLost: Another process drives the run now; the answer stays recorded.
         """
         row = await self._row(thread_id)
-        async with self._audited(thread_id, by, decision), self._graph_of(row) as graph:
+        async with self._audited(thread_id, by, decision):
             sent = Sent(decision, self._acting(by), self.channel, review_id, shown)
-            claimed = await self._decide(thread_id, sent)
-            if claimed is None:
+            if not wait:
+                await self._decide(thread_id, sent, wait=False)
                 return await self._show(thread_id)
-            return await self._drive(claimed, graph, on_event=on_event, tokens=tokens)
+            async with self._graph_of(row) as graph:
+                claimed = await self._decide(thread_id, sent)
+                if claimed is None:
+                    return await self._show(thread_id)
+                return await self._drive(claimed, graph, on_event=on_event, tokens=tokens)
 
     async def retry(
         self, thread_id: str, *, by: str | None = None, on_event: Emit | None = None, tokens: bool = False
@@ -85,7 +92,8 @@ class Resuming(EngineBase):
         """Continue a failed or stalled run from where it was.
 
         The nodes that failed run again as a whole, routing included, with the answers that they had been given; nodes
-        that had finished do not. A question whose deadline failed the run is asked again, and its time begins anew.
+        that had finished do not. A question whose deadline failed the run is asked again, and its time begins anew. Where
+        a child run failed it, that goes on from where it was as well.
 
         Raises:
             UnknownThread: There is no such run.
@@ -102,13 +110,15 @@ class Resuming(EngineBase):
             if claimed is None:
                 raise _not_failed(await self._row(thread_id))
             await self._reviews.ask_expired(thread_id, claimed["token"])
+            await self._children.again_below(row)
             return await self._drive(claimed, graph, on_event=on_event, tokens=tokens)
 
     async def cancel(self, thread_id: str, *, by: str | None = None, reason: str) -> Run:
         """End a run for good, from any process: open questions are withdrawn and later answers refused.
 
         A run that is being driven stops before its next step, or at once after a grace time
-        (`ADJOURN_CANCEL_GRACE_SECONDS`). Cancelling a cancelled run changes nothing.
+        (`ADJOURN_CANCEL_GRACE_SECONDS`). Cancelling a cancelled run changes nothing. Its child runs that have not ended are
+        cancelled with it, and theirs: all or none. If it is itself a child, its parent goes on here with that.
 
         Args:
             thread_id: The run.
@@ -119,24 +129,28 @@ class Resuming(EngineBase):
             UnknownThread: There is no such run.
             NotPaused: It has completed.
         """
-        await self._row(thread_id)
+        row = await self._row(thread_id)
         async with self._audited(thread_id, by):
             note = {"type": "Cancelled", "message": reason, "by": self._actor(by)}
-        if await self._runs.cancel(thread_id, self.principal.tenant, note):
-            self._recorder.record(Cancelled(thread_id, note))
-        drive = self._keeper.driving(thread_id)
-        if drive is not None:
-            self._keeper.cancel(drive)
+        cancelled = await self._runs.cancel(thread_id, self.principal.tenant, note)
+        for each in cancelled:
+            self._recorder.record(Cancelled(each, note))
+        for each in {thread_id, *cancelled}:
+            drive = self._keeper.driving(each)
+            if drive is not None:
+                self._keeper.cancel(drive)
+        if cancelled and row["parent_id"] is not None:
+            await self._go_on_with(row["parent_id"], row["tenant"])
         run = await self._show(thread_id)
         if run.status == "completed":
             raise NotPaused(f"Run {thread_id} has completed; there is nothing to cancel.", thread_id=thread_id)
         return run
 
     async def recover(self, *, limit: int = 100) -> list[Run]:
-        """Continue runs whose driver died: those that are shown as stalled.
+        """Continue runs whose driver died: those that are shown as stalled, and paused ones whose child runs have ended.
 
-        Each is tried again after growing pauses; after five attempts in a row without a new checkpoint it is failed,
-        with the history of its attempts. Any number of processes may do this at once.
+        A stalled one is tried again after growing pauses; after five attempts in a row without a new checkpoint it is
+        failed, with the history of its attempts. Any number of processes may do this at once.
 
         Args:
             limit: The most runs to look at.
@@ -156,12 +170,20 @@ class Resuming(EngineBase):
             async with slots:
                 return await self._recover_one(store, found)
 
+        async def woken(thread_id: str) -> Run | None:
+            async with slots:
+                return await self._go_on_with(thread_id, self.principal.tenant)
+
         done = await asyncio.gather(*(one(found) for found in stalled), return_exceptions=True)
         for found, outcome in zip(stalled, done, strict=True):
             if isinstance(outcome, AdjournError) and not isinstance(outcome, StorageUnavailable):
                 _log.warning("a run cannot be recovered here", thread=found.thread_id, error=outcome.message)
             elif isinstance(outcome, BaseException):
                 raise outcome
+        # later, since what was driven just now may have been the last child
+        done += await asyncio.gather(
+            *(woken(each) for each in await self._children.woken(self.principal.tenant, limit))
+        )
         return [run for run in done if isinstance(run, Run)]
 
     async def _recover_one(self, store: RecoveryStore, found: Stalled) -> Run | None:
@@ -180,8 +202,10 @@ class Resuming(EngineBase):
             except AdjournError:  # lost the lease or the database: whoever has them goes on
                 return None
 
-    async def _decide(self, thread_id: str, sent: Sent) -> RunRow | None:
+    async def _decide(self, thread_id: str, sent: Sent, *, wait: bool = True) -> RunRow | None:
         """Record answers and try to take the lease, in one transaction: a recorded answer is never left lying.
+
+        Without `wait` the run is queued instead.
 
         Returns:
             The run if it is ours to drive. None when it waits for more people, when the same was recorded before, or when
@@ -195,12 +219,12 @@ class Resuming(EngineBase):
             ):
                 if not await take_decisions(self._reviews, connection, thread_id, sent):
                     return None
+                actor = actor_of(sent.who, sent.channel)
+                if not wait:
+                    await self._queue.put(connection, thread_id, actor)
+                    return None
                 return await self._runs.claim(
-                    thread_id,
-                    self.principal.tenant,
-                    ("paused", "running"),
-                    connection,
-                    actor=actor_of(sent.who, sent.channel),
+                    thread_id, self.principal.tenant, ("paused", "running", "queued"), connection, actor=actor
                 )
 
 

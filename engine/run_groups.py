@@ -18,7 +18,7 @@ from ..checkpoints.saver import Saver
 from .grouping import Grouping
 from .inputs import Stored
 
-__all__ = ["End", "NewRun", "RunGroups", "accept_on"]
+__all__ = ["End", "NewRun", "RunGroups", "accept_on", "columns_of"]
 
 _SQL: Final = load_queries(__package__, "run_groups.sql")
 _NOTHING: Final = Stored(None, None, "")
@@ -138,11 +138,14 @@ async def accept_on(
     Returns:
         The rows with the lease's `token`, by thread id; those whose thread id is taken are missing.
     """
+    values = {"owner": owner, "seconds": seconds, "actor": Jsonb(dict(actor)), **columns_of(runs)}
+    return await _by_thread(connection, _SQL["accept_runs"], values, "thread_id")
+
+
+def columns_of(runs: Sequence[NewRun]) -> dict[str, Any]:
+    """Return the columns of runs to be accepted, as arrays by parameter name."""
     contexts = [run.context or _NOTHING for run in runs]
-    values = {
-        "owner": owner,
-        "seconds": seconds,
-        "actor": Jsonb(dict(actor)),
+    return {
         "thread_ids": texts(run.thread_id for run in runs),
         "tenants": texts(run.tenant for run in runs),
         "workflows": texts(run.workflow for run in runs),
@@ -157,7 +160,6 @@ async def accept_on(
         "forked_from": texts(run.forked_from for run in runs),
         "policies": texts(run.policies for run in runs),
     }
-    return await _by_thread(connection, _SQL["accept_runs"], values, "thread_id")
 
 
 async def _by_thread(

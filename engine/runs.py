@@ -18,6 +18,7 @@ from ..checkpoints.pool import together
 from ..checkpoints.queries import load_queries
 from ..checkpoints.saver import Saver
 from ..checkpoints.sealing import Seal
+from .child_waits import write_down_waits
 from .model import Run, RunStatus
 from .opening import Opening
 from .run_groups import End, NewRun, RunGroups, accept_on
@@ -41,6 +42,7 @@ class Outcome:
         checkpointed: Whether a checkpoint holds the input, so that the run row need not.
         breakpoint: The review of a static breakpoint: id, checkpoint id, and the columns of its question.
         fed: The reviews whose answers this drive was given.
+        waits: The child runs that a pause waits for, each with `all` or `one`.
     """
 
     status: RunStatus
@@ -48,6 +50,7 @@ class Outcome:
     checkpointed: bool = True
     breakpoint: tuple[str, str, Opening] | None = None
     fed: list[str] = field(default_factory=list)
+    waits: Mapping[str, str] = field(default_factory=dict)
 
 
 class RunStore:
@@ -96,11 +99,23 @@ class RunStore:
         return await self._one("get_run", thread_id=thread_id, tenant=tenant)
 
     async def page(
-        self, tenant: str, *, status: RunStatus | None, workflow: str | None, limit: int, after: str | None
+        self,
+        tenant: str,
+        *,
+        status: RunStatus | None,
+        workflow: str | None,
+        limit: int,
+        after: str | None,
+        parent: str | None = None,
     ) -> list[RunRow]:
         """Return a page of a tenant's runs, newest first."""
         stalled = status == "stalled"
-        values = {"status": "running" if stalled else status, "stalled": stalled, "workflow": workflow}
+        values = {
+            "status": "running" if stalled else status,
+            "stalled": stalled,
+            "workflow": workflow,
+            "parent": parent,
+        }
         with mapped_faults("cannot list the runs"):
             async with self._pool.connection() as connection:
                 cursor = await connection.execute(
@@ -175,6 +190,8 @@ class RunStore:
         async with together(connection), connection.transaction():
             await self.lock(connection, thread_id)
             await connection.execute(_SQL["lock_lease"], values)
+            if outcome.waits and await write_down_waits(connection, thread_id, outcome.waits):
+                return {"ends": False}
             if outcome.breakpoint is not None:
                 await connection.execute(_SQL["open_breakpoint"], _breakpoint(thread_id, token, outcome.breakpoint))
             cursor = await connection.execute(_SQL["pause_run"], values)
@@ -186,10 +203,14 @@ class RunStore:
         error = json.dumps(self._seal.close(outcome.error)) if outcome.error else None
         return End(thread_id, token, outcome.status, error, outcome.checkpointed)
 
-    async def cancel(self, thread_id: str, tenant: str, error: dict[str, Any]) -> bool:
-        """End a run for good and withdraw its open questions; False when it has ended already."""
+    async def cancel(self, thread_id: str, tenant: str, error: dict[str, Any]) -> list[str]:
+        """End a run for good with all below it, and withdraw their open questions; return those that had not ended."""
         kept, actor = Jsonb(self._seal.close(error)), Jsonb({**self._actor, "by": error["by"]})
-        return await self._one("cancel_run", thread_id=thread_id, tenant=tenant, error=kept, actor=actor) is not None
+        values = {"thread_id": thread_id, "tenant": tenant, "error": kept, "actor": actor}
+        with mapped_faults("cannot cancel the run", thread_id=thread_id):
+            async with self._pool.connection() as connection:
+                rows = await (await connection.execute(_SQL["cancel_runs"], values)).fetchall()
+        return [row["thread_id"] for row in rows]
 
     async def delete(self, thread_id: str, tenant: str) -> None:
         """Forget a run whose thread was deleted."""
@@ -225,14 +246,14 @@ def to_run(row: RunRow, **extra: Any) -> Run:
 
     Args:
         row: The row; a running run whose lease has run out is shown as stalled.
-        **extra: `state` and `reviews`, where they were read.
+        **extra: `state`, `reviews` and `children`, where they were read.
     """
     names = (
         "thread_id", "workflow", "version", "source", "requested_by", "tenant",
         "created_at", "updated_at", "ended_at", "error", "forked_from",
     )  # fmt: skip
     status: RunStatus = "stalled" if row["status"] == "running" and row["expired"] else row["status"]
-    return Run(status=status, **{name: row[name] for name in names}, **extra)
+    return Run(status=status, parent=row["parent_id"], **{name: row[name] for name in names}, **extra)
 
 
 def _ended(row: RunRow | None, opened: Callable[[RunRow], RunRow]) -> tuple[Settled, RunRow | None]:

@@ -34,6 +34,7 @@ where tenant = %(tenant)s
   and (%(status)s::text is null or status = %(status)s)
   and (not %(stalled)s or leases.expires_at <= clock_timestamp())
   and (%(workflow)s::text is null or workflow = %(workflow)s)
+  and (%(parent)s::text is null or parent_id = %(parent)s)
   and (%(after)s::text is null or (created_at, thread_id) < (
         select created_at, thread_id from adjourn.runs where thread_id = %(after)s and tenant = %(tenant)s))
 order by created_at desc, thread_id desc
@@ -93,21 +94,9 @@ from adjourn.leases join adjourn.runs using (thread_id)
 where thread_id = %(thread_id)s and token = %(token)s
 on conflict do nothing;
 
--- name: cancel_run
--- End a run for good, unless it has ended, and withdraw its open questions. Its driver, if there is one, notices.
-with cancelled as (
-    update adjourn.runs
-    set status = 'cancelled', error = %(error)s, updated_at = now(), ended_at = now(), actor = %(actor)s
-    where thread_id = %(thread_id)s and tenant = %(tenant)s
-      and status in ('queued', 'running', 'paused', 'failed')
-    returning thread_id
-),
-withdrawn as (
-    update adjourn.reviews set status = 'withdrawn', closed_at = now()
-    from cancelled
-    where reviews.thread_id = cancelled.thread_id and reviews.status = 'pending'
-)
-select thread_id from cancelled;
+-- name: cancel_runs
+-- End a run for good with all of its child runs, and withdraw their open questions; see the function, in a migration.
+select adjourn.cancel_runs(%(thread_id)s, %(tenant)s, %(error)s, %(actor)s) as thread_id;
 
 -- name: delete_run
 -- Forget a run whose thread was deleted.

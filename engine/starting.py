@@ -1,8 +1,10 @@
-"""Verbs that make runs: start and fork."""
+"""Verbs that make runs: start, submit and fork."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from ..checkpoints.copying import copy_until
@@ -18,15 +20,15 @@ from .model import Run, Step
 from .policy_book import Policies, policies_json
 from .reader import thread_config
 from .reading import steps_of
-from .registry import Graph, Workflow
+from .registry import Graph
 from .run_groups import NewRun
-from .runs import Outcome, RunRow
+from .runs import Outcome, RunRow, to_run
 
 __all__ = ["Starting"]
 
 
 class Starting(EngineBase):
-    """Starts and forks runs."""
+    """Starts, submits and forks runs."""
 
     async def start(
         self,
@@ -69,30 +71,34 @@ class Starting(EngineBase):
             ConfigurationError: The workflow, its model or a policy cannot be used as configured; nothing was stored.
             LeaseLost: Another process drives the run now.
         """
-        actor = self._actor(by)
-        chosen = self.registry.find(workflow)
-        run_id = check_thread_id(thread_id) if thread_id is not None else new_thread_id()
-        kept = policies_json(policies, self._workflow_policies.get(chosen.name))
-        async with self._bound(chosen, run_id, context) as graph:
-            check_input(graph, input, json_only=chosen.built_in)
-            serde = serde_of(graph)
-            given = serialised(serde, input, what="input", limit=self.settings.max_input_bytes)
-            row = await self._runs.accept(
-                NewRun(
-                    thread_id=run_id,
-                    tenant=self.principal.tenant,
-                    workflow=chosen.name,
-                    version=chosen.version,
-                    source=chosen.source,
-                    requested_by=actor,
-                    given=given,
-                    context=None if context is None else serialised(serde, context, what="context"),
-                    policies=None if kept is None else json.dumps(self._seal.close(kept)),
-                )
-            )
+        async with self._asked_for(workflow, input, thread_id, by, context, policies) as (graph, new):
+            row = await self._runs.accept(new)
             if row is None:
-                return await self._existing(run_id, chosen, given)
+                return await self._existing(new)
             return await self._drive(row, graph, fresh=input, on_event=on_event, tokens=tokens)
+
+    async def submit(
+        self,
+        workflow: str | Graph,
+        input: Any,  # noqa: A002  (what LangGraph calls it, too)
+        *,
+        thread_id: str | None = None,
+        by: str | None = None,
+        context: Any = None,
+        policies: Policies | None = None,
+    ) -> Run:
+        """Accept a run and leave it to the workers (`adjourn worker`); returns at once.
+
+        Idempotent by thread id, as `start` is. When this returns, the run and its place in the queue are stored: it will be
+        driven however many processes die meanwhile, as soon as there is a worker that has its workflow. `wait` waits for
+        it, `follow` tells what happens in it. Parameters and errors are those of `start`.
+
+        Returns:
+            The run, queued.
+        """
+        async with self._asked_for(workflow, input, thread_id, by, context, policies) as (_, new):
+            row = await self._queue.submit(new)
+            return await self._existing(new) if row is None else to_run(row)
 
     async def fork(
         self,
@@ -131,9 +137,43 @@ class Starting(EngineBase):
                 await self._update_fork(graph, forked, update)
             return await self._drive(forked, graph, on_event=on_event)
 
-    async def _existing(self, thread_id: str, workflow: Workflow, given: Stored) -> Run:
+    @asynccontextmanager
+    async def _asked_for(
+        self,
+        workflow: str | Graph,
+        input: Any,  # noqa: A002
+        thread_id: str | None,
+        by: str | None,
+        context: Any,
+        policies: Policies | None,
+    ) -> AsyncIterator[tuple[Compiled, NewRun]]:
+        """Give the graph of a run that somebody asks for, and what is stored of it; see `start`."""
+        actor = self._actor(by)
+        chosen = self.registry.find(workflow)
+        run_id = check_thread_id(thread_id) if thread_id is not None else new_thread_id()
+        kept = policies_json(policies, self._workflow_policies.get(chosen.name))
+        async with self._bound(chosen, run_id, context) as graph:
+            check_input(graph, input, json_only=chosen.built_in)
+            serde = serde_of(graph)
+            yield (
+                graph,
+                NewRun(
+                    thread_id=run_id,
+                    tenant=self.principal.tenant,
+                    workflow=chosen.name,
+                    version=chosen.version,
+                    source=chosen.source,
+                    requested_by=actor,
+                    given=serialised(serde, input, what="input", limit=self.settings.max_input_bytes),
+                    context=None if context is None else serialised(serde, context, what="context"),
+                    policies=None if kept is None else json.dumps(self._seal.close(kept)),
+                ),
+            )
+
+    async def _existing(self, asked: NewRun) -> Run:
+        thread_id = asked.thread_id
         row = await self._runs.get(thread_id, self.principal.tenant)
-        if row is None or row["workflow"] != workflow.name or row["input_digest"] != given.digest:
+        if row is None or row["workflow"] != asked.workflow or row["input_digest"] != asked.given.digest:
             raise ThreadExists(
                 f"The thread id {thread_id!r} is taken by a run with another workflow or other input; choose another.",
                 thread_id=thread_id,

@@ -148,7 +148,7 @@ class Drives:
 
         Raises:
             ThreadBusy: Somebody else holds the lease.
-            NotPaused: It is answered, but asks nothing; or it was cancelled.
+            NotPaused: It is answered, but asks nothing; it was cancelled; or it has child runs.
             UnknownReview: It is answered by the id of a question that it does not ask.
             ReviewClosed: The question was closed before.
             InvalidDecision: The answer does not fit; the question stays open.
@@ -248,6 +248,12 @@ class Drives:
         thread_id = call.thread_id
         if row["status"] == "cancelled":
             raise NotPaused(f"Run {thread_id} was cancelled; start a new thread.", thread_id=thread_id)
+        if row["has_children"]:
+            raise NotPaused(
+                f"Run {thread_id} has child runs, which this server cannot drive; answer and go on with it through "
+                "adjourn's own doors. Its children can be answered here.",
+                thread_id=thread_id,
+            )
         with mapped_faults("cannot take the thread", thread_id=thread_id):
             async with self._pool.connection() as connection, connection.transaction():
                 claimed = await self._store.claim(thread_id, DEFAULT_TENANT, _OPEN, connection, actor=self._actor(call))

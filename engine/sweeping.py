@@ -100,6 +100,10 @@ class Sweeping(EngineBase):
             _log.info(f"a deadline has {each.what} a review", thread=thread_id, review=each.review.id)
         if claimed is not None:
             await self._drive_on(claimed)
+        if any(each.what == "expired" for each in done):
+            row = await self._row(thread_id)
+            if row["parent_id"] is not None:
+                await self._go_on_with(row["parent_id"], row["tenant"])
         return done
 
     async def _act(self, connection: Connection, locked: Locked, now: datetime | None) -> list[Swept]:

@@ -86,11 +86,13 @@ class Engine:
             yield cls(engine, portal)
 
     start = _verb(AsyncEngine.start)
+    submit = _verb(AsyncEngine.submit)
     resume = _verb(AsyncEngine.resume)
     retry = _verb(AsyncEngine.retry)
     recover = _verb(AsyncEngine.recover)
     fork = _verb(AsyncEngine.fork)
     cancel = _verb(AsyncEngine.cancel)
+    wait = _verb(AsyncEngine.wait)
     get = _verb(AsyncEngine.get)
     runs = _verb(AsyncEngine.runs)
     reviews = _verb(AsyncEngine.reviews)

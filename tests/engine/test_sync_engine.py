@@ -14,6 +14,8 @@ from support.workflows import asking
 
 VERBS = [
     "start",
+    "submit",
+    "wait",
     "resume",
     "retry",
     "recover",

@@ -10,7 +10,7 @@ from adjourn import AuditEntry
 from adjourn.engine.audit_chain import START, next_hash
 
 OF_STATUS = {"running": ("started", "resumed"), "paused": ("paused",), "completed": ("completed",),
-             "failed": ("failed",), "cancelled": ("cancelled",)}  # fmt: skip
+             "failed": ("failed",), "cancelled": ("cancelled",), "queued": ("queued", "started")}  # fmt: skip
 
 
 def said(entries: Iterable[AuditEntry]) -> list[str]:

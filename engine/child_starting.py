@@ -1,0 +1,212 @@
+"""One child run: started, or found again and gone on with, for the node that wants it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, Literal, Protocol, TypeAlias
+
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
+from ..checkpoints.sealing import Seal
+from ..errors import ChildMismatch, LeaseLost
+from ..nodes.children import INHERITED, ChildCall, Ended
+from .binding import Compiled
+from .child_store import ChildStore, Link
+from .ids import new_thread_id
+from .inputs import Stored, check_input, serialised
+from .model import Run, RunStatus
+from .policy_book import Policies, policies_json
+from .reader import Reader
+from .reading import visible_state
+from .registry import Registry, Workflow
+from .run_groups import NewRun
+from .runs import RunRow
+
+__all__ = ["ENDED", "ChildStarter", "Drive", "Waits"]
+
+ENDED: Final[tuple[RunStatus, ...]] = ("completed", "failed", "cancelled")
+
+Waits: TypeAlias = str
+"""The thread of a child that has not ended: its parent waits for it."""
+
+
+class Drive(Protocol):
+    """Drives a run whose lease was just taken; `fresh` is its input where it was accepted just now."""
+
+    def __call__(
+        self, row: RunRow, graph: Compiled, *, fresh: Any = ..., alone: bool = ...
+    ) -> Coroutine[Any, Any, Run]:
+        """Drive it; `alone` leaves its parent to the caller."""
+        ...
+
+
+class ChildStarter:
+    """Starts children of the runs that one engine drives, and goes on with those that nobody drives.
+
+    Args:
+        store: The links.
+        registry: The workflows.
+        reader: The checkpoints.
+        serde: The saver's serializer.
+        limit: The most bytes of an input.
+        policies: By workflow, the policies of questions that bring none.
+        bound: Gives a workflow's graph for a thread.
+        graph_of: Gives the graph of a run.
+        drive: Drives a run.
+    """
+
+    def __init__(
+        self,
+        store: ChildStore,
+        registry: Registry,
+        reader: Reader,
+        serde: SerializerProtocol,
+        *,
+        limit: int,
+        policies: dict[str, Policies],
+        bound: Callable[[Workflow, str, Any], AbstractAsyncContextManager[Compiled]],
+        graph_of: Callable[[RunRow], AbstractAsyncContextManager[Compiled]],
+        drive: Drive,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._reader = reader
+        self._serde = serde
+        self._seal = Seal(serde)
+        self._limit = limit
+        self._policies = policies
+        self._bound = bound
+        self._graph_of = graph_of
+        self._drive = drive
+
+    async def run(self, parent: RunRow, link: Link, call: ChildCall, begun: Callable[[], None]) -> Ended | Waits:
+        """Bring a child as far as it comes here.
+
+        Args:
+            parent: The parent's row.
+            link: Where the child hangs.
+            call: What it is to be.
+            begun: Called when the child is there, before it is driven.
+
+        Returns:
+            How it ended; or its thread, when it waits, or somebody else drives it.
+
+        Raises:
+            ParentGone, LeaseLost, DepthExceeded: See `ChildStore.accept`.
+            ChildMismatch: The id stands for another child.
+            UnknownWorkflow, InvalidInput, ConfigurationError: As `AsyncEngine.start`; nothing was stored.
+        """
+        workflow = self._registry.find(call.workflow)
+        given = serialised(self._serde, call.input, what="input of a child", limit=self._limit)
+        found = await self._store.find(link)
+        if found is None:
+            return await self._start(parent, link, call, workflow, given, begun)
+        begun()
+        if found["thread_id"] is None:
+            error = {"type": "Deleted", "message": "its run was deleted", "by": "system:deletion"}
+            return Ended(found["child"], "cancelled", {}, error)
+        if (found["workflow"], found["input_digest"]) != (workflow.name, given.digest):
+            raise ChildMismatch(
+                f"The child {link.child_id!r} was started with another workflow or other input (run "
+                f"{found['thread_id']}). Give each child of a task an id of its own, and an input that does not depend on "
+                "the time or on chance.",
+                thread_id=link.parent_id,
+            )
+        expected = _to_be_taken_up(found)
+        if expected is not None:
+            return await self._go_on(found, expected, link.on_failure)
+        return await self._as_it_stands(found, link.on_failure)
+
+    async def _start(
+        self,
+        parent: RunRow,
+        link: Link,
+        call: ChildCall,
+        workflow: Workflow,
+        given: Stored,
+        begun: Callable[[], None],
+    ) -> Ended | Waits:
+        run_id = new_thread_id()
+        context, value = self._context(parent, call)
+        async with self._bound(workflow, run_id, value) as graph:
+            check_input(graph, call.input, json_only=workflow.built_in)
+            kept = self._kept_policies(parent, workflow)
+            new = NewRun(
+                thread_id=run_id,
+                tenant=parent["tenant"],
+                workflow=workflow.name,
+                version=workflow.version,
+                source=workflow.source,
+                requested_by=parent["requested_by"],
+                given=given,
+                context=context,
+                policies=None if kept is None else json.dumps(self._seal.close(kept)),
+            )
+            row = await self._store.accept(link, new)
+            begun()
+            return await self._driven(self._drive(row, graph, fresh=call.input, alone=True), run_id, link.on_failure)
+
+    async def _go_on(self, found: RunRow, expected: RunStatus, on_failure: str) -> Ended | Waits:
+        thread_id = found["thread_id"]
+        async with self._graph_of(found) as graph:
+            row = await self._store.take_up(found, expected)
+            if row is None:  # somebody else was faster, and drives it
+                return str(thread_id)
+            return await self._driven(self._drive(row, graph, alone=True), thread_id, on_failure)
+
+    async def _driven(self, drive: Coroutine[Any, Any, Run], thread_id: str, on_failure: str) -> Ended | Waits:
+        try:
+            run = await drive
+        except LeaseLost as error:
+            if error.thread_id != thread_id:
+                raise
+            return thread_id
+        return _outcome(thread_id, run.status, run.state, run.error, on_failure)
+
+    async def _as_it_stands(self, found: RunRow, on_failure: str) -> Ended | Waits:
+        thread_id, status = found["thread_id"], found["status"]
+        if status != "completed":
+            return _outcome(thread_id, status, {}, found["error"], on_failure)
+        if found["erased_at"] is not None and found["erased_at"] >= found["ended_at"]:
+            return Ended(thread_id, "failed", {}, {"type": "Erased", "message": "its content was erased"})
+        return Ended(thread_id, "completed", visible_state(await self._reader.latest(thread_id)))
+
+    def _context(self, parent: RunRow, call: ChildCall) -> tuple[Stored | None, Any]:
+        """Return the child's context as its row keeps it, and as its graph gets it."""
+        if call.context is not INHERITED:
+            kept = None if call.context is None else serialised(self._serde, call.context, what="context of a child")
+            return kept, call.context
+        kind, data = parent["context_type"], parent["context"]
+        if kind is None:
+            return None, None
+        return Stored(kind, data, ""), self._serde.loads_typed((kind, data))
+
+    def _kept_policies(self, parent: RunRow, workflow: Workflow) -> dict[str, Any] | None:
+        """Return what the child's row keeps: the policies that its parent was started with count for it as well."""
+        kept = policies_json(None, self._policies.get(workflow.name)) or {}
+        inherited = (self._seal.open(parent["policies"]) or {}).get("run")
+        return ({**kept, "run": inherited} if inherited is not None else kept) or None
+
+
+def _to_be_taken_up(found: RunRow) -> RunStatus | None:
+    """Say in which status a child stands that nobody drives and that is to go on; None for all others.
+
+    Its process died, or was stopped; or it failed, and its parent is tried again.
+    """
+    status: Literal["running", "failed"]
+    if found["status"] == (status := "running") and found["expired"]:
+        return status
+    stopped = (found["error"] or {}).get("type") == "Interrupted"
+    if found["status"] == (status := "failed") and (found["again"] or stopped):
+        return status
+    return None
+
+
+def _outcome(
+    thread_id: str, status: RunStatus, state: dict[str, Any], error: dict[str, Any] | None, on_failure: str
+) -> Ended | Waits:
+    if status == "completed" or status == "cancelled" or (status == "failed" and on_failure != "wait"):
+        return Ended(thread_id, status, state if status == "completed" else {}, error)
+    return thread_id

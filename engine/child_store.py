@@ -1,0 +1,203 @@
+"""The rows of `adjourn.children`: which run started which, and which of them a paused run waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+from psycopg_pool import AsyncConnectionPool
+
+from ..checkpoints.faults import mapped_faults
+from ..checkpoints.pool import together
+from ..checkpoints.queries import load_queries
+from ..checkpoints.sealing import Seal
+from ..errors import DepthExceeded, LeaseLost
+from .model import Child, RunStatus
+from .run_groups import NewRun
+from .runs import RunRow, RunStore
+
+__all__ = ["ChildStore", "Link", "ParentGone"]
+
+_SQL: Final = load_queries(__package__, "children.sql")
+_MOST_SHOWN: Final = 10_000
+Connection = AsyncConnection[DictRow]
+
+
+class ParentGone(Exception):
+    """The parent is not running any more: it was cancelled, or deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a child hangs.
+
+    Args:
+        parent_id: The run that starts it.
+        token: The lease of its drive.
+        namespace: The task that starts it.
+        child_id: Its own id there.
+        on_failure: What its failure means there.
+    """
+
+    parent_id: str
+    token: int
+    namespace: str
+    child_id: str
+    on_failure: str
+
+    def values(self) -> dict[str, Any]:
+        """Return it as the parameters of a query."""
+        return {
+            "parent_id": self.parent_id,
+            "token": self.token,
+            "checkpoint_ns": self.namespace,
+            "child_id": self.child_id,
+            "on_failure": self.on_failure,
+        }
+
+
+class ChildStore:
+    """Reads and changes them. Every method raises StorageUnavailable when PostgreSQL cannot be reached.
+
+    Args:
+        pool: Connections.
+        runs: The run rows.
+        seal: Reads errors.
+        deepest: How many runs may stand one below the other under the first.
+    """
+
+    def __init__(self, pool: AsyncConnectionPool[Connection], runs: RunStore, seal: Seal, deepest: int) -> None:
+        self._pool = pool
+        self._runs = runs
+        self._seal = seal
+        self._deepest = deepest
+
+    async def find(self, link: Link) -> RunRow | None:
+        """Return the child that a task has under an id; from now on its parent does not wait for it.
+
+        Returns:
+            Its run's row with `child`, its thread id, and `again`; of a deleted run nothing else. None when there is none,
+            or the parent's lease was lost.
+        """
+        with mapped_faults("cannot look for a child run", thread_id=link.parent_id):
+            async with self._pool.connection() as connection:
+                row = await (await connection.execute(_SQL["find_child"], link.values())).fetchone()
+        if row is None or row["error"] is None:
+            return row
+        return {**row, "error": self._seal.open(row["error"])}
+
+    async def accept(self, link: Link, run: NewRun) -> RunRow:
+        """Accept a run as a child and take its lease, in one transaction.
+
+        Raises:
+            ParentGone: The parent does not run any more; nothing was stored.
+            LeaseLost: Another process drives the parent; nothing was stored.
+            DepthExceeded: It would stand too deep; nothing was stored.
+        """
+        with mapped_faults("cannot start a child run", thread_id=link.parent_id):
+            async with self._pool.connection() as connection, together(connection), connection.transaction():
+                parent = await connection.execute(_SQL["lock_parent"], link.values())
+                lease = await connection.execute(_SQL["lock_parents_lease"], link.values())
+                found, held = await parent.fetchone(), await lease.fetchone()
+                if found is None:
+                    raise ParentGone
+                if held is None:
+                    raise LeaseLost(
+                        f"Run {link.parent_id} is driven by another process now; the child {link.child_id!r} was not "
+                        "started here.",
+                        thread_id=link.parent_id,
+                    )
+                depth = found["depth"] + 1
+                if depth > self._deepest:
+                    raise DepthExceeded(
+                        f"The child {link.child_id!r} would stand {depth} runs below the first, and ADJOURN_MAX_CHILD_DEPTH "
+                        f"allows {self._deepest}. Does a workflow start itself without an end?",
+                        thread_id=link.parent_id,
+                    )
+                row = await self._runs.accept(run, connection)
+                assert row is not None, "a fresh UUID was taken"  # noqa: S101
+                place = {"thread_id": run.thread_id, "root_id": found["root_id"], "depth": depth}
+                await connection.execute(_SQL["link_child"], {**link.values(), **place})
+        return {**row, "parent_id": link.parent_id}
+
+    async def take_up(self, found: RunRow, expected: RunStatus) -> RunRow | None:
+        """Take the lease of a child that is to go on; see `RunStore.claim`."""
+        thread_id, tenant = found["thread_id"], found["tenant"]
+        with mapped_faults("cannot go on with a child run", thread_id=thread_id):
+            async with self._pool.connection() as connection, connection.transaction():
+                claimed = await self._runs.claim(thread_id, tenant, (expected,), connection)
+                if claimed is not None:
+                    await connection.execute(_SQL["taken_up"], {"thread_id": thread_id})
+                    await self._again_below(found, connection)
+                return claimed
+
+    async def wake(self, parent_id: str, tenant: str) -> RunRow | None:
+        """Take the lease of a paused run if what it waits for has ended; of several callers one succeeds."""
+        values = {"parent_id": parent_id}
+        with mapped_faults("cannot go on with a parent run", thread_id=parent_id):
+            async with self._pool.connection() as connection, connection.transaction():
+                await self._runs.lock(connection, parent_id)
+                found = await (await connection.execute(_SQL["may_go_on"], values)).fetchone()
+                if found is None or not found["goes_on"]:
+                    return None
+                claimed = await self._runs.claim(parent_id, tenant, ("paused",), connection)
+                if claimed is not None:
+                    await connection.execute(_SQL["wait_no_more"], values)
+                return claimed
+
+    async def woken(self, tenant: str, limit: int) -> list[str]:
+        """Return paused runs that may go on since their children have ended, the longest waiting first."""
+        with mapped_faults("cannot look for runs whose children have ended"):
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(_SQL["list_woken"], {"tenant": tenant, "limit": limit})
+                return [row["thread_id"] for row in await cursor.fetchall()]
+
+    async def again_below(self, failed: RunRow) -> None:
+        """Let the child that failed a run go on when its node, which is tried again, comes to it.
+
+        Args:
+            failed: The run's row as it was when it had failed.
+        """
+        if (failed["error"] or {}).get("child") is not None:
+            with mapped_faults("cannot go on with a child run", thread_id=failed["thread_id"]):
+                async with self._pool.connection() as connection:
+                    await self._again_below(failed, connection)
+
+    async def _again_below(self, failed: RunRow, connection: Connection) -> None:
+        child = (failed["error"] or {}).get("child")
+        if child is not None:
+            await connection.execute(_SQL["go_on_again"], {"parent_id": failed["thread_id"], "thread_id": child})
+
+    async def below(self, thread_id: str) -> tuple[Child, ...]:
+        """Return the children of a run, and theirs."""
+        with mapped_faults("cannot read the child runs", thread_id=thread_id):
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute(_SQL["tree"], {"thread_id": thread_id, "limit": _MOST_SHOWN})
+                rows = await cursor.fetchall()
+        return _tree(thread_id, rows, self._seal.open)
+
+
+def _tree(parent_id: str, rows: list[DictRow], opened: Callable[[Any], Any]) -> tuple[Child, ...]:
+    by_parent: dict[str, list[DictRow]] = {}
+    for row in rows:
+        by_parent.setdefault(row["parent_id"], []).append(row)
+
+    def of(thread_id: str) -> tuple[Child, ...]:
+        return tuple(
+            Child(
+                id=row["child_id"],
+                thread_id=row["thread_id"],
+                workflow=row["workflow"],
+                status=row["status"],
+                waited_for=row["waited_for"],
+                questions=row["questions"],
+                error=opened(row["error"]),
+                children=of(row["thread_id"]),
+            )
+            for row in by_parent.get(thread_id, [])
+        )
+
+    return of(parent_id)

@@ -1,0 +1,109 @@
+"""Procrastinate, at work in our schema and on our connections.
+
+Its statements name its tables without a schema. They get one here, so that nothing depends on a session's search_path:
+behind a transaction pooler each statement may run in another session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import aclosing
+from functools import cache
+from typing import Any, Final, LiteralString
+
+import structlog
+from procrastinate import App, PsycopgConnector
+from procrastinate.connector import Notify
+from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Job
+from procrastinate.retry import BaseRetryStrategy, RetryDecision
+from pydantic import SecretStr
+
+from ..settings import Settings
+from .listener import notifications
+
+__all__ = ["DRIVE", "job_app"]
+
+# the name of the only kind of job; the SQL function adjourn.enqueue knows it, too
+DRIVE: Final = "adjourn:drive"
+_LONGEST_PAUSE: Final = 60
+_ONCE_MORE_SECONDS: Final = 0.05
+_INSERTED: Final = json.dumps({"type": "job_inserted", "job_id": 0})
+_log = structlog.get_logger("adjourn")
+
+
+def job_app(drive: Callable[[str], Awaitable[None]], url: SecretStr, settings: Settings) -> App:
+    """Return a Procrastinate application whose jobs drive runs; to be opened with a pool of ours.
+
+    Args:
+        drive: Gets the thread id of a job. When it raises, the job is tried again later.
+        url: A direct connection, for LISTEN.
+        settings: How to connect.
+    """
+    app = App(connector=_Connector(url, settings))
+
+    @app.task(name=DRIVE, retry=_Later())
+    async def _drive(thread_id: str) -> None:
+        await drive(thread_id)
+
+    return app
+
+
+class _Later(BaseRetryStrategy):
+    """What fails here may succeed elsewhere, or later: a job is never given up. One that was stopped is there at once."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        if isinstance(exception, asyncio.CancelledError):
+            return RetryDecision(retry_in={"seconds": 0})
+        return RetryDecision(retry_in={"seconds": min(2**job.attempts, _LONGEST_PAUSE)})
+
+
+class _Connector(PsycopgConnector):
+    """Procrastinate's own connector, with schema-qualified statements and a listener that lasts."""
+
+    def __init__(self, url: SecretStr, settings: Settings) -> None:
+        super().__init__()
+        self._url = url
+        self._settings = settings
+
+    async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
+        # Statements without a result only keep the books: jobs that are over, heartbeats. What is left undone while the
+        # database is away is found out later, and harmless; a worker must not end for it.
+        try:
+            await super().execute_query_async(_qualified(query), **arguments)
+        except ConnectorException as error:
+            _log.warning("the queue's books could not be kept", error=str(error.__cause__ or error))
+
+    async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
+        row: dict[str, Any] = await super().execute_query_one_async(_qualified(query), **arguments)
+        return row
+
+    async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = await super().execute_query_all_async(_qualified(query), **arguments)
+        return rows
+
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        """Tell the worker of new jobs, for ever; and that there may be some whenever the connection is new."""
+        once_more: asyncio.Task[None] | None = None
+        async with aclosing(notifications(self._url, self._settings, list(channels))) as heard:
+            async for notification in heard:
+                channel, payload = (notification.channel, notification.payload) if notification else ("", _INSERTED)
+                await on_notification(channel=channel, payload=payload)
+                # A worker that is looking for a job at this moment forgets that there is a new one.
+                if once_more is None or once_more.done():
+                    once_more = asyncio.create_task(_once_more(on_notification))
+
+
+async def _once_more(on_notification: Notify) -> None:
+    await asyncio.sleep(_ONCE_MORE_SECONDS)
+    await on_notification(channel="", payload=_INSERTED)
+
+
+@cache
+def _qualified(query: LiteralString) -> LiteralString:
+    # it is made of Procrastinate's own text: what psycopg means by a literal string
+    qualified: LiteralString = re.sub(r"\b(?=procrastinate_[a-z])", "adjourn.", query)
+    return qualified

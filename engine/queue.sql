@@ -1,0 +1,136 @@
+-- name: enqueue
+-- Give runs a job each, in the caller's transaction.
+select adjourn.enqueue(%(thread_ids)s::text[], %(priority)s::integer, %(due)s::timestamptz);
+
+-- name: submit_runs
+-- Accept runs that workers are to drive; returns nothing for a thread id that is taken. No lease: whoever takes the first
+-- one knows that the run was never driven.
+insert into adjourn.runs (
+    thread_id, tenant, workflow, version, source, status, requested_by,
+    input_type, input, input_digest, context_type, context, forked_from, policies, actor
+)
+select
+    thread_id, tenant, workflow, version, source, 'queued', requested_by,
+    input_type, input, input_digest, context_type, context, forked_from, policies::jsonb,
+    %(actor)s::jsonb || jsonb_build_object('by', requested_by)
+from unnest(
+    %(thread_ids)s::text[], %(tenants)s::text[], %(workflows)s::text[], %(versions)s::text[], %(sources)s::text[],
+    %(requested_by)s::text[], %(input_types)s::text[], %(inputs)s::bytea[], %(input_digests)s::text[],
+    %(context_types)s::text[], %(contexts)s::bytea[], %(forked_from)s::text[], %(policies)s::text[]
+) with ordinality as given (
+    thread_id, tenant, workflow, version, source,
+    requested_by, input_type, input, input_digest, context_type, context, forked_from, policies, place
+)
+order by thread_id
+on conflict (thread_id) do nothing
+returning *, false as expired;
+
+-- name: queue_run
+-- Let a worker go on with a run that nobody drives, in a transaction that has locked it. Its lease gets a new token, so
+-- that a driver that was given up for dead can store nothing more, nor keep its lease alive.
+with run as (
+    select thread_id from adjourn.runs
+    where thread_id = %(thread_id)s and status in ('paused', 'running')
+),
+lease as (
+    update adjourn.leases set token = nextval('adjourn.lease_tokens'), expires_at = '-infinity'
+    from run
+    where leases.thread_id = run.thread_id and leases.expires_at <= clock_timestamp()
+    returning leases.thread_id
+),
+queued as (
+    update adjourn.runs
+    set status = 'queued', error = null, ended_at = null, updated_at = now(), actor = %(actor)s
+    from lease
+    where runs.thread_id = lease.thread_id
+    returning runs.thread_id
+)
+select adjourn.enqueue(array_agg(thread_id)) from queued;
+
+-- name: queue_stalled
+-- Put a run whose driver is gone back into the queue, with the attempt that this is. Of several processes one does it.
+with run as (
+    select thread_id from adjourn.runs
+    where thread_id = %(thread_id)s and status = 'running'
+    for no key update
+),
+lease as (
+    update adjourn.leases set token = nextval('adjourn.lease_tokens'), expires_at = '-infinity'
+    from run
+    where leases.thread_id = run.thread_id and leases.expires_at <= clock_timestamp()
+    returning leases.thread_id
+),
+queued as (
+    update adjourn.runs
+    set status = 'queued', updated_at = now(), actor = %(actor)s,
+        attempts = %(attempts)s, attempted_checkpoint = %(checkpoint)s,
+        next_attempt_at = clock_timestamp() + make_interval(secs => %(pause)s)
+    from lease
+    where runs.thread_id = lease.thread_id
+    returning runs.thread_id
+)
+select count(*) as queued, adjourn.enqueue(array_agg(thread_id)) from queued;
+
+-- name: hand_back
+-- Give a lease back and the run to another worker: the process stops. A run that was cancelled meanwhile stays so.
+with run as (
+    select thread_id from adjourn.runs where thread_id = %(thread_id)s for no key update
+),
+lease as (
+    update adjourn.leases set expires_at = '-infinity'
+    from run
+    where leases.thread_id = run.thread_id and token = %(token)s and expires_at > '-infinity'
+    returning leases.thread_id
+),
+queued as (
+    update adjourn.runs set status = 'queued', updated_at = now(), actor = %(actor)s
+    from lease
+    where runs.thread_id = lease.thread_id and status = 'running'
+    returning runs.thread_id
+)
+select adjourn.enqueue(array_agg(thread_id)) from queued;
+
+-- name: get_queued
+-- A run that a job names, as far as a worker may drive it: queued, or paused with an answer that no drive was given, or with
+-- children that have ended. A run whose driver died is recovery's, which counts the attempts.
+select * from adjourn.runs
+where thread_id = %(thread_id)s
+  and (status = 'queued'
+       or status = 'paused' and (
+            has_children and adjourn.may_go_on(thread_id)
+            or exists (
+                select from adjourn.decisions
+                where decisions.thread_id = runs.thread_id and final and consumed_at is null)));
+
+-- name: claim_queued
+-- Take the lease of such a run; of several workers exactly one succeeds. A thread without a lease was never driven. If this
+-- is an attempt of recovery's, it is ours.
+with run as (
+    select thread_id, status from adjourn.runs
+    where thread_id = %(thread_id)s
+      and (status = 'queued'
+           or status = 'paused' and (
+                has_children and adjourn.may_go_on(thread_id)
+                or exists (
+                    select from adjourn.decisions
+                    where decisions.thread_id = runs.thread_id and final and consumed_at is null)))
+    for no key update
+),
+lease as (
+    insert into adjourn.leases (thread_id, owner, expires_at)
+    select thread_id, %(owner)s, clock_timestamp() + make_interval(secs => %(seconds)s) from run
+    on conflict (thread_id) do update
+        set token = nextval('adjourn.lease_tokens'), owner = excluded.owner, expires_at = excluded.expires_at
+        where leases.expires_at <= clock_timestamp()
+    returning token, xmax = 0 as is_first
+)
+update adjourn.runs
+set status = 'running', error = null, ended_at = null, updated_at = now(), actor = %(actor)s,
+    attempts = case when attempts = '[]' then attempts else jsonb_set(attempts, '{-1}', to_jsonb(%(owner)s::text)) end
+from lease, run
+where runs.thread_id = run.thread_id
+returning runs.*, lease.token, case when lease.is_first then 'new' else run.status end as was, false as expired;
+
+-- name: queue_names
+-- The queues of workflows.
+select adjourn.queue_of(workflow) as name from unnest(%(workflows)s::text[]) as workflow;

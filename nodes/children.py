@@ -1,0 +1,309 @@
+"""Child runs: what a node leaves to a run of its own, which may pause for people and be driven anywhere.
+
+    checked = await child("check", "review", {"input_text": text})      # inside a node
+
+The child is a run like any other, with a thread id of its own. If it does not end at once, its parent pauses: no review is
+opened, and no process or worker is held. When the child has ended, the parent goes on and its node runs again from its
+top, to get the same child's result this time. A child is known by its own id within the node's task, never by the order of
+the calls, so what a node starts may depend on data, time and chance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol, TypeVar, overload
+
+from langgraph.config import get_config
+from langgraph.errors import GraphInterrupt
+
+from ..errors import ChildFailed, ConfigurationError
+from .effects import Place
+
+__all__ = [
+    "INHERITED",
+    "ChildCall",
+    "ChildPort",
+    "Ended",
+    "OnFailure",
+    "Until",
+    "child",
+    "child_sync",
+    "children",
+    "children_in",
+    "children_sync",
+    "gather",
+    "swallowed_wait",
+]
+
+OnFailure = Literal["raise", "return", "wait"]
+Until = Literal["all", "one"]
+State = dict[str, Any]
+Result = TypeVar("Result")
+
+
+class _Inherited:
+    def __repr__(self) -> str:
+        return "INHERITED"
+
+
+INHERITED: Final = _Inherited()
+"""The parent's context, for its children as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildCall:
+    """A child to be run.
+
+    Args:
+        workflow: A registered name, or a graph that has a name of its own.
+        input: What it starts with.
+        context: Its run-time context; by default the parent's. Stored, so keep secrets out.
+        on_failure: What its failure means: `raise` ChildFailed in the node, `return` the ChildFailed as a value, or `wait`
+            until somebody retries it. A child that was cancelled cannot be retried, so `wait` raises then.
+    """
+
+    workflow: Any
+    input: Any = None
+    context: Any = INHERITED
+    on_failure: OnFailure = "raise"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a child ended.
+
+    Args:
+        thread_id: The child run.
+        status: completed, failed or cancelled.
+        state: Its state; empty unless it completed.
+        error: Its error, unless it completed.
+    """
+
+    thread_id: str
+    status: Literal["completed", "failed", "cancelled"]
+    state: State
+    error: Mapping[str, Any] | None = None
+
+
+class ChildPort(Protocol):
+    """What runs children; the engine brings one for each drive. `loop` is the event loop it lives in."""
+
+    loop: asyncio.AbstractEventLoop
+
+    async def run(self, place: Place, calls: Mapping[str, ChildCall], until: Until) -> Mapping[str, Ended]:
+        """Start children or find them again, and drive those that nobody drives.
+
+        Args:
+            place: The task that wants them.
+            calls: The children by id.
+            until: Whether all of them must have ended, or one.
+
+        Returns:
+            Those that have ended.
+
+        Raises:
+            GraphInterrupt: The parent pauses until they have.
+            ChildMismatch: An id stands for another child, or was used twice in one run of the task.
+            DepthExceeded: There are too many runs above.
+            UnknownWorkflow, InvalidInput, ConfigurationError: As `AsyncEngine.start`.
+        """
+        ...
+
+    def waits(self, place: Place) -> bool:
+        """Whether the pause of a task was begun, so that the task may not end as if nothing were missing."""
+        ...
+
+
+_current: ContextVar[ChildPort | None] = ContextVar("adjourn_children", default=None)
+
+
+@contextmanager
+def children_in(port: ChildPort) -> Iterator[None]:
+    """Let the children of everything that runs inside be run by a port."""
+    token = _current.set(port)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+@overload
+async def child(
+    id: str,
+    workflow: Any,
+    input: Any = None,
+    /,
+    *,
+    context: Any = INHERITED,
+    on_failure: Literal["raise", "wait"] = "raise",
+) -> State: ...
+
+
+@overload
+async def child(
+    id: str,
+    workflow: Any,
+    input: Any = None,
+    /,
+    *,
+    context: Any = INHERITED,
+    on_failure: Literal["return"],
+) -> State | ChildFailed: ...
+
+
+async def child(
+    id: str,  # noqa: A002
+    workflow: Any,
+    input: Any = None,  # noqa: A002
+    /,
+    *,
+    context: Any = INHERITED,
+    on_failure: OnFailure = "raise",
+) -> State | ChildFailed:
+    """Run a workflow as a child of this run, inside an async node, and return its final state.
+
+    Started once, however often the node runs and whatever crashes: later calls with the same id find the same run. The
+    child belongs to the parent's tenant, is requested by whoever requested the parent, and asks its questions under the
+    policies that the parent was started with. When it does not end at once (it asks people, or another process drives
+    it) the parent pauses, and the node runs again when the child has ended. A child that is cancelled, or fails for good,
+    comes up as `on_failure` says; cancelling the parent cancels the child.
+
+    Several at once: `asyncio.gather` over calls of this, or `children`. All of them are started, and come as far as they
+    can, before the parent pauses.
+
+    Args:
+        id: Names the child within its node's task. An id for each: a loop takes the item's own.
+        workflow: A registered name, or a graph that has a name of its own.
+        input: What it starts with; with the same id it must be the same each time.
+        context: Its run-time context; by default the parent's.
+        on_failure: `raise`, `return` or `wait`; see `ChildCall`.
+
+    Returns:
+        The child's final state; or, with `on_failure="return"`, perhaps a ChildFailed.
+
+    Raises:
+        ChildFailed: It failed, or was cancelled.
+        ChildMismatch, DepthExceeded, UnknownWorkflow, InvalidInput: See `ChildPort.run`.
+        ConfigurationError: No engine drives this graph, so nobody could go on with it.
+    """
+    call = ChildCall(workflow, input, context, on_failure)
+    return (await children({id: call}))[id]
+
+
+async def children(calls: Mapping[str, ChildCall], /, *, until: Until = "all") -> dict[str, State | ChildFailed]:
+    """Run several children at once, and return their final states by id; otherwise as `child`.
+
+    Args:
+        calls: The children by id.
+        until: `all` of them must have ended; or `one`: then those that have ended are returned, at least one, and the
+            others go on by themselves. When the node runs again, more of them may have ended.
+    """
+    ended = await _port().run(_here(), calls, until)
+    return {name: _result(name, each, calls[name].on_failure) for name, each in ended.items()}
+
+
+def child_sync(
+    id: str,  # noqa: A002
+    workflow: Any,
+    input: Any = None,  # noqa: A002
+    /,
+    *,
+    context: Any = INHERITED,
+    on_failure: OnFailure = "raise",
+) -> State | ChildFailed:
+    """Do what `child` does inside a plain node, which LangGraph runs in a thread.
+
+    Raises:
+        RuntimeError: It was called in the event loop's own thread; use `await child(…)` there.
+    """
+    return children_sync({id: ChildCall(workflow, input, context, on_failure)})[id]
+
+
+def children_sync(calls: Mapping[str, ChildCall], /, *, until: Until = "all") -> dict[str, State | ChildFailed]:
+    """Do what `children` does inside a plain node, which LangGraph runs in a thread."""
+    port = _port()
+    try:
+        here: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+    except RuntimeError:
+        here = None
+    if here is port.loop:
+        raise RuntimeError("child_sync() was called in the event loop's own thread; use `await child(…)` there")
+    ended = asyncio.run_coroutine_threadsafe(_run(port, _here(), calls, until), port.loop).result()
+    return {name: _result(name, each, calls[name].on_failure) for name, each in ended.items()}
+
+
+async def gather(*branches: Awaitable[Result]) -> list[Result]:
+    """Do what `asyncio.gather` does, and let every branch come as far as it can before the node pauses.
+
+    For branches that do more than call `child`: with `asyncio.gather` the first one that must wait ends the node, and what
+    the others were doing between their children is begun again when the node runs again.
+
+    Raises:
+        GraphInterrupt: A branch waits, and the others have ended or wait as well.
+        Exception: The first failure of a branch, in their order, when all have ended.
+    """
+    ended = await asyncio.gather(*branches, return_exceptions=True)
+    failures = [each for each in ended if isinstance(each, BaseException)]
+    for failure in failures:
+        if not isinstance(failure, GraphInterrupt):
+            raise failure
+    if failures:
+        asked = {each.id: each for failure in failures for each in failure.args[0]}
+        raise GraphInterrupt(tuple(asked.values()))
+    return [each for each in ended if not isinstance(each, BaseException)]
+
+
+def swallowed_wait(config: Mapping[str, Any]) -> bool:
+    """Say whether the node that a configuration belongs to has caught its own pause for a child.
+
+    Args:
+        config: LangGraph's configuration of what runs in the node.
+    """
+    port = _current.get()
+    return port is not None and port.waits(_place(config))
+
+
+async def _run(
+    port: ChildPort, place: Place, calls: Mapping[str, ChildCall], until: Until
+) -> Mapping[str, Ended]:  # a coroutine of its own: a port may return any awaitable
+    return await port.run(place, calls, until)
+
+
+def _result(id: str, ended: Ended, on_failure: OnFailure) -> State | ChildFailed:  # noqa: A002
+    if ended.status == "completed":
+        return dict(ended.state)
+    said = (ended.error or {}).get("message", "its content was erased")
+    failed = ChildFailed(
+        f"The child {id!r} (run {ended.thread_id}) {'was cancelled' if ended.status == 'cancelled' else 'failed'}: {said}",
+        child=id,
+        status=ended.status,
+        error=ended.error,
+        thread_id=ended.thread_id,
+    )
+    if on_failure == "return":
+        return failed
+    raise failed
+
+
+def _port() -> ChildPort:
+    port = _current.get()
+    if port is None:
+        raise ConfigurationError(
+            "child() needs an engine of adjourn: nobody could go on with a child run here. Start the workflow with "
+            "Engine.start; what Studio or a bare graph.invoke drives cannot have child runs."
+        )
+    return port
+
+
+def _here() -> Place:
+    return _place(get_config())
+
+
+def _place(config: Mapping[str, Any]) -> Place:
+    configurable = config["configurable"]
+    info = configurable["__pregel_runtime"].execution_info
+    return Place(info.thread_id, info.checkpoint_ns, (configurable.get("__pregel_scratchpad"), info.node_attempt))
