@@ -2,6 +2,7 @@
 
 plan → execute → (failed) recover → execute, as long as anything can start
                → (a person is needed) human_review, one for each question, all at once → recover
+               → (runs of their own have not ended) await_children → recover
                → (the whole failed) compensate → (an undoing failed) human_review → compensate
                → (all done) consolidate → (the whole failed) fail
 """
@@ -16,12 +17,14 @@ from typing_extensions import TypedDict
 
 from ..nodes.delegation.agents import AgentLike, Team
 from ..nodes.delegation.asking import Asked, human_review
+from ..nodes.delegation.attempts import MAX_OUTPUT_BYTES
 from ..nodes.delegation.compensation import Compensate, Compensations, after_compensation, compensation
 from ..nodes.delegation.consolidation import Combine, after_consolidation, consolidation, failing, last_results
-from ..nodes.delegation.executing import MAX_OUTPUT_BYTES, execution
+from ..nodes.delegation.executing import execution
 from ..nodes.delegation.planners import default_planner
 from ..nodes.delegation.planning import Planner, checked_input, planning
 from ..nodes.delegation.recovery import after_execution, after_recovery, recovery
+from ..nodes.delegation.separate import AwaitedChildren, awaiting
 from ..nodes.delegation.workers import ROSTER, shipped_agents
 from ..state.delegation import DelegationState
 from ..state.policies import ReviewPolicy
@@ -72,6 +75,7 @@ def build(
     )
     workflow.add_node("recover", recovery())
     workflow.add_node("human_review", human_review(policy=policy), input_schema=Asked)
+    workflow.add_node("await_children", awaiting(), input_schema=AwaitedChildren)
     workflow.add_node(
         "compensate",
         compensation(
@@ -82,7 +86,8 @@ def build(
     workflow.add_node("fail", failing(), destinations=("execute",))
     workflow.add_edge(START, "plan")
     workflow.add_edge("plan", "execute")
-    ways = ["execute", "human_review", "compensate", "consolidate"]
+    workflow.add_edge("await_children", "recover")
+    ways = ["execute", "human_review", "await_children", "compensate", "consolidate"]
     workflow.add_conditional_edges("execute", after_execution, ["recover", *ways])
     workflow.add_conditional_edges("recover", after_recovery, ways)
     workflow.add_conditional_edges("human_review", after_answer, ["recover", "compensate"])

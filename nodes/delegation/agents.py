@@ -17,7 +17,17 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
 from langgraph.pregel import Pregel
 
-from ...errors import AdjournError, ConfigurationError, InvalidPlan, InvalidRoster
+from ...errors import (
+    ChildFailed,
+    ChildMismatch,
+    ConfigurationError,
+    DepthExceeded,
+    InvalidInput,
+    InvalidPlan,
+    InvalidRoster,
+    NotAuthorized,
+    UnknownWorkflow,
+)
 from ...settings import current_settings, using_settings
 from ...state.assignments import Subtask
 from ...state.delegation import SubtaskState
@@ -29,6 +39,10 @@ from ..prompts import load_prompt
 __all__ = ["AgentLike", "Brief", "Busy", "NeedsPerson", "Team", "brief_text", "is_permanent"]
 
 _ANY: Final = 1_000_000
+_USELESS: Final = (
+    ChildMismatch, ConfigurationError, DepthExceeded, InvalidInput, InvalidPlan, NotAuthorized, UnknownWorkflow,
+)  # fmt: skip
+_REFUSED: Final = (400, 401, 403, 404, 422)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +279,6 @@ def _said(found: Any) -> Any:
 
 def is_permanent(error: BaseException) -> bool:
     """Say whether trying the same again is useless: the caller's mistakes, settings, and refused requests."""
-    if isinstance(error, AdjournError):
-        return type(error).__name__ in ("ConfigurationError", "InvalidInput", "InvalidPlan", "NotAuthorized")
-    status = getattr(error, "status_code", None)
-    return status in (400, 401, 403, 404, 422)
+    if isinstance(error, ChildFailed):
+        return error.status == "cancelled"
+    return isinstance(error, _USELESS) or getattr(error, "status_code", None) in _REFUSED

@@ -7,43 +7,22 @@ next one finds each finished subtask by its id, whatever the order in which they
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
-from anyio import CapacityLimiter
 from langgraph.runtime import Runtime
-from typing_extensions import TypedDict
 
-from ...errors import LeaseLost, StorageUnavailable
 from ...state.delegation import DelegationState, SubtaskState
-from ...state.values import digest, json_problem, storable_text
-from ..effects import once
 from ..step import Clock, utcnow
 from .agenda import Agenda
-from .agents import Brief, Busy, NeedsPerson, Team, is_permanent
+from .agents import Busy, Team
+from .attempts import MAX_OUTPUT_BYTES, Attempt, Attempts
 from .loop import Next, work_off
 from .network import network_of
 from .recovery import next_move
 from .telling import Teller
 
-__all__ = ["MAX_OUTPUT_BYTES", "execution"]
-
-MAX_OUTPUT_BYTES = 1_000_000
-"""The largest result of a subtask, in bytes of JSON."""
-
-
-class Attempt(TypedDict):
-    """How one attempt went, as it is recorded. Exactly one of `output`, `error` and `question` counts, by `ended`."""
-
-    ended: str  # completed, failed or requires_human
-    agent: str
-    output: Any
-    error: str | None
-    permanent: bool
-    start_time: str
-    end_time: str
+__all__ = ["execution"]
 
 
 def execution(
@@ -99,14 +78,13 @@ class _Execution:
         self._team = team
         self._runtime = runtime
         self._backoff = backoff
-        self._most_bytes = most_bytes
         self._clock = clock
         self._dependencies = state["dependencies"]
         self._subtasks: dict[str, SubtaskState] = dict(state["subtasks"])
         self._changed: set[str] = set()
         self._failing = False
         self._busy = Busy(team)
-        self._limiter = CapacityLimiter(capacity)
+        self._attempts = Attempts(state, team, capacity, most_bytes, clock)
         self._teller = Teller(runtime.stream_writer)
         network = network_of(
             self._dependencies, {each: subtask["expected_seconds"] for each, subtask in self._subtasks.items()}
@@ -129,121 +107,35 @@ class _Execution:
 
     def _lane(self, task_id: str) -> Any:
         subtask = self._subtasks[task_id]
-        if subtask["nested"]:
-            return "nested"
+        if not _needs_agent(subtask):
+            return "nobody"
         again = subtask["assigned_agent"] if subtask["retry_count"] else None
         return (subtask["agent"], again, tuple(subtask["capabilities"]), tuple(subtask["tried_by"]))
 
     def _take(self, task_id: str) -> bool:
         subtask = self._subtasks[task_id]
-        if subtask["nested"]:
-            return True
-        agent = self._busy.take(subtask)
-        if agent is None:
-            return False
-        self._change(
-            task_id,
-            status="in_progress",
-            assigned_agent=agent,
-            attempts=subtask["attempts"] + 1,
-            start_time=self._now(),
-        )
+        agent, started = subtask["workflow"], self._clock().isoformat()
+        if _needs_agent(subtask):
+            agent = self._busy.take(subtask)
+            if agent is None:
+                return False
+        elif subtask["status"] == "in_progress":
+            started = subtask["start_time"] or started  # its own run is under way
+        number = subtask["attempts"] + 1
+        self._change(task_id, status="in_progress", assigned_agent=agent, attempts=number, start_time=started)
         return True
 
     async def _perform(self, task_id: str) -> Attempt:
-        subtask = self._subtasks[task_id]
-        if subtask["nested"]:
-            return self._gathered(task_id)
-        number = subtask["attempts"]
-        told = digest(
-            {"type": subtask["task_type"], "description": subtask["description"], "input": subtask["input_data"]}
-        )
-
-        async def attempt(told: str, *, idempotency_key: str = "") -> Attempt:
-            return await self._attempt(subtask, idempotency_key)
-
-        found: Attempt = await once("subtask", attempt, told, key=f"{task_id}#{number}", on_uncertain="retry")
-        return found
-
-    async def _attempt(self, subtask: SubtaskState, idempotency_key: str) -> Attempt:
-        """Let the agent try; whatever it raises is how the attempt ended."""
-        agent, started = str(subtask["assigned_agent"]), self._now()
-        ended, output, error, permanent = "completed", None, None, False
-        try:
-            async with asyncio.timeout(subtask["timeout_seconds"]):
-                output = await self._team.do(agent, self._brief(subtask, idempotency_key), self._limiter)
-            error = self._unfit(output)
-            if error is not None:
-                ended, output, permanent = "failed", None, True
-        except NeedsPerson as question:
-            ended, error = "requires_human", storable_text(str(question))[:2000] or "the agent needs a person"
-        except (LeaseLost, StorageUnavailable):
-            raise
-        except TimeoutError as problem:
-            ended, error = (
-                "failed",
-                storable_text(str(problem))[:2000] or f"no result after {subtask['timeout_seconds']} s",
-            )
-        except Exception as problem:  # noqa: BLE001  (an agent is the user's, and so are its errors)
-            ended, permanent = "failed", is_permanent(problem)
-            error = storable_text(f"{type(problem).__name__}: {problem}")[:2000]
-        return {
-            "ended": ended,
-            "agent": agent,
-            "output": output,
-            "error": error,
-            "permanent": permanent,
-            "start_time": started,
-            "end_time": self._now(),
-        }
-
-    def _unfit(self, output: Any) -> str | None:
-        """Say why a result cannot be kept."""
-        if problem := json_problem(output, "its result"):
-            return f"{problem}; an agent returns JSON-safe values"
-        size = len(orjson.dumps(output))
-        if size > self._most_bytes:
-            return (
-                f"its result has {size:,} bytes of JSON, more than {self._most_bytes:,}; store large content elsewhere and "
-                "return its address"
-            )
-        return None
-
-    def _brief(self, subtask: SubtaskState, idempotency_key: str) -> Brief:
-        return Brief(
-            main_task=self._state.get("main_task", ""),
-            task_id=subtask["task_id"],
-            task_type=subtask["task_type"],
-            description=subtask["description"],
-            input_data=subtask["input_data"],
-            results={each: self._subtasks[each]["output_data"] for each in self._dependencies[subtask["task_id"]]},
-            global_context=self._state.get("global_context", {}),
-            attempt=subtask["attempts"],
-            idempotency_key=idempotency_key,
-        )
-
-    def _gathered(self, task_id: str) -> Attempt:
-        """Return the result of a nested plan: those of its last parts, by their own ids."""
-        parts = self._dependencies[task_id]
-        inner = {before for part in parts for before in self._dependencies[part]}
-        times = [self._subtasks[part] for part in parts]
-        return {
-            "ended": "completed",
-            "agent": "",
-            "output": {
-                part.rpartition("/")[2]: self._subtasks[part]["output_data"] for part in parts if part not in inner
-            },
-            "error": None,
-            "permanent": False,
-            "start_time": min((part["start_time"] or "" for part in times), default=self._now()),
-            "end_time": max((part["end_time"] or "" for part in times), default=self._now()),
-        }
+        return await self._attempts.make(self._subtasks[task_id], self._subtasks)
 
     def _settle(self, task_id: str, attempt: Attempt) -> Next:
         """Note how an attempt went; a pure function of its record, so that every process comes to the same."""
         subtask = self._subtasks[task_id]
-        if subtask["assigned_agent"] is not None and not subtask["nested"]:
-            self._busy.release(subtask["assigned_agent"])
+        if attempt["ended"] == "waits":
+            self._change(task_id, attempts=subtask["attempts"] - 1)  # it goes on as the same attempt
+            return Next("closed")
+        if _needs_agent(subtask):
+            self._busy.release(str(subtask["assigned_agent"]))
         self._change(
             task_id,
             assigned_agent=attempt["agent"] or None,
@@ -261,7 +153,8 @@ class _Execution:
 
     def _after_failure(self, task_id: str, attempt: Attempt) -> Next:
         subtask = self._subtasks[task_id]
-        move = next_move(subtask, self._team.others(subtask), permanent=attempt["permanent"], backoff=self._backoff)
+        others = self._team.others(subtask) if _needs_agent(subtask) else []
+        move = next_move(subtask, others, permanent=attempt["permanent"], backoff=self._backoff)
         if move.strategy not in ("retry", "reassign"):
             self._change(task_id, status="failed", next_move=move.strategy)
             self._failing |= move.strategy == "fail"
@@ -279,5 +172,6 @@ class _Execution:
         if "status" in changes:
             self._teller.subtask(self._subtasks[task_id])
 
-    def _now(self) -> str:
-        return self._clock().isoformat()
+
+def _needs_agent(subtask: SubtaskState) -> bool:
+    return not subtask["nested"] and subtask["workflow"] is None

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any
 
 from langgraph.types import Send
 
 from ...state.delegation import SETTLED, DelegationState, SubtaskState
 from ...state.plans import Strategy
 from .network import reversed_dependencies
+from .separate import with_children
 
 __all__ = ["Move", "after_execution", "after_recovery", "next_move", "recovery", "startable"]
 
@@ -91,7 +92,7 @@ def recovery() -> Any:
 def startable(subtasks: Mapping[str, SubtaskState], dependencies: Mapping[str, Sequence[str]]) -> bool:
     """Say whether any subtask could start now."""
     return any(
-        each["status"] in ("pending", "in_progress")
+        each["status"] == "pending"
         and all(subtasks[before]["status"] == "completed" for before in dependencies[each["task_id"]])
         for each in subtasks.values()
     )
@@ -105,17 +106,22 @@ def after_execution(state: DelegationState) -> Any:
 
 
 def after_recovery(state: DelegationState) -> Any:
-    """Route: to `compensate` when the whole failed, to `execute` while something can start, then to people, then on."""
+    """Route: to `compensate` when the whole failed, to `execute` while something can start, then to wait, then on.
+
+    What there is to wait for is waited for at once: every question to people, and the subtasks that are runs of their own.
+    """
     if state.get("overall_status") == "failed":
         return "compensate"
     if startable(state["subtasks"], state["dependencies"]):
         return "execute"
-    questions = [
+    waits = [
         Send("human_review", {"about": "subtask", "subtask": each, "main_task": state.get("main_task", "")})
         for each in state["subtasks"].values()
         if each["status"] == "requires_human"
     ]
-    return questions or "consolidate"
+    if awaited := with_children(state):
+        waits.append(Send("await_children", awaited))
+    return waits or "consolidate"
 
 
 def _skipped_with(
@@ -131,4 +137,4 @@ def _skipped_with(
                 gone.add(after)
                 todo.append(after)
                 why = f"it depends on {before}, which was skipped"
-                yield {**subtasks[after], "status": cast(Literal["skipped"], "skipped"), "error_message": why}
+                yield {**subtasks[after], "status": "skipped", "error_message": why}

@@ -14,8 +14,8 @@ Open = Callable[..., AbstractAsyncContextManager[AsyncEngine]]
 def opened(database: str) -> Open:
     """Open an engine whose workflow `delegation` is built with what the test says; back-off is none."""
 
-    def open_with(**options: Any) -> AbstractAsyncContextManager[AsyncEngine]:
-        graph = build(**{"backoff_seconds": 0, **options})
-        return AsyncEngine.open(database, workflows={"delegation": graph}, principal=Principal("kim"))
+    def open_with(*, also: dict[str, Any] | None = None, **options: Any) -> AbstractAsyncContextManager[AsyncEngine]:
+        workflows = {"delegation": build(**{"backoff_seconds": 0, **options}), **(also or {})}
+        return AsyncEngine.open(database, workflows=workflows, principal=Principal("kim"))
 
     return open_with

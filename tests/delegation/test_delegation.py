@@ -6,10 +6,14 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
+from langgraph.graph import START, StateGraph
+from langgraph.types import interrupt
+from typing_extensions import TypedDict
 
 from adjourn import AsyncEngine, InvalidPlan, approve, edit, reject, respond
 from adjourn.nodes.delegation.agents import Brief, NeedsPerson
 from adjourn.nodes.delegation.compensation import Undo
+from adjourn.state.questions import question, read_answer
 from adjourn.state.roster import Agent, Roster
 
 Open = Callable[..., AbstractAsyncContextManager[AsyncEngine]]
@@ -24,6 +28,23 @@ def plan(*subtasks: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 DIAMOND = plan(needs("a"), needs("b", "a"), needs("c", "a"), needs("d", "b", "c"))
+
+
+class Text(TypedDict, total=False):
+    text: str
+    answer: str | None
+
+
+def asking() -> StateGraph[Text]:
+    """A workflow that asks one question."""
+
+    def ask(state: Text) -> Text:
+        answer = read_answer(
+            interrupt(question("check", {"text": state["text"]}, "Well?", allowed=("approve", "reject")))
+        )
+        return {"answer": answer["message"]}
+
+    return StateGraph(Text).add_node("ask", ask).add_edge(START, "ask")
 
 
 class Agents:
@@ -331,3 +352,64 @@ async def test_a_run_with_neither_plan_nor_task_says_what_is_missing(opened: Ope
         run = await engine.start("delegation", {"main_task": " "})
     assert run.status == "failed"
     assert "give `plan`, or `main_task`" in run.error["message"]
+
+
+# --- subtasks that are runs of their own
+
+
+async def test_a_subtask_that_may_pause_is_a_run_of_its_own_and_holds_nothing_else_back(opened: Open) -> None:
+    agents = Agents()
+    given = plan(
+        needs("draft"),
+        needs("check", "draft", workflow="asking", input_data={"text": {"$result": "draft", "key": "from"}}),
+        needs("beside", "draft"),
+        needs("send", "check"),
+    )
+    async with opened(agents={"worker": agents.named("worker")}, also={"asking": asking()}) as engine:
+        run = await engine.start("delegation", {"plan": given})
+        assert run.status == "paused"
+        assert agents.done == ["draft", "beside"]
+        assert run.state["subtasks"]["check"]["status"] == "in_progress"
+        assert not run.reviews
+        (child,) = run.children
+        await engine.resume(child.thread_id, approve("fine"))
+        run = await engine.get(run.thread_id)
+    assert run.status == "completed"
+    assert run.state["subtasks"]["check"]["output_data"]["answer"] == "fine"
+    assert run.state["subtasks"]["check"]["attempts"] == 1
+    assert agents.done == ["draft", "beside", "send"]
+
+
+async def test_questions_of_our_own_are_open_while_a_run_of_its_own_waits(opened: Open) -> None:
+    agents = Agents(b=1)
+    given = plan(
+        needs("one", workflow="asking", input_data={"text": "x"}),
+        needs("two", workflow="asking", input_data={"text": "y"}),
+        needs("b", error_recovery_strategy="ask"),
+        needs("c", "one", "b"),
+        needs("d", "two"),
+    )
+    async with opened(agents={"worker": agents.named("worker")}, also={"asking": asking()}) as engine:
+        run = await engine.start("delegation", {"plan": given})
+        assert (run.status, len(run.reviews), len(run.children)) == ("paused", 1, 2)
+        children = {child.id: child.thread_id for child in run.children}
+        run = await engine.resume(run.thread_id, approve())
+        assert run.status == "paused"
+        await engine.resume(children["one#1"], approve("first"))
+        run = await engine.get(run.thread_id)
+        assert (run.status, agents.done) == ("paused", ["b", "c"]), "c waits for nobody else"
+        await engine.resume(children["two#1"], approve("second"))
+        run = await engine.get(run.thread_id)
+    assert (run.status, agents.done) == ("completed", ["b", "c", "d"])
+
+
+async def test_a_nested_delegation_can_be_a_run_of_its_own_and_its_failure_is_recovered_from(opened: Open) -> None:
+    agents = Agents(inner=1)
+    inner = plan(needs("inner", error_recovery_strategy="fail"))
+    given = plan(needs("own", workflow="delegation", input_data={"plan": inner}), needs("last", "own"))
+    async with opened(agents={"worker": agents.named("worker")}) as engine:
+        run = await engine.start("delegation", {"plan": given})
+    assert run.status == "completed"
+    assert run.state["subtasks"]["own"]["retry_count"] == 1
+    assert run.state["subtasks"]["own"]["output_data"]["result"] == {"from": "inner", "got": []}
+    assert [child.status for child in run.children] == ["failed", "completed"]
