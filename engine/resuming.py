@@ -11,13 +11,13 @@ from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import together
 from ..errors import AdjournError, NotPaused, StorageUnavailable, ThreadBusy
 from .audit import actor_of
-from .base import EngineBase
 from .deciding import Sent, take_decisions
 from .drive import Emit
 from .events import Cancelled
 from .model import Principal, Run, RunStatus
 from .recovery import Attempt, RecoveryStore, Stalled, next_attempt
 from .runs import Outcome, RunRow
+from .undoing import Undoing
 
 __all__ = ["Resuming"]
 
@@ -25,7 +25,7 @@ _AT_ONCE = 8
 _log = structlog.get_logger("adjourn")
 
 
-class Resuming(EngineBase):
+class Resuming(Undoing):
     """Goes on with runs."""
 
     async def resume(
@@ -120,6 +120,10 @@ class Resuming(EngineBase):
         (`ADJOURN_CANCEL_GRACE_SECONDS`). Cancelling a cancelled run changes nothing. Its child runs that have not ended are
         cancelled with it, and theirs: all or none. If it is itself a child, its parent goes on here with that.
 
+        What a run of `delegation` did is undone then, where its plan declares compensations: by another run of the same
+        workflow, which is driven here, may ask people, and is found by `recover` if this process dies. It begins when
+        nobody is at work on the cancelled run any more. Its thread id is `undoing_id(thread_id)`.
+
         Args:
             thread_id: The run.
             by: Who cancels.
@@ -132,6 +136,7 @@ class Resuming(EngineBase):
         row = await self._row(thread_id)
         async with self._audited(thread_id, by):
             note = {"type": "Cancelled", "message": reason, "by": self._actor(by)}
+        undoing = await self._accept_undoing(row, note["by"])
         cancelled = await self._runs.cancel(thread_id, self.principal.tenant, note)
         for each in cancelled:
             self._recorder.record(Cancelled(each, note))
@@ -141,6 +146,8 @@ class Resuming(EngineBase):
                 self._keeper.cancel(drive)
         if cancelled and row["parent_id"] is not None:
             await self._go_on_with(row["parent_id"], row["tenant"])
+        if undoing is not None:
+            await self._undo(undoing)
         run = await self._show(thread_id)
         if run.status == "completed":
             raise NotPaused(f"Run {thread_id} has completed; there is nothing to cancel.", thread_id=thread_id)

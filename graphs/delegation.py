@@ -1,6 +1,7 @@
 """The workflow `delegation`: a task split into dependent subtasks.
 
-plan → execute → (failed) recover → execute, as long as anything can start
+plan → (another run was cancelled) compensate
+     → execute → (failed) recover → execute, as long as anything can start
                → (a person is needed) human_review, one for each question, all at once → recover
                → (runs of their own have not ended) await_children → recover
                → (the whole failed) compensate → (an undoing failed) human_review → compensate
@@ -85,7 +86,7 @@ def build(
     workflow.add_node("consolidate", consolidation(combine))
     workflow.add_node("fail", failing(), destinations=("execute",))
     workflow.add_edge(START, "plan")
-    workflow.add_edge("plan", "execute")
+    workflow.add_conditional_edges("plan", after_planning, ["execute", "compensate"])
     workflow.add_edge("await_children", "recover")
     ways = ["execute", "human_review", "await_children", "compensate", "consolidate"]
     workflow.add_conditional_edges("execute", after_execution, ["recover", *ways])
@@ -96,6 +97,11 @@ def build(
     return workflow
 
 
+def after_planning(state: DelegationState) -> Literal["execute", "compensate"]:
+    """Route: a run that was started because another one was cancelled undoes what that one did."""
+    return "compensate" if state.get("cancelled_run") else "execute"
+
+
 def after_answer(state: DelegationState) -> Literal["recover", "compensate"]:
     """Route: an answer about an undoing leads back to undoing."""
     return "compensate" if state.get("compensations") else "recover"
@@ -103,7 +109,7 @@ def after_answer(state: DelegationState) -> Literal["recover", "compensate"]:
 
 def _input(team: Team, compensations: Compensations) -> Any:
     """Return what a run is started with; a plan that this team cannot carry out is refused there."""
-    keys = {"main_task": str, "plan": checked_input(team, compensations)}
+    keys = {"main_task": str, "plan": checked_input(team, compensations), "cancelled_run": str}
     return TypedDict("DelegationInput", keys, total=False)  # type: ignore[operator]
 
 

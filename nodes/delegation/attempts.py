@@ -82,17 +82,31 @@ class Attempts:
             LeaseLost, StorageUnavailable: As `once`. What the agent raises is how its attempt ended.
         """
         if subtask["nested"]:
-            return self._gathered(subtask, subtasks)
+            return await self._kept(subtask, self._gathered(subtask, subtasks))
         results = {each: subtasks[each]["output_data"] for each in self._state["dependencies"][subtask["task_id"]]}
         if subtask["workflow"] is not None:
-            return await self._separate(subtask, results)
+            return await self._kept(subtask, await self._separate(subtask, results))
 
         async def attempt(asked: str, *, idempotency_key: str = "") -> Attempt:
             return await self._by_agent(subtask, results, idempotency_key)
 
-        asked = {"type": subtask["task_type"], "is": subtask["description"], "input": subtask["input_data"]}
-        key = f"{subtask['task_id']}#{subtask['attempts']}"
-        found: Attempt = await once("subtask", attempt, digest(asked), key=key, on_uncertain="retry")
+        asked: dict[str, Any] = {
+            "type": subtask["task_type"],
+            "is": subtask["description"],
+            "input": subtask["input_data"],
+        }
+        found: Attempt = await once("subtask", attempt, digest(asked), key=_key(subtask), on_uncertain="retry")
+        return found
+
+    async def _kept(self, subtask: SubtaskState, made: Attempt) -> Attempt:
+        """Record an attempt that is known elsewhere as well, where a cancelled run must find what to undo."""
+        if made["ended"] != "completed" or subtask["compensation"] is None:
+            return made
+
+        async def known() -> Attempt:
+            return made
+
+        found: Attempt = await once("subtask", known, key=_key(subtask), on_uncertain="retry")
         return found
 
     async def _by_agent(self, subtask: SubtaskState, results: dict[str, Any], idempotency_key: str) -> Attempt:
@@ -180,6 +194,10 @@ class Attempts:
         changed: Any = {**made, "ended": ended, "end_time": self._clock().isoformat(), **more}
         found: Attempt = changed
         return found
+
+
+def _key(subtask: SubtaskState) -> str:
+    return f"{subtask['task_id']}#{subtask['attempts']}"
 
 
 def _words(text: str) -> str:

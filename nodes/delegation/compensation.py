@@ -27,7 +27,7 @@ from .loop import Next, work_off
 from .network import network_of, reversed_dependencies
 from .telling import Teller
 
-__all__ = ["Compensate", "Compensations", "Undo", "after_compensation", "compensation"]
+__all__ = ["Compensate", "Compensations", "Undo", "after_compensation", "compensation", "fresh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +187,9 @@ class _Undoing:
         self._subtasks = state.get("subtasks", {})
         known = state.get("compensations", {})
         self._known = {
-            each: known.get(each) or _fresh(each)
+            each: known.get(each) or fresh(each)
             for each, subtask in self._subtasks.items()
-            if subtask["compensation"] is not None and subtask["status"] == "completed"
+            if subtask["compensation"] is not None and (subtask["status"] == "completed" or each in known)
         }
         backwards = reversed_dependencies(state.get("dependencies", {}))
         # in the order in which the subtasks ended, last first, where dependencies leave a choice
@@ -261,5 +261,6 @@ class _Undoing:
         self._teller.compensation(changed)
 
 
-def _fresh(task_id: str) -> CompensationState:
+def fresh(task_id: str) -> CompensationState:
+    """Return an undoing that has not begun."""
     return {"task_id": task_id, "status": "pending", "error_message": None, "attempts": 0, "end_time": None}

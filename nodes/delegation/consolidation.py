@@ -47,6 +47,7 @@ def consolidation(combine: Combine = last_results) -> Any:
         subtasks = state.get("subtasks", {}).values()
         result: dict[str, Any] = {
             "result": combine(state) if status == "completed" else None,
+            "overall_status": status,
             "skipped": _why(subtasks, "skipped"),
             "failed": _why(subtasks, "failed"),
             "compensated": _compensated(state, "completed"),

@@ -119,8 +119,8 @@ class _Execution:
             agent = self._busy.take(subtask)
             if agent is None:
                 return False
-        elif subtask["status"] == "in_progress":
-            started = subtask["start_time"] or started  # its own run is under way
+        elif subtask["end_time"] is None:
+            started = subtask["start_time"] or started  # its own run is under way, or has ended meanwhile
         number = subtask["attempts"] + 1
         self._change(task_id, status="in_progress", assigned_agent=agent, attempts=number, start_time=started)
         return True

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
+from langgraph.runtime import Runtime
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
@@ -16,7 +17,8 @@ from ...state.plans import Plan
 from ..effects import once
 from .agents import Team
 from .compensation import Compensations
-from .plans import Flat, flat, read_plan
+from .plans import read_plan
+from .reopening import checked, reopened
 
 __all__ = ["Planner", "checked_input", "planning"]
 
@@ -41,14 +43,23 @@ def planning(planner: Planner, team: Team, compensations: Compensations) -> Any:
         - InvalidInput: there is neither a plan nor a main task.
     """
 
-    async def plan(state: DelegationState) -> DelegationState:
+    async def plan(state: DelegationState, runtime: Runtime[Any]) -> DelegationState:
+        if state.get("cancelled_run"):
+            return await reopened(state, team, compensations, runtime)
         given, by = state.get("plan"), "the caller"
+        task = state.get("main_task", "")
         if given is None:
-            task = state.get("main_task", "")
+            by = getattr(planner, "__name__", type(planner).__name__)
             if not task.strip():
                 raise InvalidInput("There is nothing to plan: give `plan`, or `main_task` for the planner to read.")
-            given, by = await _proposed(planner, task, team), getattr(planner, "__name__", type(planner).__name__)
-        found = read_plan(given)
+
+        async def propose() -> Any:
+            proposed = await _proposed(planner, task, team) if given is None else given
+            # read here, so that what is kept is a plan
+            return read_plan(proposed).model_dump(mode="json", exclude_unset=True)
+
+        # kept: a process that finds it does not ask a planner again, and whoever undoes a cancelled run knows it
+        found = read_plan(await once("plan", propose, on_uncertain="retry"))
         subtasks, dependencies = checked(found, team, compensations)
         return {
             "main_task": state.get("main_task") or found.main_task,
@@ -66,30 +77,10 @@ def planning(planner: Planner, team: Team, compensations: Compensations) -> Any:
 
 
 async def _proposed(planner: Planner, main_task: str, team: Team) -> Any:
-    """Return what the planner proposes as JSON; a process that finds it proposed already does not ask again."""
-
-    async def propose(main_task: str) -> Any:
-        if inspect.iscoroutinefunction(planner):
-            found = await planner(main_task, team)
-        else:
-            called = await asyncio.to_thread(planner, main_task, team)
-            found = await called if inspect.isawaitable(called) else called
-        # read here, so that what is kept is a plan
-        return read_plan(found, source="the planner's plan").model_dump(mode="json", exclude_unset=True)
-
-    return await once("plan", propose, main_task, on_uncertain="retry")
-
-
-def checked(plan: Plan, team: Team, compensations: Compensations) -> Flat:
-    """Return the subtasks of a plan and their dependencies, when these agents can carry it out.
-
-    Raises:
-        InvalidPlan: They cannot, or a compensation is not there.
-    """
-    subtasks, dependencies = flat(plan)
-    team.check(subtasks.values())
-    compensations.check(subtasks)
-    return subtasks, dependencies
+    if inspect.iscoroutinefunction(planner):
+        return await planner(main_task, team)
+    found = await asyncio.to_thread(planner, main_task, team)
+    return await found if inspect.isawaitable(found) else found
 
 
 def checked_input(team: Team, compensations: Compensations) -> Any:

@@ -23,9 +23,10 @@ RESULT: Final = "$result"
 
 
 class AwaitedChildren(TypedDict):
-    """The children to wait for: workflow and input by id."""
+    """The children to wait for, by id: their subtasks, and the inputs that they were started with."""
 
-    children: dict[str, tuple[str, dict[str, Any]]]
+    children: dict[str, SubtaskState]
+    inputs: dict[str, Any]
 
 
 def filled(value: Any, results: Mapping[str, Any]) -> Any:
@@ -74,27 +75,30 @@ async def brought_on(subtask: SubtaskState, results: Mapping[str, Any]) -> Any:
 def with_children(state: DelegationState) -> AwaitedChildren | None:
     """Return the children that have not ended, where there are any."""
     subtasks = state["subtasks"]
-    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    found: AwaitedChildren = {"children": {}, "inputs": {}}
     for each in subtasks.values():
         if each["workflow"] is not None and each["status"] == "in_progress":
             results = {other: subtasks[other]["output_data"] for other in state["dependencies"][each["task_id"]]}
-            found[_name({**each, "attempts": each["attempts"] + 1})] = (
-                each["workflow"],
-                filled(each["input_data"], results),
-            )
-    return {"children": found} if found else None
+            name = _name({**each, "attempts": each["attempts"] + 1})
+            found["children"][name] = each
+            found["inputs"][name] = filled(each["input_data"], results)
+    return found if found["children"] else None
 
 
 def awaiting() -> Any:
-    """Make a node over `AwaitedChildren` that lets the run pause until one of the children has ended."""
+    """Make a node over `AwaitedChildren` that lets the run pause until one of the children has ended.
+
+    Returns:
+        A node that says `pending` of the subtasks whose runs have ended, so that `execute` fetches what came out.
+    """
 
     async def await_children(waits: AwaitedChildren) -> DelegationState:
         calls = {
-            name: ChildCall(workflow, given, on_failure="return")
-            for name, (workflow, given) in waits["children"].items()
+            name: ChildCall(each["workflow"], waits["inputs"][name], on_failure="return")
+            for name, each in waits["children"].items()
         }
-        await children(calls, until="one", scope=SCOPE)
-        return {}
+        ended = [waits["children"][name] for name in await children(calls, until="one", scope=SCOPE)]
+        return {"subtasks": {each["task_id"]: {**each, "status": "pending"} for each in ended}}
 
     return await_children
 

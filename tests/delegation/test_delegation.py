@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from adjourn import AsyncEngine, InvalidPlan, approve, edit, reject, respond
 from adjourn.nodes.delegation.agents import Brief, NeedsPerson
 from adjourn.nodes.delegation.compensation import Undo
+from adjourn.nodes.delegation.reopening import undoing_id
 from adjourn.state.questions import question, read_answer
 from adjourn.state.roster import Agent, Roster
 
@@ -413,3 +414,52 @@ async def test_a_nested_delegation_can_be_a_run_of_its_own_and_its_failure_is_re
     assert run.state["subtasks"]["own"]["retry_count"] == 1
     assert run.state["subtasks"]["own"]["output_data"]["result"] == {"from": "inner", "got": []}
     assert [child.status for child in run.children] == ["failed", "completed"]
+
+
+# --- cancelled runs
+
+
+async def test_a_cancelled_run_is_undone_by_a_run_of_its_own_each_subtask_once(opened: Open) -> None:
+    agents = Agents(d=1)
+    given = plan(*[{**each, "error_recovery_strategy": "ask"} for each in UNDOABLE["subtasks"]])
+    async with opened(agents={"worker": agents.named("worker")}, compensations={"undo": agents.undo}) as engine:
+        run = await engine.start("delegation", {"plan": given})
+        assert run.status == "paused"
+        cancelled = await engine.cancel(run.thread_id, reason="no longer wanted")
+        assert cancelled.status == "cancelled"
+        assert sorted(agents.undone) == ["a", "b", "c"]
+        assert agents.undone[-1] == "a"
+        undoing = await engine.get(undoing_id(run.thread_id))
+        assert (undoing.status, undoing.state["final_result"]["overall_status"]) == ("completed", "cancelled")
+        await engine.cancel(run.thread_id, reason="twice")
+    assert len(agents.undone) == 3
+
+
+async def test_a_run_that_is_cancelled_while_it_is_driven_is_undone_when_that_is_over(opened: Open) -> None:
+    agents, begun = Agents(), asyncio.Event()
+    worker = agents.named("worker")
+
+    async def work(brief: Brief) -> Any:
+        if brief.task_id == "c":
+            begun.set()
+            await asyncio.sleep(0.3)
+        return await worker(brief)
+
+    async with opened(agents={"worker": work}, compensations={"undo": agents.undo}) as engine:
+        drive = asyncio.create_task(engine.start("delegation", {"plan": UNDOABLE}, thread_id="t"))
+        await asyncio.wait_for(begun.wait(), 10)
+        await engine.cancel("t", reason="stop")
+        assert (await drive).status == "cancelled"
+    assert "d" not in agents.done, "nothing is started after the cancel"
+    assert sorted(agents.undone) == ["a", "b", "c"], "c ended after the cancel, and is undone as well"
+
+
+async def test_nobody_else_has_a_cancelled_run_undone(opened: Open) -> None:
+    agents = Agents(d=1)
+    given = plan(*[{**each, "error_recovery_strategy": "ask"} for each in UNDOABLE["subtasks"]])
+    async with opened(agents={"worker": agents.named("worker")}, compensations={"undo": agents.undo}) as engine:
+        run = await engine.start("delegation", {"plan": given})
+        forged = await engine.start("delegation", {"cancelled_run": run.thread_id})
+    assert forged.status == "failed"
+    assert "set by cancelling a run" in forged.error["message"]
+    assert not agents.undone
