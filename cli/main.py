@@ -23,6 +23,7 @@ from .exits import Exit, Interrupted
 from .graph import graph
 from .inbox import inbox
 from .look import history, list_runs, show
+from .plan import plan
 from .run import cancel, fork, recover, retry, run
 from .session import Session
 from .studio import studio
@@ -47,7 +48,7 @@ _PARTS: dict[str, dict[str, Callable[..., int]]] = {
     "Answer": {"inbox": inbox, "review": review, "resume": resume, "approve-all": approve_all},
     "Go on": {"retry": retry, "recover": recover, "sweep": sweep, "fork": fork, "cancel": cancel},
     "Look": {"show": show, "list": list_runs, "history": history},
-    "Know the ground": {"workflows": workflows, "graph": graph, "doctor": doctor},
+    "Know the ground": {"workflows": workflows, "graph": graph, "plan": plan, "doctor": doctor},
     "Other doors": {"studio": studio},
 }
 for _panel, _commands in _PARTS.items():

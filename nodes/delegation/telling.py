@@ -31,6 +31,7 @@ class Teller:
                 "dependencies": list(dependencies[each]),
                 "parent": subtask["parent"],
                 "expected_seconds": subtask["expected_seconds"],
+                "nested": subtask["nested"],
             }
             for each, subtask in subtasks.items()
         ]

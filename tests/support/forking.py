@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 SERVER = Path(__file__).with_name("fork_server.py")
 CLIENT = Path(__file__).with_name("fork_client.py")
 ADJOURN = Path(sys.executable).with_name("adjourn")
-PACKAGES = ("checkpoints", "cli", "engine", "graphs", "nodes", "nodes/analysts", "state", "testing")
+PACKAGES = ("checkpoints", "cli", "engine", "graphs", "nodes", "nodes/analysts", "nodes/delegation", "state", "testing")
 # Studio's parts belong to the Agent Server, which looks at its environment when it is imported.
 MODULES = [
     "pytest",
