@@ -77,6 +77,7 @@ class PlanView:
         if not isinstance(told, Mapping):
             return None
         if isinstance(told.get("plan"), list):
+            self.title = str(told.get("title") or "")
             self.rows = _ordered({each["task_id"]: _row(each, each) for each in told["plan"]})
             _mark(self.rows, {each: row.expected_seconds for each, row in self.rows.items()})
         elif "subtask" in told:

@@ -98,7 +98,7 @@ class _Execution:
         )
 
     async def run(self) -> dict[str, SubtaskState]:
-        self._teller.plan(self._subtasks, self._dependencies)
+        self._teller.plan(self._state.get("main_task", ""), self._subtasks, self._dependencies)
         await work_off(self._agenda, self._perform, self._settle, take=self._take, stopping=self._stopping)
         return {each: self._subtasks[each] for each in self._subtasks if each in self._changed}
 

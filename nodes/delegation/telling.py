@@ -23,7 +23,7 @@ class Teller:
     def __init__(self, write: Callable[[Any], None]) -> None:
         self._write = write
 
-    def plan(self, subtasks: Mapping[str, SubtaskState], dependencies: Mapping[str, Sequence[str]]) -> None:
+    def plan(self, title: str, subtasks: Mapping[str, SubtaskState], dependencies: Mapping[str, Sequence[str]]) -> None:
         """Tell the whole plan, and where each subtask stands."""
         told = [
             {
@@ -35,7 +35,7 @@ class Teller:
             }
             for each, subtask in subtasks.items()
         ]
-        self._write({EVENT: {"plan": told}})
+        self._write({EVENT: {"plan": told, "title": title}})
 
     def subtask(self, subtask: SubtaskState) -> None:
         """Tell where a subtask stands."""

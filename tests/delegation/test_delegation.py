@@ -332,7 +332,10 @@ async def test_a_plan_that_cannot_be_carried_out_is_refused_and_nothing_is_store
 
 
 async def test_a_text_is_planned_and_read_in_its_parts(opened: Open) -> None:
-    text = "# Handbook\n\nAll is well.\n\n## Payment\n\nThe customer must pay.\n\n## Outage\n\nThe server crashed.\n\n# End\n\nBye.\n"
+    text = (
+        "# Handbook\n\nAll is well.\n\n## Payment\n\nThe customer must pay.\n\n## Outage\n\nThe server crashed.\n\n"
+        "# End\n\nBye.\n"
+    )
     async with opened() as engine:
         run = await engine.start("delegation", {"main_task": text})
     assert run.status == "completed"
