@@ -37,10 +37,11 @@ test: $(READY) ## all tests (the long versions: make soak)
 soak: $(READY) ## the long versions of the crash, race and load tests
 	@$(BIN)/python -m pytest -n $(JOBS) -m soak --timeout=3600
 
-bench: .venv/.bench ## the checkpoint store against LangGraph's own savers and DBOS, the engine against bare LangGraph, and the inbox
+bench: .venv/.bench ## the checkpoint store against LangGraph's own savers and DBOS, the engine against bare LangGraph, the inbox, and delegation
 	@$(BIN)/python -m benchmarks.store
 	@$(BIN)/python -m benchmarks.engine
 	@$(BIN)/python -m benchmarks.inbox
+	@$(BIN)/python -m benchmarks.delegation
 
 .venv/.bench: $(READY)
 	@if command -v uv >/dev/null 2>&1; then \
