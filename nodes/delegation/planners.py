@@ -69,6 +69,7 @@ def rule_planner(main_task: str, team: Team) -> Plan:
     root = _sections(main_task)
     if not root.parts:
         root.parts = [_Section(title, 1, [piece]) for title, piece in _pieces(main_task)]
+        root.lines = []
     subtasks = _subtasks(root)
     report = PlannedSubtask(
         id=_free("report", {each.id for each in subtasks}),
