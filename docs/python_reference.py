@@ -265,7 +265,8 @@ def pieces_of(parameters: list[inspect.Parameter]) -> Iterator[str]:
 
 
 def plain(code: str) -> str:
-    """Take the quotes off annotations, which are text in modules with postponed evaluation."""
+    """Take the quotes off annotations, which are text in modules with postponed evaluation; call functions by name."""
+    code = re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", code)
     return re.sub(r"(: |-> )'([^'\n]*)'", r"\1\2", code)
 
 
