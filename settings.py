@@ -88,6 +88,10 @@ class Settings(BaseSettings):
         float,
         Field(ge=0, description="Seconds that a cancelled run has to reach its next step before it is stopped."),
     ] = 10.0
+    drain_seconds: Annotated[
+        float,
+        Field(ge=0, description="Seconds that a worker which is told to stop gives its runs to reach their next step."),
+    ] = 25.0
     storage_patience: Annotated[
         float, Field(ge=0, description="Seconds to wait for a database that restarts or fails over.")
     ] = 30.0

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from .retention import Policy, Pruned, prune
     from .saver import Saver
     from .serde import graph_types, serializer
-    from .statement import Hook
+    from .statement import Added, Hook
     from .storage import Storage, open_saver, open_storage
 
 __all__ = [
+    "Added",
     "Connection",
     "Hook",
     "Policy",
@@ -34,6 +35,7 @@ __all__ = [
 
 _MODULE_OF = {
     "Connection": "pool",
+    "Added": "statement",
     "Hook": "statement",
     "Policy": "retention",
     "Pool": "pool",

@@ -76,4 +76,12 @@ heads as (
     on conflict (thread_id, checkpoint_ns, checkpoint_id)
         do update set checkpoint = excluded.checkpoint, metadata = excluded.metadata
 )
+
+-- name: refused
+-- End of a commit: the calls that were refused.
 select n, refused from judged where refused is not null;
+
+-- name: refuse
+-- End of a commit with statements of hooks behind it, which are stored for all calls or for none: if any call is refused,
+-- this raises, and says which.
+select adjourn.refuse(json_object_agg(n, refused)) from judged where refused is not null having count(*) > 0;

@@ -34,27 +34,34 @@ def missing_files(applied: Iterable[str]) -> list[str]:
 
 
 async def set_up_queue(connection: AsyncConnection[Any]) -> None:
-    """Make Procrastinate's tables and functions, or bring them up to date, in one transaction.
+    """Make Procrastinate's tables and functions, or bring them up to date, each file in a transaction of its own.
+
+    A kill at any moment leaves a file applied and recorded, or nothing of it.
 
     Args:
         connection: In autocommit mode, with the lock of all migrations. Its role needs no more than the right to make
             tables in the schema `adjourn`.
 
     Raises:
-        psycopg.Error: PostgreSQL refused; nothing was changed.
+        psycopg.Error: PostgreSQL refused a file; nothing of that one was applied.
     """
+    await connection.execute(_QUERIES["create_table"])
+    rows = await (await connection.execute(_QUERIES["applied"])).fetchall()
+    applied = [row["name"] for row in rows]
+    missing = missing_files(applied)
+    if missing and not applied:
+        await _apply(connection, SchemaManager.get_schema(), missing)
+        return
+    for name in missing:
+        await _apply(connection, _text(name), [name])
+
+
+async def _apply(connection: AsyncConnection[Any], text: LiteralString, names: list[str]) -> None:
     async with connection.transaction():
-        await connection.execute(_QUERIES["create_table"])
-        rows = await (await connection.execute(_QUERIES["applied"])).fetchall()
-        applied = [row["name"] for row in rows]
-        missing = missing_files(applied)
-        if not missing:
-            return
         await connection.execute(_QUERIES["go_to_schema"])
-        for text in [_text(name) for name in missing] if applied else [SchemaManager.get_schema()]:
-            await connection.execute(text, prepare=False)
+        await connection.execute(text, prepare=False)
         await connection.execute(_QUERIES["fix_search_path"])
-        await connection.execute(_QUERIES["record"], {"names": missing})
+        await connection.execute(_QUERIES["record"], {"names": names})
 
 
 @cache

@@ -81,7 +81,7 @@ with reviews as (delete from adjourn.reviews where thread_id = any (%(thread_ids
             %(thread_ids)s::text[] || array(select 'notices:' || id from unnest(%(thread_ids)s::text[]) ids (id)))
     ),
     notices as (delete from adjourn.notices where thread_id = any (%(thread_ids)s)),
-    events as (delete from adjourn.events where thread_id = any (%(thread_ids)s))
+    events as (delete from adjourn.event_batches where thread_id = any (%(thread_ids)s))
 update adjourn.runs
 set erased_at = coalesce(%(now)s, clock_timestamp()), pruned_at = coalesce(%(now)s, clock_timestamp()),
     input_type = null, input = null, context_type = null, context = null,

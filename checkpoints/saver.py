@@ -35,6 +35,7 @@ from .fence import token_of
 from .lending import Lender
 from .migrate import set_up_langgraph
 from .patience import patiently
+from .priming import Unread, take_primed
 from .queries import load_queries
 from .rows import Call, put_call, writes_call
 from .sealing import Seal
@@ -173,6 +174,9 @@ class Saver(SyncCalls, AsyncPostgresSaver):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return the checkpoint that is named, or the latest of the thread. Raises StorageUnavailable."""
+        known = take_primed(config)
+        if not isinstance(known, Unread):
+            return known
         return await self._read("cannot read a checkpoint", config, lambda: super(Saver, self).aget_tuple(config))
 
     async def alist(

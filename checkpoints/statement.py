@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any, Final, LiteralString, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import psycopg
-from psycopg import AsyncConnection
-from psycopg.rows import tuple_row
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import DictRow, dict_row, tuple_row
 
 from .arrays import Packed, bigints, byteas, texts, utf8s
-from .pool import together
+from .pool import at_once
 from .queries import load_queries
 from .rows import BlobRow, Call, CheckpointRow, Put, Write, WriteRow, merge
 
-__all__ = ["Hook", "store"]
+__all__ = ["Added", "Hook", "store"]
 
-Hook: TypeAlias = Callable[[Sequence[Put], Sequence[Write]], Sequence[tuple[str, Sequence[Any]]]]
-"""What others add to the commits of this process: `(puts, writes) -> [(sql, parameters)]`.
+
+class Added(NamedTuple):
+    """A statement that a hook adds to a commit.
+
+    Args:
+        query: The statement.
+        parameters: Its parameters, by position.
+        stored: Called with the rows that it returned, once they are committed. It must be quick and raise nothing.
+    """
+
+    query: str
+    parameters: Sequence[Any]
+    stored: Callable[[list[DictRow]], None] | None = None
+
+
+Hook: TypeAlias = Callable[[Sequence[Put], Sequence[Write]], Sequence[Added]]
+"""What others add to the commits of this process: `(puts, writes) -> [Added]`.
 
 Called once for each batch, before it is sent, with the checkpoints and writes of all its calls; what it returns runs in
 the same transaction, after the rows. It must be quick, do no I/O, and work on sets (arrays as parameters), since a
@@ -30,6 +46,8 @@ statements may be executed twice when a connection dies at the wrong moment, so 
 _SQL: Final = load_queries(__package__, "commit.sql")
 _FENCED: Final = _SQL["fenced"] + _SQL["store"]
 _UNFENCED: Final = _SQL["unfenced"] + _SQL["store"]
+# as `adjourn.refuse` raises it
+_REFUSED: Final = "AJ001"
 
 
 async def store(
@@ -52,13 +70,9 @@ async def store(
     puts = list(chain.from_iterable(call.puts for call in calls))
     given = list(chain.from_iterable(call.given for call in calls))
     added = [statement for hook in hooks for statement in hook(puts, given)]
-    parameters = _parameters(calls)
-    query = _FENCED if fenced else _UNFENCED
-    if connection.autocommit and not added:
-        return await _execute(connection, query, parameters)
-    refused = await _in_transaction(connection, query, parameters, added)
-    if not refused:
-        return {}
+    refused = await _store(connection, _parameters(calls), fenced, added)
+    if not refused or not added:
+        return refused
     # What hooks added for the refused calls went back with everything else; the others are stored without them.
     admitted = [position for position in range(len(calls)) if position not in refused]
     if admitted:
@@ -68,29 +82,32 @@ async def store(
     return refused
 
 
-async def _execute(
-    connection: AsyncConnection[Any], query: LiteralString, parameters: Sequence[Packed]
+async def _store(
+    connection: AsyncConnection[Any], parameters: Sequence[Packed], fenced: bool, added: Sequence[Added]
 ) -> dict[int, str]:
-    async with connection.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(query, parameters)
-        return dict(await cursor.fetchall())
+    """Store rows, and what was added if none is refused; return which calls were refused, and why."""
+    select = _SQL["refuse"] if added and fenced else _SQL["refused"]
+    query = (_FENCED if fenced else _UNFENCED) + select
+    if connection.autocommit and not added:
+        async with connection.cursor(row_factory=tuple_row) as cursor:
+            await cursor.execute(query, parameters)
+            return dict(await cursor.fetchall())
+    try:
+        async with at_once(connection):
+            await connection.execute(query, parameters)
+            cursors = [await _execute(connection, statement) for statement in added]
+    except psycopg.Error as error:
+        if error.sqlstate != _REFUSED:
+            raise
+        return {int(position): reason for position, reason in json.loads(str(error.diag.message_detail)).items()}
+    for statement, returned in zip(added, cursors, strict=True):
+        if statement.stored is not None:
+            statement.stored(await returned.fetchall())
+    return {}
 
 
-async def _in_transaction(
-    connection: AsyncConnection[Any],
-    query: LiteralString,
-    parameters: Sequence[Packed],
-    added: Sequence[tuple[str, Sequence[Any]]],
-) -> dict[int, str]:
-    async with together(connection), connection.transaction() as transaction:
-        cursor = connection.cursor(row_factory=tuple_row)
-        await cursor.execute(query, parameters)
-        for text, values in added:
-            await connection.execute(text, values)
-        refused: dict[int, str] = dict(await cursor.fetchall())
-        if refused:
-            raise psycopg.Rollback(transaction)
-    return refused
+async def _execute(connection: AsyncConnection[Any], added: Added) -> AsyncCursor[DictRow]:
+    return await connection.cursor(row_factory=dict_row).execute(added.query, added.parameters)
 
 
 def _parameters(calls: Sequence[Call]) -> list[Packed]:

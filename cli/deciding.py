@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -14,7 +14,7 @@ from ..errors import DigestMismatch, InvalidDecision, NotAuthorized, ReviewClose
 from .answers import Given, read_answer
 from .exits import Exit
 from .inputs import mistaken_for_text
-from .run import By, Thread, show_outcome
+from .run import By, Submit, Thread, show_outcome
 from .session import Session
 
 if TYPE_CHECKING:
@@ -70,11 +70,13 @@ class _Target:
         thread: The run.
         review_id: Which of its questions; None while it is the only one.
         review: That question, where it was looked at.
+        submit: Whether the run is left to a worker.
     """
 
     thread: str
     review_id: str | None = None
     review: Review | None = None
+    submit: bool = False
 
 
 def resume(
@@ -94,6 +96,7 @@ def resume(
     shown: Shown = None,
     by: By = None,
     by_role: ByRoles = None,
+    submit: Submit = False,
 ) -> int:
     """Answer a question and drive the run on.
 
@@ -103,9 +106,9 @@ def resume(
     given = Given(decision, text, comment, tuple(assignments or ()), edit, value, editor)
     answer = read_answer(given)
     with session.engine() as engine:
-        target = _Target(thread, review)
+        target = _Target(thread, review, submit=submit)
         if review or shown or editor:
-            target = _open_question(engine, thread, review)
+            target = replace(_open_question(engine, thread, review), submit=submit)
         return _send(session, engine, target, given, answer, by=acting(engine, by, by_role), shown=shown)
 
 
@@ -217,6 +220,8 @@ def _send(
 def _answer(session: Session, engine: Engine, target: _Target, answer: Any, by: Principal, shown: str | None) -> Run:
     if shown and target.review and len(shown) >= SHORTEST_DIGEST and target.review.digest.startswith(shown):
         shown = target.review.digest
+    if target.submit:
+        return engine.resume(target.thread, answer, by=by, review_id=target.review_id, shown=shown, wait=False)
     with session.progress() as progress:
         return engine.resume(target.thread, answer, by=by, review_id=target.review_id, shown=shown, on_event=progress)
 

@@ -57,7 +57,12 @@ EXIT_OF: Final[dict[type[errors.AdjournError], Exit]] = {
     errors.UnknownWorkflow: Exit.REFUSED,
 }
 
-_OF_STATUS: Final = {"completed": Exit.COMPLETED, "paused": Exit.PAUSED, "failed": Exit.FAILED}
+_OF_STATUS: Final = {
+    "completed": Exit.COMPLETED,
+    "paused": Exit.PAUSED,
+    "failed": Exit.FAILED,
+    "queued": Exit.COMPLETED,
+}
 
 
 class Interrupted(Exception):
@@ -85,7 +90,7 @@ def exit_of_error(error: BaseException) -> int:
 def exit_of_status(status: str) -> int:
     """Return the exit code of a command that drove a run, by where the run stands then.
 
-    A run that stands otherwise than completed, paused or failed was not driven here: another process has it, or it was
-    cancelled.
+    A queued run was accepted, and is a worker's. One that stands otherwise than completed, paused or failed was not driven
+    here: another process has it, or it was cancelled.
     """
     return _OF_STATUS.get(status, Exit.REFUSED)

@@ -13,9 +13,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from ..state.policies import policy_json
+from .family import family_json
 
 if TYPE_CHECKING:
-    from ..engine import AuditEntry, AuditReport, Event, Page, Review, Run, Step, Swept, Timeline, Vote
+    from ..engine import AuditEntry, AuditReport, Event, Page, Review, Run, Status, Step, Swept, Timeline, Vote
 
 __all__ = [
     "audit_json",
@@ -26,6 +27,7 @@ __all__ = [
     "reviews_json",
     "run_json",
     "runs_json",
+    "status_json",
     "step_json",
     "swept_json",
     "timeline_json",
@@ -53,15 +55,17 @@ def run_json(run: Run, *, whole: bool = True) -> dict[str, Any]:
 
     Args:
         run: The run.
-        whole: Whether `state` and `reviews` belong to it; listings leave them out.
+        whole: Whether `state`, `reviews` and `children` belong to it; listings leave them out.
     """
     names = (
         "thread_id", "workflow", "version", "source", "status", "requested_by", "tenant",
         "created_at", "updated_at", "ended_at", "error", "forked_from",
+        "parent",
     )  # fmt: skip
     shown: dict[str, Any] = {name: getattr(run, name) for name in names}
     if whole:
         shown |= {"state": run.state, "reviews": [review_json(review) for review in run.reviews]}
+        shown["children"] = family_json(run.children)
     return shown
 
 
@@ -97,6 +101,24 @@ def reviews_json(page: Page[Review]) -> dict[str, Any]:
 def swept_json(done: Sequence[Swept]) -> dict[str, Any]:
     """Return what a sweep did."""
     return {"items": [{"what": each.what, "review": review_json(each.review)} for each in done], "after": None}
+
+
+def status_json(status: Status) -> dict[str, Any]:
+    """Return how things stand."""
+    queues = [
+        {"workflow": each.workflow, "waiting": each.waiting, "lag_seconds": each.lag, "workers": each.workers}
+        for each in status.queues
+    ]
+    return {
+        "at": status.at,
+        "waiting": status.waiting,
+        "lag_seconds": status.lag,
+        "leases": status.leases,
+        "stalled": status.stalled,
+        "overdue": status.overdue,
+        "queues": queues,
+        "workers": [dataclasses.asdict(each) for each in status.workers],
+    }
 
 
 def event_json(event: Event) -> dict[str, Any]:

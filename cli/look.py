@@ -38,7 +38,7 @@ def show(
         bool, typer.Option("--follow", help="Show what happens in it, until it ends or asks a person.")
     ] = False,
 ) -> int:
-    """Show a run: where it stands, what it asks, what it knows."""
+    """Show a run: where it stands, what it asks, what it knows, and the tree of its child runs."""
     if follow:
         from .follow import follow as follow_run
 
@@ -60,13 +60,14 @@ def list_runs(
     session: Session,
     status: Annotated[Status | None, typer.Option(help="Only runs that stand so.")] = None,
     workflow: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this workflow.")] = None,
+    parent: Annotated[str | None, typer.Option(metavar="ID", help="Only the child runs of this run.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="The most runs to show.")] = 20,
     after: Annotated[str | None, typer.Option(metavar="ID", help="Go on behind this thread id.")] = None,
 ) -> int:
     """List runs, newest first."""
     chosen: RunStatus | None = status.value if status else None
     with session.engine() as engine:
-        page = engine.runs(status=chosen, workflow=workflow, limit=limit, after=after)
+        page = engine.runs(status=chosen, workflow=workflow, parent=parent, limit=limit, after=after)
     if session.as_json:
         from .json_out import runs_json
 
@@ -74,7 +75,12 @@ def list_runs(
         return Exit.COMPLETED
     from .render import run_page
 
-    named = {"--status": chosen, "--workflow": workflow, "--limit": None if limit == 20 else str(limit)}
+    named = {
+        "--status": chosen,
+        "--workflow": workflow,
+        "--parent": parent,
+        "--limit": None if limit == 20 else str(limit),
+    }
     options = [word for name, value in named.items() if value for word in (name, value)]
     more = session.command("list", *options, "--after", page.after or "")
     session.show(run_page(page, datetime.now(UTC), session.out.width, more))

@@ -24,10 +24,12 @@ from .graph import graph
 from .inbox import inbox
 from .look import history, list_runs, show
 from .plan import plan
-from .run import cancel, fork, recover, retry, run
+from .run import cancel, fork, recover, retry, run, wait
 from .session import Session
+from .status import status
 from .studio import studio
 from .sweep import sweep
+from .worker import worker
 from .workflows import workflows
 
 __all__ = ["InterruptOnce", "app", "main", "run_command"]
@@ -47,6 +49,7 @@ _PARTS: dict[str, dict[str, Callable[..., int]]] = {
     "Begin": {"demo": demo, "run": run},
     "Answer": {"inbox": inbox, "review": review, "resume": resume, "approve-all": approve_all},
     "Go on": {"retry": retry, "recover": recover, "sweep": sweep, "fork": fork, "cancel": cancel},
+    "Work": {"worker": worker, "status": status, "wait": wait},
     "Look": {"show": show, "list": list_runs, "history": history},
     "Know the ground": {"workflows": workflows, "graph": graph, "plan": plan, "doctor": doctor},
     "Other doors": {"studio": studio},

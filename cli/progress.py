@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "finished_line"]
 
-_STYLES = {"done": "green", "asked": "yellow", "failed": "red"}
+_STYLES = {"done": "green", "asked": "yellow", "waits": "yellow", "failed": "red"}
 
 
 class Progress:
@@ -132,7 +132,8 @@ class Progress:
 def finished_line(event: NodeFinished) -> Text:
     """Return the line for a node that ended: its name, how long it took, how it ended if not well."""
     took = duration(event.seconds)
-    note = {"done": took, "asked": "asks a person"}.get(event.outcome, f"failed after {took}")
+    known = {"done": took, "asked": "asks a person", "waits": "waits for child runs"}
+    note = known.get(event.outcome, f"failed after {took}")
     return Text.assemble("  ", (f"{_name(event.node, event.path):<16}", "bold"), (f" {note}", _STYLES[event.outcome]))
 
 

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ..engine.plan_view import plan_of_run
+from .family import family, waits
 from .layout import blank, command_line, dictionary, grid, status_text, title
 from .plan_tree import PlanTree
 from .question import question
@@ -57,6 +58,9 @@ def outcome(run: Run, command: Command, *, full: bool = False) -> RenderableType
 
 
 def _paused(run: Run, command: Command, full: bool) -> RenderableType:
+    if not run.reviews and any(child.waited_for for child in run.children):
+        head = title("paused", f"{run.workflow} waits for its child runs")
+        return Group(head, _thread(run), blank(), waits(run.children, command))
     count = len(run.reviews)
     head = title("paused", f"{run.workflow} asks {'a person' if count == 1 else f'{count} questions'}")
     parts: list[RenderableType] = [head, _thread(run)]
@@ -127,9 +131,9 @@ def _stalled(run: Run, command: Command, _: bool) -> RenderableType:
 
 
 def _elsewhere(run: Run, command: Command) -> RenderableType:
-    text = "another process drives it" if run.status == "running" else "it has not begun"
+    text = "another process drives it" if run.status == "running" else "it waits for a worker"
     parts = [title(run.status, text), _thread(run), blank(), Text("See how it gets on with", style="bold")]
-    return Group(*parts, command_line(command("show", run.thread_id)))
+    return Group(*parts, command_line(command("wait", run.thread_id)), command_line(command("status")))
 
 
 def whole_run(run: Run, command: Command, *, full: bool) -> RenderableType:
@@ -148,7 +152,11 @@ def whole_run(run: Run, command: Command, *, full: bool) -> RenderableType:
     }
     if run.forked_from:
         about["forked from"] = run.forked_from
+    if run.parent:
+        about["child of"] = run.parent
     parts = [outcome(run, command, full=True) if full else outcome(run, command), blank(), dictionary(about, 0)]
+    if run.children and (run.status != "paused" or run.reviews):
+        parts += [blank(), Text("Child runs", style="bold"), family(run.children)]
     if run.state and (run.status != "completed" or isinstance(run.state.get("decision_factors"), dict)):
         parts += [blank(), Text("State", style="bold"), state(run, full=full)]
     return Group(*parts)

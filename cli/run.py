@@ -15,10 +15,12 @@ from .session import Session
 if TYPE_CHECKING:
     from ..engine import Event, Run
 
-__all__ = ["By", "Thread", "cancel", "fork", "recover", "retry", "run", "show_outcome"]
+__all__ = ["By", "Submit", "Thread", "cancel", "fork", "recover", "retry", "run", "show_outcome", "wait"]
 
 Thread = Annotated[str, typer.Argument(metavar="THREAD", help="The run's thread id.")]
 By = Annotated[str | None, typer.Option(metavar="NAME", help="Who acts. Default: you, as the system knows you.")]
+
+Submit = Annotated[bool, typer.Option("--submit", help="Leave it to a worker (adjourn worker) and return at once.")]
 
 
 def run(
@@ -43,6 +45,7 @@ def run(
     context: Annotated[
         str | None, typer.Option(metavar="JSON", help="Run-time context for the graph: JSON, @file or -. No secrets.")
     ] = None,
+    submit: Submit = False,
 ) -> int:
     """Start a run and drive it until it ends or needs a person.
 
@@ -52,6 +55,11 @@ def run(
     value = read_input(given, assignments or ())
     environment = None if context is None else read_json(context, "--context")
     try:
+        if submit:
+            with session.engine() as engine:
+                return show_outcome(
+                    session, engine.submit(workflow, value, thread_id=thread, by=by, context=environment)
+                )
         with session.engine() as engine, session.progress() as progress:
             found = engine.start(workflow, value, thread_id=thread, by=by, context=environment, on_event=progress)
     except InvalidInput as error:
@@ -59,6 +67,21 @@ def run(
     if not progress.drove and not session.as_json:
         session.err.print("This run was started before; it is shown as it stands.", style="dim")
     return show_outcome(session, found)
+
+
+def wait(
+    session: Session,
+    thread: Thread,
+    timeout: Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Wait no longer than this.")] = None,
+) -> int:
+    """Wait until a run that workers drive has ended or needs a person, and show it.
+
+    When the time is over it is shown as it stands, with exit code 4.
+    """
+    with session.engine() as engine, session.working("waiting"):
+        found = engine.wait(thread, timeout=timeout)
+    code = show_outcome(session, found)
+    return Exit.REFUSED if found.status == "queued" else code
 
 
 def retry(session: Session, thread: Thread, by: By = None) -> int:

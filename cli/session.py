@@ -105,8 +105,12 @@ class Session:
         with progress:
             yield progress
 
-    def settings(self) -> Settings:
+    def settings(self, least: str = "error") -> Settings:
         """Return the settings of the environment. What the command shows itself needs no log line, unless asked for.
+
+        Args:
+            least: The level of the log where nobody asks for another: nothing but errors, for commands that say themselves
+                what they do.
 
         Raises:
             ConfigurationError: A variable does not fit.
@@ -116,7 +120,7 @@ class Session:
         settings = load_settings()
         if self.debug:
             return load_settings(log_level="debug")
-        return settings if "log_level" in settings.model_fields_set else load_settings(log_level="error")
+        return settings if "log_level" in settings.model_fields_set else load_settings(log_level=least)
 
     def working(self, text: str) -> AbstractContextManager[Any]:
         """Show on a terminal that something happens, for the time of a block.

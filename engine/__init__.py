@@ -4,7 +4,8 @@ from .async_engine import AsyncEngine
 from .audit import AuditReport
 from .audit_chain import AuditEntry, Finding
 from .events import Event
-from .model import Page, Principal, Review, Run, Step, Timeline, Vote
+from .model import Child, Page, Principal, Review, Run, Step, Timeline, Vote
+from .status import QueueStatus, Status, WorkerStatus
 from .sweeping import Swept
 from .sync_engine import Engine
 
@@ -12,15 +13,19 @@ __all__ = [
     "AsyncEngine",
     "AuditEntry",
     "AuditReport",
+    "Child",
     "Engine",
     "Event",
     "Finding",
     "Page",
     "Principal",
+    "QueueStatus",
     "Review",
     "Run",
+    "Status",
     "Step",
     "Swept",
     "Timeline",
     "Vote",
+    "WorkerStatus",
 ]

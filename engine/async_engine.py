@@ -16,6 +16,7 @@ from .rebuilding import Rebuilding
 from .recorder import recording
 from .registry import Registry, Target
 from .resuming import Resuming
+from .status import Overseeing
 from .streaming import Streaming
 from .sweeping import Sweeping
 from .telemetry import configure_logs
@@ -25,7 +26,7 @@ from .working import Working
 __all__ = ["AsyncEngine"]
 
 
-class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Waiting, Auditing, Working):
+class AsyncEngine(Streaming, Resuming, Sweeping, Rebuilding, Looking, Waiting, Overseeing, Auditing, Working):
     """Drives workflows that stop for people and go on later; made by `AsyncEngine.open()`.
 
     Every verb sees only its principal's tenant; anything else is unknown to it. Every verb may raise

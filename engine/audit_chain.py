@@ -55,11 +55,11 @@ class AuditEntry:
         number: Its place in the run's chain, from 1 on; None while it waits for its place (it gets it with the next change
             of the run).
         at: When it was recorded (database time).
-        kind: started, paused, asked, reminded, escalated, decided, refused, resumed, effect, completed, failed,
+        kind: started, paused, asked, reminded, escalated, decided, refused, queued, resumed, effect, completed, failed,
             cancelled, pruned or erased.
         by: Who did it, or on whose behalf the process worked; None where nobody did.
         source: How that is known: `trusted` or `authenticated`.
-        channel: Through which door: python, cli, http, page, studio; deadline or retention for what time did.
+        channel: Through which door: python, cli, http, page, studio; deadline or retention for what time did; worker.
         details: Ids and digests: which review, the digest of the answer, which effect, …
         text: The entry exactly as it was hashed.
         hash: The hash of the chain up to here; None while it waits.

@@ -19,6 +19,7 @@ from ..nodes.analysts import check_model
 from ..nodes.children import children_in
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
+from .answering import Answering
 from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled
 from .child_runs import ChildRuns
@@ -40,11 +41,11 @@ from .reading import visible_state
 from .receivers import notifications_of
 from .recorder import Recorder
 from .registry import Registry, Workflow
-from .reviews import ReviewStore
+from .reviews import Given, ReviewStore
 from .runs import RunRow, RunStore, to_run
 from .witness import Witness
 
-__all__ = ["EngineBase", "serde_of"]
+__all__ = ["EngineBase", "serde_of", "unknown_thread"]
 
 _STORED: Final = object()
 _log = structlog.get_logger("adjourn")
@@ -95,17 +96,18 @@ class EngineBase:
         )
         self._queue = RunQueue(
             storage.pool,
+            storage.saver,
             owner=self._keeper.owner,
             seconds=settings.lease_seconds,
             actor=actor_of(principal, channel),
-            patience=settings.storage_patience,
         )
+        self._answering = Answering(storage, self._runs, self._reviews, self._queue)
         self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
         self._binder = Binder(storage.saver)
         self._policies = PolicyBook(self._seal)
         self._workflow_policies = dict(policies or {})
-        self._children = ChildStore(storage.pool, self._runs, self._seal, settings.max_child_depth)
+        self._children = ChildStore(storage.pool, self._runs, self._queue, self._seal, settings.max_child_depth)
         self._starter = ChildStarter(
             self._children,
             registry,
@@ -121,7 +123,7 @@ class EngineBase:
         self._driver = Driver(
             self._runs, self._reviews, self._reader, storage.saver.serde, witness, self._policies, self._queue
         )
-        storage.saver.add_hook(review_hook(storage.saver.serde, self._policies))
+        storage.saver.add_hook(review_hook(storage.saver.serde, self._policies, self._keeper.is_fed))
         storage.saver.add_hook(witness.hook)
 
     async def _close(self) -> None:
@@ -172,9 +174,7 @@ class EngineBase:
     async def _row(self, thread_id: str, tenant: str | None = None) -> RunRow:
         row = await self._runs.get(thread_id, tenant or self.principal.tenant)
         if row is None:
-            raise UnknownThread(
-                f"There is no run {thread_id!r} here; `adjourn list` shows those there are.", thread_id=thread_id
-            )
+            raise unknown_thread(thread_id)
         return row
 
     async def _show(self, thread_id: str, tenant: str | None = None) -> Run:
@@ -193,12 +193,16 @@ class EngineBase:
         graph: Compiled,
         *,
         fresh: Any = _STORED,
+        given: list[Given] | None = None,
+        blank: bool = False,
         on_event: Emit | None = None,
         tokens: bool = False,
         alone: bool = False,
     ) -> Run:
         """Drive a run whose lease this engine has just taken, and return it as it stands then; see `_driven`."""
-        driven = await self._driven(row, graph, fresh=fresh, on_event=on_event, tokens=tokens, alone=alone)
+        driven = await self._driven(
+            row, graph, fresh=fresh, given=given, blank=blank, on_event=on_event, tokens=tokens, alone=alone
+        )
         return driven or await self._show(row["thread_id"], row["tenant"])
 
     async def _driven(
@@ -207,6 +211,8 @@ class EngineBase:
         graph: Compiled,
         *,
         fresh: Any = _STORED,
+        given: list[Given] | None = None,
+        blank: bool = False,
         on_event: Emit | None = None,
         tokens: bool = False,
         alone: bool = False,
@@ -219,6 +225,8 @@ class EngineBase:
             row: The run's row with the lease's token.
             graph: Its graph.
             fresh: The input of a run that was accepted just now; otherwise what is stored counts.
+            given: The answers to be given to LangGraph, if they were read under the lease.
+            blank: Whether the thread id was made for this run just now.
             on_event: Gets the events.
             tokens: Whether models stream their tokens.
             alone: Whether its parent is left to the caller.
@@ -237,6 +245,8 @@ class EngineBase:
             emit=_guarded(self._recorder.record, on_event),
             children=children,
             tokens=tokens,
+            given=given,
+            blank=blank,
         )
         try:
             run = await self._run_task(work, drive)
@@ -257,8 +267,8 @@ class EngineBase:
         claimed = None
         try:
             row = await self._runs.get(thread_id, tenant)
-            if row is None or row["status"] != "paused":
-                return None
+            if row is None or row["status"] != "paused" or self._keeper.draining:
+                return None  # of a process that stops, workers and recovery go on with what it leaves
             async with self._graph_of(row) as graph:
                 claimed = await self._children.wake(thread_id, tenant)
                 return None if claimed is None else await self._drive(claimed, graph)
@@ -301,6 +311,13 @@ class EngineBase:
                 thread_id=work.thread_id,
             )
         return None
+
+
+def unknown_thread(thread_id: str) -> UnknownThread:
+    """Return the error for a run that is not there, or not the principal's."""
+    return UnknownThread(
+        f"There is no run {thread_id!r} here; `adjourn list` shows those there are.", thread_id=thread_id
+    )
 
 
 def _load(graph: Compiled, kind: str | None, data: bytes | None) -> Any:

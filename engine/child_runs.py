@@ -113,9 +113,14 @@ class ChildRuns:
         activation.waiting |= {name: (str(thread), until) for name, thread in waits.items()}
         raise await self._pause(place, activation)
 
+    @property
+    def pauses(self) -> bool:
+        """Whether any pause was begun in this drive."""
+        return any(activation.pauses for _, activation in self._activations.values())
+
     def waits(self, place: Place) -> bool:
         """Whether the pause of a task was begun; see `ChildPort`."""
-        return bool(self._activations) and self._activation(place).pauses
+        return self._activation(place).pauses
 
     async def begun(self) -> None:
         """Wait until every child that was asked for is there. To be called when the graph has stopped."""

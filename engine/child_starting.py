@@ -36,7 +36,7 @@ class Drive(Protocol):
     """Drives a run whose lease was just taken; `fresh` is its input where it was accepted just now."""
 
     def __call__(
-        self, row: RunRow, graph: Compiled, *, fresh: Any = ..., alone: bool = ...
+        self, row: RunRow, graph: Compiled, *, fresh: Any = ..., blank: bool = ..., alone: bool = ...
     ) -> Coroutine[Any, Any, Run]:
         """Drive it; `alone` leaves its parent to the caller."""
         ...
@@ -144,9 +144,13 @@ class ChildStarter:
                 context=context,
                 policies=None if kept is None else json.dumps(self._seal.close(kept)),
             )
-            row = await self._store.accept(link, new)
+            row = await self._store.accept(link, new, submit=call.submit)
             begun()
-            return await self._driven(self._drive(row, graph, fresh=call.input, alone=True), run_id, link.on_failure)
+            if call.submit:
+                return run_id
+            return await self._driven(
+                self._drive(row, graph, fresh=call.input, blank=True, alone=True), run_id, link.on_failure
+            )
 
     async def _go_on(self, found: RunRow, expected: RunStatus, on_failure: str) -> Ended | Waits:
         thread_id = found["thread_id"]

@@ -16,6 +16,7 @@ from ..checkpoints.queries import load_queries
 from ..checkpoints.sealing import Seal
 from ..errors import DepthExceeded, LeaseLost
 from .model import Child, RunStatus
+from .queue import RunQueue
 from .run_groups import NewRun
 from .runs import RunRow, RunStore
 
@@ -65,12 +66,16 @@ class ChildStore:
     Args:
         pool: Connections.
         runs: The run rows.
+        queue: Takes children that are left to the workers.
         seal: Reads errors.
         deepest: How many runs may stand one below the other under the first.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], runs: RunStore, seal: Seal, deepest: int) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[Connection], runs: RunStore, queue: RunQueue, seal: Seal, deepest: int
+    ) -> None:
         self._pool = pool
+        self._queue = queue
         self._runs = runs
         self._seal = seal
         self._deepest = deepest
@@ -89,8 +94,13 @@ class ChildStore:
             return row
         return {**row, "error": self._seal.open(row["error"])}
 
-    async def accept(self, link: Link, run: NewRun) -> RunRow:
-        """Accept a run as a child and take its lease, in one transaction.
+    async def accept(self, link: Link, run: NewRun, *, submit: bool = False) -> RunRow:
+        """Accept a run as a child and take its lease, or leave it to the workers; in one transaction.
+
+        Args:
+            link: Where it hangs.
+            run: The run.
+            submit: Whether it is left to the workers.
 
         Raises:
             ParentGone: The parent does not run any more; nothing was stored.
@@ -117,7 +127,10 @@ class ChildStore:
                         f"allows {self._deepest}. Does a workflow start itself without an end?",
                         thread_id=link.parent_id,
                     )
-                row = await self._runs.accept(run, connection)
+                if submit:
+                    row = (await self._queue.submit_on(connection, [run])).get(run.thread_id)
+                else:
+                    row = await self._runs.accept(run, connection)
                 assert row is not None, "a fresh UUID was taken"  # noqa: S101
                 place = {"thread_id": run.thread_id, "root_id": found["root_id"], "depth": depth}
                 await connection.execute(_SQL["link_child"], {**link.values(), **place})

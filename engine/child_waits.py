@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 from ..checkpoints.queries import load_queries
 from ..state.values import digest
 
-__all__ = ["is_wait", "wait_for", "waited_for", "waits_in", "write_down_waits"]
+__all__ = ["is_wait", "is_wait_id", "wait_for", "waited_for", "waits_in", "write_down_waits"]
 
 _SQL: Final = load_queries(__package__, "children.sql")
 _WAIT: Final = "children:"
@@ -36,7 +36,12 @@ def wait_for(namespace: str, waits: Mapping[str, tuple[str, str]]) -> Interrupt:
 
 def is_wait(interrupt: Interrupt) -> bool:
     """Whether an interrupt is no question, but a task that waits for children. The ids of `interrupt()` never look so."""
-    return interrupt.id.startswith(_WAIT)
+    return is_wait_id(interrupt.id)
+
+
+def is_wait_id(interrupt_id: str) -> bool:
+    """Say the same of the id of an interrupt."""
+    return interrupt_id.startswith(_WAIT)
 
 
 def waits_in(interrupts: Sequence[Interrupt]) -> dict[str, str]:

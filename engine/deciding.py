@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
@@ -19,9 +19,13 @@ from .review_rows import Asked, ballot_for
 from .review_rules import closed_error, decide, repeats
 from .reviews import Locked, ReviewStore
 
-__all__ = ["Sent", "asks_nothing", "take_decisions"]
+__all__ = ["Judged", "Sent", "asks_nothing", "closes", "judge", "take_decisions"]
 
 _REVIEW_ID: Final = re.compile(rf"[0-9a-f]{{32}}|{BREAKPOINT}.+")
+
+
+# a review, what a decision makes of it, and what that means
+Judged: TypeAlias = tuple[Asked, Case, tuple[Command, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +74,42 @@ async def take_decisions(store: ReviewStore, connection: AsyncConnection[DictRow
     if not chosen:
         await _repeated_or_raise(store, connection, thread_id, sent, locked)
         return False
-    done: list[tuple[Asked, Case, tuple[Command, ...]]] = []
+    done: list[Judged] = []
     for review_id, given in chosen.items():
         asked = locked.asked.get(review_id) or past.get(review_id)
         if asked is None:
             raise UnknownReview(f"Run {thread_id} has no review {review_id}. {_open(locked)}", thread_id=thread_id)
         done.append((asked, *_decided(asked, given, sent, locked)))
-    for asked, after, commands in done:
-        if commands:
-            await store.record(connection, asked, after, commands)
-    closed = any(isinstance(command, Closed) for _, _, commands in done for command in commands)
-    return closed and not locked.is_driven
+    for each in done:
+        await store.record(connection, *each)
+    return closes(done) and not locked.is_driven
+
+
+def judge(looked: Locked, thread_id: str, sent: Sent) -> list[Judged] | None:
+    """Say what the rules make of an answer to questions that are open, from what was read without a lock.
+
+    Args:
+        looked: What was read.
+        thread_id: The run.
+        sent: The answer.
+
+    Returns:
+        What is to be recorded if nothing has changed since; None when that takes more than the open questions, so that
+        `take_decisions` is to find out.
+
+    Raises:
+        UnknownReview, InvalidDecision, NotAuthorized, DigestMismatch: See `AsyncEngine.resume`.
+    """
+    chosen = _choose(looked, thread_id, sent)
+    if not chosen or chosen.keys() - looked.asked.keys():
+        return None
+    each = ((looked.asked[review_id], given) for review_id, given in chosen.items())
+    return [(asked, *_decided(asked, given, sent, looked)) for asked, given in each]
+
+
+def closes(judged: Sequence[Judged]) -> bool:
+    """Whether a review is closed."""
+    return any(isinstance(command, Closed) for _, _, commands in judged for command in commands)
 
 
 def asks_nothing(thread_id: str, status: str, waits_for: Sequence[str] = ()) -> NotPaused:

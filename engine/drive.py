@@ -15,7 +15,7 @@ from typing import Any, Literal, NoReturn
 import structlog
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
-from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.errors import GraphDrained, is_invalid_resume
 from langgraph.types import Command, StreamMode
@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from structlog.contextvars import bound_contextvars
 
 from ..checkpoints.fence import holding
+from ..checkpoints.priming import UNREAD, Unread, primed
 from ..errors import ChildFailed, InvalidDecision, LeaseLost, StorageUnavailable
 from ..state.values import storable_text
 from .binding import Compiled
@@ -31,7 +32,7 @@ from .child_waits import waits_in
 from .delivery import delivered
 from .events import Completed, Event, Failed, Paused, Started
 from .factories import runnable_config
-from .internals import has_failed_tasks, open_interrupts
+from .internals import asking_tasks, has_failed_tasks, open_interrupts
 from .leases import Drive
 from .model import Review, Run
 from .opening import Opening, opening
@@ -41,7 +42,7 @@ from .questions import BREAKPOINT
 from .queue import RunQueue
 from .reader import Reader, thread_config
 from .reading import next_nodes, visible_state
-from .reviews import ReviewStore
+from .reviews import Given, ReviewStore
 from .runs import Outcome, RunRow, RunStore, Settled, to_run
 from .translate import Translator
 from .witness import Witness
@@ -59,10 +60,16 @@ class Feed:
     """What LangGraph is given, and the reviews whose answers are in it.
 
     Answers go by question id, never by position.
+
+    Args:
+        value: What.
+        fed: Whose answers.
+        saved: The checkpoint that LangGraph is about to read, if it was read here under the lease.
     """
 
     value: Any = None
     fed: list[str] = field(default_factory=list)
+    saved: CheckpointTuple | Unread | None = UNREAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,8 @@ class Work:
         emit: Gets the events.
         children: Runs the children that its nodes start.
         tokens: Whether models stream their tokens into the events.
+        given: The answers that LangGraph has not stored yet, if they were read under the lease.
+        blank: Whether the thread id was made for this run, so that nobody can have stored anything for it.
     """
 
     row: RunRow
@@ -86,6 +95,8 @@ class Work:
     emit: Emit
     children: ChildRuns
     tokens: bool = False
+    given: list[Given] | None = None
+    blank: bool = False
 
     @property
     def thread_id(self) -> str:
@@ -148,17 +159,17 @@ class Driver:
         ):
             work.emit(Started(work.thread_id, work.row["workflow"]))
             _log.info("run driven")
-            was: str = work.row["was"]
-            while (end := await self._once(work, drive, was)) == "go on":
-                was = "running"
+            was, first = work.row["was"], True
+            while (end := await self._once(work, drive, was, first=first)) == "go on":
+                was, first = "running", False
             return end if isinstance(end, Run) else None
 
-    async def _once(self, work: Work, drive: Drive, was: str) -> End:
+    async def _once(self, work: Work, drive: Drive, was: str, *, first: bool) -> End:
         """Run LangGraph once; return how that ended."""
         translator = Translator(work.thread_id)
         feed = Feed()
         try:
-            feed = await self._feed(work, drive, was)
+            feed = await self._feed(work, drive, was, first=first)
             try:
                 await self._run(work, drive, feed, translator)
             finally:
@@ -174,25 +185,28 @@ class Driver:
             await self._give_back(work, drive)
             return "over"
         except Exception as error:  # noqa: BLE001  (whatever a node raises is an outcome of its run)
+            if self._witness.recorded(work.thread_id) is not None:
+                # it had come to its end already; what failed is only somebody who was told so
+                _log.exception("failed behind the end of the run")
+                return await self._record_end(work, drive, feed)
             if is_invalid_resume(error):
                 await self._reopen(work, drive, feed, error)
             await self._record_failure(work, drive, error, translator.failed_node)
             return "over"
 
-    async def _feed(self, work: Work, drive: Drive, was: str) -> Feed:
+    async def _feed(self, work: Work, drive: Drive, was: str, *, first: bool) -> Feed:
         """Say what LangGraph must be given, from what is stored and under the lease.
 
         The open questions are read again: somebody without the engine may have driven the thread past one that was
         answered here, and LangGraph would give an answer with a stale id to the next question.
         """
         if was == "new":
-            return Feed(work.input)
-        saved, given = await asyncio.gather(
-            self._reader.latest(work.thread_id), self._reviews.unconsumed(work.thread_id)
-        )
+            return Feed(work.input, saved=None if work.blank else UNREAD)
+        saved, given = await self._read(work, first)
         if saved is None:
             return Feed(work.input)
-        if has_failed_tasks(saved.pending_writes or []):
+        failed = has_failed_tasks(saved.pending_writes or [])
+        if failed:
             await self._runs.forget_failed_writes(work.thread_id, drive.token)
         asked = {each.id for each in open_interrupts(saved.pending_writes or [])}
         passed = [each.review_id for each in given if each.review_id.startswith(BREAKPOINT)]
@@ -203,7 +217,18 @@ class Driver:
             for each in given
             if each.review_id in asked
         }
-        return Feed(Command(resume=answers) if answers else None, [*answers, *passed])
+        drive.fed_tasks = asking_tasks(saved.pending_writes or [], answers)
+        value: Any = Command(resume=answers) if answers else None
+        return Feed(value, [*answers, *passed], UNREAD if failed else saved)
+
+    async def _read(self, work: Work, first: bool) -> tuple[CheckpointTuple | None, list[Given]]:
+        """Read, with the types of the graph, what LangGraph is about to read, and the answers unless they are at hand."""
+        saver: BaseCheckpointSaver[str] = work.graph.checkpointer  # type: ignore[assignment]
+        reading = saver.aget_tuple(thread_config(work.thread_id))
+        if first and work.given is not None:
+            return await reading, work.given
+        saved, given = await asyncio.gather(reading, self._reviews.unconsumed(work.thread_id))
+        return saved, given
 
     async def _run(self, work: Work, drive: Drive, feed: Feed, translator: Translator) -> None:
         modes: list[StreamMode] = ["tasks", "custom", "messages"] if work.tokens else ["tasks", "custom"]
@@ -217,27 +242,25 @@ class Driver:
             control=drive.control,
             version="v2",
         )
-        async for part in parts:
-            for event in translator.translate(part):
-                work.emit(event)
+        with primed(work.thread_id, feed.saved):
+            async for part in parts:
+                for event in translator.translate(part):
+                    work.emit(event)
 
     async def _record_end(self, work: Work, drive: Drive, feed: Feed) -> End:
         """Record a drive that LangGraph ended: the end is a checkpoint without tasks, never an empty `next`."""
-        saved = self._witness.end(work.thread_id)
-        over = saved is not None
+        over, saved = self._witness.is_over(work.thread_id), self._witness.end(work.thread_id)
         if saved is None:
             saved = await self._reader.latest(work.thread_id)
-            over = saved is None or not await self._has_tasks(work, saved)
-        if saved is None or over:
-            outcome = Outcome("completed", fed=feed.fed)
-        elif open_ := open_interrupts(saved.pending_writes or []):
-            outcome = Outcome("paused", fed=feed.fed, waits=waits_in(open_))
-        else:
-            outcome = Outcome("paused", fed=feed.fed, breakpoint=await self._breakpoint(work.thread_id))
+        open_ = open_interrupts(saved.pending_writes or []) if saved else []
+        asked = {each.id for each in open_}
+        if saved is None or over or not (asked or await self._has_tasks(work, saved)):
+            return await self._record_completion(work, drive, saved)
+        breakpoint_ = None if asked else await self._breakpoint(work.thread_id)
+        outcome = Outcome("paused", fed=feed.fed, breakpoint=breakpoint_, waits=waits_in(open_))
         drive.ending = True
         settled, row = await self._runs.settle_run(work.thread_id, drive.token, outcome)
         if settled == "go on":
-            asked = {each.id for each in open_interrupts(saved.pending_writes or [])} if saved else set()
             settled, row = await settled_unless_asked(
                 self._runs, self._reviews, work.thread_id, drive.token, outcome, asked
             )
@@ -245,11 +268,19 @@ class Driver:
             drive.ending = False
             return "go on"
         if row is None:
+            await self._withdraw(work, drive)
             return "over"
-        reviews: tuple[Review, ...] = ()
-        if outcome.status == "paused":
-            reviews = await self._reviews.pending(work.thread_id)
-        return self._ended(work, row, saved, reviews)
+        return self._ended(work, row, saved, await self._reviews.pending(work.thread_id))
+
+    async def _record_completion(self, work: Work, drive: Drive, saved: CheckpointTuple | None) -> End:
+        """Record that a run has completed, unless the commit of its last checkpoint did."""
+        drive.ending = True
+        seen = self._witness.recorded(work.thread_id)
+        if seen is None:
+            row = (await self._runs.settle_run(work.thread_id, drive.token, Outcome("completed")))[1]
+        else:
+            row = self._runs.ended(seen)[1]
+        return "over" if row is None else self._ended(work, row, saved, ())
 
     def _ended(self, work: Work, row: RunRow, saved: CheckpointTuple | None, reviews: tuple[Review, ...]) -> End:
         _log.info(f"run {row['status']}", questions=len(reviews))
@@ -289,11 +320,18 @@ class Driver:
             _log.info("run handed back")
             await self._queue.hand_back(work.thread_id, drive.token)
         else:
+            if drive.cancelled:
+                await self._withdraw(work, drive)
             await self._runs.release(work.thread_id, drive.token)
+
+    async def _withdraw(self, work: Work, drive: Drive) -> None:
+        """Withdraw what a drive asked between the moment at which its run was cancelled and the one at which it noticed."""
+        await self._reviews.withdraw_others(work.thread_id, [], drive.token)
 
     async def _record_stop(self, work: Work, drive: Drive, error: BaseException, node: str | None) -> None:
         if drive.cancelled:
             drive.ending = True
+            await self._withdraw(work, drive)
             await self._runs.release(work.thread_id, drive.token)
         else:
             await self._record_failure(work, drive, error, node)

@@ -66,7 +66,7 @@ class NodeFinished(Event):
     Args:
         seconds: How long it took.
         changed: The state keys it wrote.
-        outcome: `done`, `asked` (it waits for a person) or `failed`.
+        outcome: `done`, `asked` (it waits for a person), `waits` (for child runs) or `failed`.
         error: The failure, in words.
     """
 
@@ -99,7 +99,7 @@ class Custom(Event):
 
 @dataclass(frozen=True, slots=True)
 class Paused(Event):
-    """The run waits for people."""
+    """The run waits for people; without reviews, for its child runs."""
 
     kind: ClassVar[str] = "paused"
     reviews: tuple[Review, ...]

@@ -5,7 +5,7 @@ Works on sets, does no I/O, and adds nothing to a commit without questions or an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
@@ -15,7 +15,7 @@ from pydantic_core import to_jsonable_python
 from ..checkpoints.arrays import bigints, byteas, texts
 from ..checkpoints.queries import load_queries
 from ..checkpoints.rows import Put, Write
-from ..checkpoints.statement import Hook
+from ..checkpoints.statement import Added, Hook
 from ..state.values import digest
 from .child_waits import is_wait
 from .opening import opening
@@ -29,28 +29,37 @@ _ASKED, _ANSWERED = "__interrupt__", "__resume__"
 _NO_TASK = "00000000-0000-0000-0000-000000000000"
 
 
-def review_hook(serde: SerializerProtocol, policies: PolicyBook) -> Hook:
+def review_hook(
+    serde: SerializerProtocol, policies: PolicyBook, is_fed: Callable[[str, str], bool] = lambda *_: False
+) -> Hook:
     """Make the hook.
 
     Args:
         serde: Serialises questions and answers; with an encryption key they are encrypted like channel values.
         policies: Says under which policy a question is asked.
+        is_fed: Says of a thread and a task whether a drive of this process gave it a recorded decision, so that there is
+            no question to be closed with what LangGraph was given.
     """
 
-    def hook(puts: Sequence[Put], writes: Sequence[Write]) -> list[tuple[str, Sequence[Any]]]:
+    def hook(puts: Sequence[Put], writes: Sequence[Write]) -> list[Added]:
         asked = [write for write in writes if write.channel == _ASKED]
         answered = [write for write in writes if write.channel == _ANSWERED and write.task_id != _NO_TASK]
         if not asked and not answered:
             return []
         questions = _questions(asked)
-        statements: list[tuple[str, Sequence[Any]]] = []
+        statements: list[Added] = []
         if questions:
-            statements.append((_SQL["open_reviews"], _question_columns(serde, policies, questions)))
+            statements.append(Added(_SQL["open_reviews"], _question_columns(serde, policies, questions)))
+        opened = [texts(write.thread_id for write, _ in questions), texts(each.id for _, each in questions)]
         if answered:
-            opened = [texts(write.thread_id for write, _ in questions), texts(each.id for _, each in questions)]
             tasks = [texts(write.thread_id for write in answered), texts(write.task_id for write in answered)]
-            statements.append((_SQL["consume_answers"], [*tasks, *opened]))
-            statements.append((_SQL["close_answered_elsewhere"], [*tasks, *_answer_columns(serde, answered), *opened]))
+            statements.append(Added(_SQL["consume_answers"], [*tasks, *opened]))
+        elsewhere = [write for write in answered if not is_fed(write.thread_id, write.task_id)]
+        if elsewhere:
+            tasks = [texts(write.thread_id for write in elsewhere), texts(write.task_id for write in elsewhere)]
+            statements.append(
+                Added(_SQL["close_answered_elsewhere"], [*tasks, *_answer_columns(serde, elsewhere), *opened])
+            )
         return statements
 
     return hook

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from types import FunctionType
 from typing import Any, Final
 
 from langchain_core.runnables import RunnableBinding, RunnableLambda, RunnableSequence
-from langgraph._internal._constants import CONFIG_KEY_SCRATCHPAD, ERROR, NULL_TASK_ID, TASKS
+from langgraph._internal._constants import CONFIG_KEY_SCRATCHPAD, ERROR, INTERRUPT, NULL_TASK_ID, TASKS
 from langgraph._internal._runnable import RunnableCallable, RunnableSeq
 from langgraph._internal._serde import build_serde_allowlist
 from langgraph.constants import START
@@ -32,6 +32,7 @@ __all__ = [
     "SENDS",
     "allow_list",
     "asked_without_answer",
+    "asking_tasks",
     "goes_on",
     "has_failed_tasks",
     "inner_runnables",
@@ -61,6 +62,16 @@ def open_interrupts(pending_writes: Iterable[tuple[str, str, Any]]) -> list[Inte
         for interrupt in status.pending_interrupts:
             found.setdefault(interrupt.id, interrupt)
     return list(found.values())
+
+
+def asking_tasks(pending_writes: Iterable[tuple[str, str, Any]], ids: Container[str]) -> frozenset[str]:
+    """Return the tasks of a checkpoint that asked some questions, the tasks above a subgraph in place of those in it."""
+    asked = ((task, value) for task, channel, value in pending_writes if channel == INTERRUPT)
+    return frozenset(
+        task
+        for task, value in asked
+        if any(each.id in ids for each in (value if isinstance(value, list | tuple) else [value]))
+    )
 
 
 def asked_without_answer(config: Mapping[str, Any]) -> bool:

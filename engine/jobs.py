@@ -15,17 +15,18 @@ from functools import cache
 from typing import Any, Final, LiteralString
 
 import structlog
-from procrastinate import App, PsycopgConnector
+from procrastinate import App, JobContext, PsycopgConnector
 from procrastinate.connector import Notify
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from pydantic import SecretStr
 
+from ..checkpoints.saver import Saver
 from ..settings import Settings
 from .listener import notifications
 
-__all__ = ["DRIVE", "job_app"]
+__all__ = ["DRIVE", "job_app", "job_pool"]
 
 # the name of the only kind of job; the SQL function adjourn.enqueue knows it, too
 DRIVE: Final = "adjourn:drive"
@@ -35,21 +36,34 @@ _INSERTED: Final = json.dumps({"type": "job_inserted", "job_id": 0})
 _log = structlog.get_logger("adjourn")
 
 
-def job_app(drive: Callable[[str], Awaitable[None]], url: SecretStr, settings: Settings) -> App:
-    """Return a Procrastinate application whose jobs drive runs; to be opened with a pool of ours.
+def job_app(drive: Callable[[str, str], Awaitable[None]], url: SecretStr, settings: Settings) -> App:
+    """Return a Procrastinate application whose jobs drive runs; to be opened with `job_pool`.
 
     Args:
-        drive: Gets the thread id of a job. When it raises, the job is tried again later.
+        drive: Gets the thread id of a job and the name of its queue. When it raises, the job is tried again later.
         url: A direct connection, for LISTEN.
         settings: How to connect.
     """
     app = App(connector=_Connector(url, settings))
 
-    @app.task(name=DRIVE, retry=_Later())
-    async def _drive(thread_id: str) -> None:
-        await drive(thread_id)
+    @app.task(name=DRIVE, retry=_Later(), pass_context=True)
+    async def _drive(context: JobContext, thread_id: str) -> None:
+        await drive(thread_id, context.job.queue)
 
     return app
+
+
+def job_pool(saver: Saver) -> Any:
+    """Return what Procrastinate takes for its pool: connections that were used a moment ago, and are not looked at again.
+
+    A look costs a round trip each time. A dead connection is an error, after which Procrastinate is started again.
+    """
+    return _Lent(saver)
+
+
+class _Lent:
+    def __init__(self, saver: Saver) -> None:
+        self.connection = saver.lend
 
 
 class _Later(BaseRetryStrategy):

@@ -40,6 +40,7 @@ class Drive:
         lost: Whether somebody else has the lease now.
         cancelled: Whether the run was cancelled while it was driven.
         draining: Whether this process stops: the run is handed back to the queue before its next step.
+        fed_tasks: The tasks that were given recorded decisions.
         ending: Whether the drive is giving its lease back, or has: then a heartbeat that no longer finds the lease says
             nothing. Whether it was still ours, the statement that gives it back finds out.
     """
@@ -51,6 +52,7 @@ class Drive:
     lost: bool = False
     cancelled: bool = False
     draining: bool = False
+    fed_tasks: frozenset[str] = frozenset()
     ending: bool = False
 
     def drain(self) -> None:
@@ -72,6 +74,9 @@ class LeaseKeeper:
         seconds: How long a lease lasts. It is renewed three times as often, and at least every two seconds, so that
             a cancelled run is noticed soon.
         grace: Seconds between asking a cancelled run to stop before its next step and stopping it at once.
+
+    Attributes:
+        draining: Whether the process stops.
     """
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]], *, seconds: float, grace: float) -> None:
@@ -82,17 +87,27 @@ class LeaseKeeper:
         self._drives: dict[str, Drive] = {}
         self._abandoned: list[Drive] = []
         self._beat: asyncio.Task[None] | None = None
-        self._draining = False
+        self.draining = False
 
     def driving(self, thread_id: str) -> Drive | None:
         """Return the drive of a thread in this process, if there is one."""
         return self._drives.get(thread_id)
 
+    @property
+    def count(self) -> int:
+        """How many runs are driven in this process."""
+        return len(self._drives)
+
+    def is_fed(self, thread_id: str, task_id: str) -> bool:
+        """Whether a drive of this process gave a task of a thread a recorded decision."""
+        drive = self._drives.get(thread_id)
+        return drive is not None and task_id in drive.fed_tasks
+
     @contextlib.contextmanager
     def keeping(self, drive: Drive) -> Iterator[None]:
         """Keep a drive's lease alive while the block runs."""
         self._drives[drive.thread_id] = drive
-        if self._draining:
+        if self.draining:
             drive.drain()
         self._begin_beating()
         try:
@@ -103,7 +118,7 @@ class LeaseKeeper:
 
     def drain(self) -> None:
         """Hand back what is driven, and whatever begins to be, before its next step: the process stops."""
-        self._draining = True
+        self.draining = True
         for drive in self._drives.values():
             drive.drain()
 

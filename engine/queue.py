@@ -20,6 +20,7 @@ from ..checkpoints.faults import mapped_faults
 from ..checkpoints.patience import patiently
 from ..checkpoints.pool import Connection, Pool, together
 from ..checkpoints.queries import load_queries
+from ..checkpoints.saver import Saver
 from .grouping import Grouping
 from .recovery import Attempt
 from .run_groups import NewRun, columns_of
@@ -54,18 +55,18 @@ class RunQueue:
 
     Args:
         pool: Connections in autocommit mode that return rows as dictionaries.
+        saver: Lends connections that were not looked at before, for what a worker does with each run.
         owner: Who takes leases: this engine.
         seconds: How long a lease lasts.
         actor: Through which door and how known they are who submit runs, for the audit: `source` and `channel`.
-        patience: Seconds to wait for a database that is away.
     """
 
-    def __init__(self, pool: Pool, *, owner: str, seconds: float, actor: Mapping[str, str], patience: float) -> None:
+    def __init__(self, pool: Pool, saver: Saver, *, owner: str, seconds: float, actor: Mapping[str, str]) -> None:
         self._pool = pool
+        self._saver = saver
         self._owner = owner
         self._seconds = seconds
         self._actor = actor
-        self._patience = patience
         self._submitting: Grouping[NewRun, DictRow] = Grouping(self._submit)
 
     async def submit(self, run: NewRun) -> RunRow | None:
@@ -101,6 +102,12 @@ class RunQueue:
         rows = await self._rows("queue_stalled", "cannot queue a stalled run", values)
         return bool(rows[0]["queued"])
 
+    async def put_woken(self, workflows: Sequence[str], limit: int) -> int:
+        """Queue paused runs of some workflows whose children have ended and that nobody drove on; return how many."""
+        values = {"workflows": list(workflows), "limit": limit, "actor": Jsonb(WORKER)}
+        rows = await self._rows("queue_woken", "cannot queue runs whose children have ended", values)
+        return int(rows[0]["queued"])
+
     async def find(self, thread_id: str) -> RunRow | None:
         """Return the row of a run that a worker may drive, of any tenant; None when there is nothing to do."""
         rows = await self._rows("get_queued", "cannot read a queued run", {"thread_id": thread_id})
@@ -116,34 +123,47 @@ class RunQueue:
         rows = await self._rows("claim_queued", "cannot take a queued run", values)
         return rows[0] if rows else None
 
-    async def hand_back(self, thread_id: str, token: int) -> None:
-        """Give a lease back and queue its run, in one transaction; waits for a database that is away."""
-        values = {"thread_id": thread_id, "token": token, "actor": Jsonb(WORKER)}
+    async def hand_back(self, thread_id: str, token: int, *, after: float = 0.0) -> None:
+        """Give a lease back and queue its run, in one transaction; waits for a database that is away.
+
+        Args:
+            thread_id: The run.
+            token: The lease.
+            after: Seconds before which nobody is to take it.
+        """
+        values = {"thread_id": thread_id, "token": token, "after": after, "actor": Jsonb(WORKER)}
 
         async def attempt() -> None:
-            async with self._pool.connection() as connection:
+            async with self._saver.lend() as connection:
                 await connection.execute(_SQL["hand_back"], values)
 
         with mapped_faults("cannot hand a run back", thread_id=thread_id):
-            await patiently(attempt, self._patience)
+            await patiently(attempt, self._saver.patience)
 
     async def names_of(self, workflows: Sequence[str]) -> list[str]:
         """Return the names of the queues of workflows."""
         rows = await self._rows("queue_names", "cannot read the names of queues", {"workflows": list(workflows)})
         return [row["name"] for row in rows]
 
+    async def submit_on(self, connection: Connection, runs: Sequence[NewRun]) -> dict[str, RunRow]:
+        """Accept runs for the workers in a transaction of the caller's, and in a pipeline where there is one.
+
+        Returns:
+            Their rows; those whose thread id is taken are missing.
+        """
+        register_arrays(connection)
+        values = {**columns_of(runs), "actor": Jsonb(dict(self._actor))}
+        cursor = await connection.execute(_SQL["submit_runs"], values)
+        taken = {row["thread_id"]: row for row in await cursor.fetchall()}
+        # in the order in which they came; only those that are new
+        await enqueue(connection, [run.thread_id for run in runs if run.thread_id in taken])
+        return taken
+
     async def _submit(self, runs: Sequence[NewRun]) -> dict[str, DictRow]:
-        async with self._pool.connection() as connection:
-            register_arrays(connection)
-            values = {**columns_of(runs), "actor": Jsonb(dict(self._actor))}
-            async with together(connection), connection.transaction():
-                cursor = await connection.execute(_SQL["submit_runs"], values)
-                taken = {row["thread_id"]: row for row in await cursor.fetchall()}
-                # in the order in which they came; only those that are new
-                await enqueue(connection, [run.thread_id for run in runs if run.thread_id in taken])
-            return taken
+        async with self._pool.connection() as connection, together(connection), connection.transaction():
+            return await self.submit_on(connection, runs)
 
     async def _rows(self, query: str, doing: str, values: dict[str, Any]) -> list[DictRow]:
         with mapped_faults(doing, thread_id=values.get("thread_id")):
-            async with self._pool.connection() as connection:
+            async with self._saver.lend() as connection:
                 return await (await connection.execute(_SQL[query], values)).fetchall()

@@ -71,6 +71,27 @@ queued as (
 )
 select count(*) as queued, adjourn.enqueue(array_agg(thread_id)) from queued;
 
+-- name: queue_woken
+-- Put paused runs whose children have ended into the queue, whatever kept others from driving them on.
+with woken as (
+    select runs.thread_id
+    from (
+        select distinct parent_id from adjourn.children where waited is not null and ended_as is not null
+    ) as candidates
+    join adjourn.runs on runs.thread_id = candidates.parent_id
+    where runs.status = 'paused' and runs.workflow = any(%(workflows)s) and adjourn.may_go_on(runs.thread_id)
+    order by runs.thread_id
+    limit %(limit)s
+    for no key update of runs skip locked
+),
+queued as (
+    update adjourn.runs set status = 'queued', updated_at = now(), actor = %(actor)s
+    from woken
+    where runs.thread_id = woken.thread_id
+    returning runs.thread_id
+)
+select count(*) as queued, adjourn.enqueue(array_agg(thread_id)) from queued;
+
 -- name: hand_back
 -- Give a lease back and the run to another worker: the process stops. A run that was cancelled meanwhile stays so.
 with run as (
@@ -88,7 +109,9 @@ queued as (
     where runs.thread_id = lease.thread_id and status = 'running'
     returning runs.thread_id
 )
-select adjourn.enqueue(array_agg(thread_id)) from queued;
+select adjourn.enqueue(
+    array_agg(thread_id), due => case when %(after)s::float8 > 0 then now() + make_interval(secs => %(after)s) end)
+from queued;
 
 -- name: get_queued
 -- A run that a job names, as far as a worker may drive it: queued, or paused with an answer that no drive was given, or with

@@ -16,7 +16,6 @@ from typing import Any, Final
 
 import orjson
 import structlog
-from psycopg import errors
 
 from ..checkpoints.pool import Pool
 from ..checkpoints.queries import load_queries
@@ -32,7 +31,6 @@ _FEW: Final = 2_000
 _MANY: Final = 20_000
 _BATCH: Final = 200
 _PAUSE: Final = 0.05
-_ATTEMPTS: Final = 5
 _CLOSE_SECONDS: Final = 5.0
 _SQL: Final = load_queries(__package__, "events.sql")
 _log = structlog.get_logger("adjourn")
@@ -65,6 +63,7 @@ class Recorder:
         self._left_out = 0
         self._tidied = False
         self._something = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._ending = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
 
@@ -80,11 +79,16 @@ class Recorder:
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_on())
 
+    def hasten(self) -> None:
+        """Write what waits now, not in a moment: somebody may wait for it."""
+        self._hurry.set()
+
     async def close(self) -> None:
         """Write what is left, for at most five seconds, and stop."""
         if self._writer is None:
             return
         self._ending.set()
+        self._hurry.set()
         self._something.set()
         try:
             # A batch under way is not cut off: it may be stored already, and would be written once more.
@@ -108,7 +112,8 @@ class Recorder:
             await self._something.wait()
             self._something.clear()
             with contextlib.suppress(TimeoutError):  # so that what happens together is written together
-                await asyncio.wait_for(self._ending.wait(), _PAUSE)
+                await asyncio.wait_for(self._hurry.wait(), _PAUSE)
+            self._hurry.clear()
             while self._waiting:
                 await self._write_some()
             if self._left_out:
@@ -132,17 +137,10 @@ class Recorder:
             by_thread.setdefault(event.thread_id, []).append(kept)
         document = orjson.dumps([{"thread": thread, "events": events} for thread, events in by_thread.items()])
         values: dict[str, Any] = {"events": document.decode(), "channel": CHANNEL}
-        for attempt in range(_ATTEMPTS):
-            try:
-                async with self._pool.connection() as connection:
-                    written = await (await connection.execute(_SQL["add_events"], values)).fetchall()
-                    for row in written:
-                        await self._tidy(connection, row["thread_id"], row["seq"], len(batch))
-                return
-            except errors.UniqueViolation:
-                # somebody else wrote events of the same thread at this moment, a cancel for example
-                if attempt == _ATTEMPTS - 1:
-                    raise
+        async with self._pool.connection() as connection:
+            written = await (await connection.execute(_SQL["add_events"], values)).fetchall()
+            for row in written:
+                await self._tidy(connection, row["thread_id"], row["seq"], len(batch))
 
     async def _tidy(self, connection: Any, thread_id: str, seq: int, added: int) -> None:
         # Looked at once in a thousand events: a thread keeps between KEPT and KEPT + 1,000.

@@ -7,6 +7,7 @@ one that kills its process at the same place five times is failed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -91,11 +92,18 @@ class RecoveryStore:
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]]) -> None:
         self._pool = pool
 
-    async def stalled(self, tenant: str, limit: int) -> list[Stalled]:
-        """Return runs whose lease ran out and whose time has come, the longest stalled first."""
+    async def stalled(self, tenant: str | None, limit: int, workflows: Sequence[str] | None = None) -> list[Stalled]:
+        """Return runs whose lease ran out and whose time has come, the longest stalled first.
+
+        Args:
+            tenant: Whose; None: all.
+            limit: The most to return.
+            workflows: Only runs of these; None: of any.
+        """
+        values = {"tenant": tenant, "limit": limit, "workflows": None if workflows is None else list(workflows)}
         with mapped_faults("cannot look for stalled runs"):
             async with self._pool.connection() as connection:
-                cursor = await connection.execute(_SQL["list_stalled"], {"tenant": tenant, "limit": limit})
+                cursor = await connection.execute(_SQL["list_stalled"], values)
                 return [
                     Stalled(row["thread_id"], row["attempts"], row["attempted_checkpoint"], row["newest_checkpoint"])
                     for row in await cursor.fetchall()

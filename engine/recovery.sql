@@ -8,7 +8,8 @@ from adjourn.runs join adjourn.leases using (thread_id)
 where runs.status = 'running'
   and leases.expires_at <= clock_timestamp()
   and (runs.next_attempt_at is null or runs.next_attempt_at <= clock_timestamp())
-  and tenant = %(tenant)s
+  and (%(tenant)s::text is null or tenant = %(tenant)s)
+  and (%(workflows)s::text[] is null or workflow = any(%(workflows)s))
 order by leases.expires_at
 limit %(limit)s;
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import structlog
 
-from ..checkpoints.faults import mapped_faults
-from ..checkpoints.pool import together
 from ..errors import AdjournError, NotPaused, StorageUnavailable, ThreadBusy
 from .audit import actor_of
-from .deciding import Sent, take_decisions
+from .base import unknown_thread
+from .deciding import Sent
 from .drive import Emit
 from .events import Cancelled
 from .model import Principal, Run, RunStatus
@@ -74,17 +73,20 @@ class Resuming(Undoing):
             UnknownWorkflow: The run's workflow is not registered here, and it would be driven here; nothing was recorded.
             LeaseLost: Another process drives the run now; the answer stays recorded.
         """
-        row = await self._row(thread_id)
+        found = await self._answering.look(thread_id, self.principal.tenant)
+        if found is None:
+            raise unknown_thread(thread_id)
+        row, looked = found
         async with self._audited(thread_id, by, decision):
             sent = Sent(decision, self._acting(by), self.channel, review_id, shown)
             if not wait:
-                await self._decide(thread_id, sent, wait=False)
+                await self._answering.decide(thread_id, self.principal.tenant, sent, looked, queues=True)
                 return await self._show(thread_id)
             async with self._graph_of(row) as graph:
-                claimed = await self._decide(thread_id, sent)
-                if claimed is None:
+                answered = await self._answering.decide(thread_id, self.principal.tenant, sent, looked)
+                if answered is None:
                     return await self._show(thread_id)
-                return await self._drive(claimed, graph, on_event=on_event, tokens=tokens)
+                return await self._drive(answered.row, graph, given=answered.given, on_event=on_event, tokens=tokens)
 
     async def retry(
         self, thread_id: str, *, by: str | None = None, on_event: Emit | None = None, tokens: bool = False
@@ -208,31 +210,6 @@ class Resuming(Undoing):
                 return await self._drive(claimed, graph)
             except AdjournError:  # lost the lease or the database: whoever has them goes on
                 return None
-
-    async def _decide(self, thread_id: str, sent: Sent, *, wait: bool = True) -> RunRow | None:
-        """Record answers and try to take the lease, in one transaction: a recorded answer is never left lying.
-
-        Without `wait` the run is queued instead.
-
-        Returns:
-            The run if it is ours to drive. None when it waits for more people, when the same was recorded before, or when
-            somebody drives it: that one finds the answers when it gives the lease back.
-        """
-        with mapped_faults("cannot record the answer", thread_id=thread_id):
-            async with (
-                self._storage.pool.connection() as connection,
-                together(connection),
-                connection.transaction(),
-            ):
-                if not await take_decisions(self._reviews, connection, thread_id, sent):
-                    return None
-                actor = actor_of(sent.who, sent.channel)
-                if not wait:
-                    await self._queue.put(connection, thread_id, actor)
-                    return None
-                return await self._runs.claim(
-                    thread_id, self.principal.tenant, ("paused", "running", "queued"), connection, actor=actor
-                )
 
 
 def _not_failed(row: RunRow) -> AdjournError:

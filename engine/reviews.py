@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
@@ -22,7 +22,7 @@ from .review_case import Case, Closed, Command, Counted
 from .review_rows import Asked, ReviewRows
 from .review_rules import asked_again
 
-__all__ = ["Given", "Locked", "ReviewStore"]
+__all__ = ["Given", "Locked", "Looked", "ReviewStore"]
 
 _SQL: Final = load_queries(__package__, "reviews.sql")
 Connection = AsyncConnection[DictRow]
@@ -57,6 +57,17 @@ class Locked:
     now: Any
     is_driven: bool
     asked: dict[str, Asked]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked(Locked):
+    """The same, read without a lock.
+
+    Args:
+        seen: Changes with everything that an answer depends on; see `ReviewStore.expect`.
+    """
+
+    seen: str = ""
 
 
 class ReviewStore:
@@ -157,6 +168,38 @@ class ReviewStore:
         now, is_driven = (await time.fetchall())[0]["now"], (await driven.fetchall())[0]["driven"]
         return Locked(found["status"], found["requested_by"], now, is_driven, asked)
 
+    async def look(
+        self, connection: Connection, run: AsyncCursor[DictRow], thread_id: str
+    ) -> tuple[DictRow, Looked] | None:
+        """Read what `lock` does, without a lock; in the round trip of a statement that reads the run.
+
+        Args:
+            connection: In a pipeline where there is one.
+            run: The cursor of that statement, whose row has `status` and `requested_by`; not read yet.
+            thread_id: The run.
+
+        Returns:
+            The run's row, and what was read; None when there is no such run.
+        """
+        values = {"thread_id": thread_id}
+        state = await connection.execute(_SQL["answerable"], values)
+        rows = await connection.execute(_SQL["list_pending"], values)
+        votes = await connection.execute(_SQL["votes_on_pending"], values)
+        found = await run.fetchone()
+        if found is None:
+            return None
+        at = (await state.fetchall())[0]
+        asked = self._rows.all(await rows.fetchall(), await votes.fetchall())
+        return found, Looked(found["status"], found["requested_by"], at["now"], at["driven"], asked, at["seen"])
+
+    async def expect(self, connection: Connection, thread_id: str, looked: Looked) -> None:
+        """Lock a run, first in a transaction that records what was judged without a lock.
+
+        The transaction fails with `CHANGED` as its SQLSTATE when anything has changed that an answer depends on.
+        """
+        values = {"thread_id": thread_id, "seen": looked.seen, "now": looked.now}
+        await connection.execute(_SQL["still_answerable"], values)
+
     async def lock_idle(self, connection: Connection, thread_id: str) -> datetime | None:
         """Lock a run that nobody drives, and its lease; return the time then, or None when somebody drives it."""
         run = await connection.execute(_SQL["lock_run"], {"thread_id": thread_id})
@@ -194,7 +237,9 @@ class ReviewStore:
         return [self._rows.vote(row, shown) for row in rows]
 
     async def record(self, connection: Connection, asked: Asked, after: Case, commands: Sequence[Command]) -> None:
-        """Record what a rule made of a review, in the transaction that locked it."""
+        """Record what a rule made of a review, in the transaction that locked it; nothing where that changes nothing."""
+        if not commands:
+            return
         closed = next((each for each in commands if isinstance(each, Closed)), None)
         for command in commands:
             if isinstance(command, Counted):
@@ -205,8 +250,14 @@ class ReviewStore:
         """Return the answers that LangGraph has not stored yet."""
         with mapped_faults("cannot read the answers", thread_id=thread_id):
             async with self._pool.connection() as connection:
-                cursor = await connection.execute(_SQL["unconsumed"], {"thread_id": thread_id})
-                rows = await cursor.fetchall()
+                return await self.given(await self.ask_unconsumed(connection, thread_id))
+
+    async def ask_unconsumed(self, connection: Connection, thread_id: str) -> AsyncCursor[DictRow]:
+        """Ask for the answers that LangGraph has not stored yet, for `given` to read later."""
+        return await connection.execute(_SQL["unconsumed"], {"thread_id": thread_id})
+
+    async def given(self, cursor: AsyncCursor[DictRow]) -> list[Given]:
+        """Return the answers that `ask_unconsumed` asked for."""
         return [
             Given(
                 row["review_id"],
@@ -216,7 +267,7 @@ class ReviewStore:
                 self._rows.load(row["question_type"], row["question"])["value"],
                 tuple(row["approved_by"]),
             )
-            for row in rows
+            for row in await cursor.fetchall()
         ]
 
     async def consume(self, thread_id: str, review_ids: Sequence[str], connection: Connection | None = None) -> None:

@@ -3,6 +3,16 @@
 -- commit of its holder may be waiting for the run.
 select status, requested_by from adjourn.runs where thread_id = %(thread_id)s for no key update
 
+-- name: answerable
+-- The time, whether somebody drives a run, and what an answer to it depends on. To be read before its questions, so that
+-- whatever changes meanwhile is noticed.
+select clock_timestamp() as now, adjourn.answerable(%(thread_id)s) as seen, coalesce(
+    (select expires_at > clock_timestamp() from adjourn.leases where thread_id = %(thread_id)s), false) as driven;
+
+-- name: still_answerable
+-- Lock the run, unless what was read has changed.
+select adjourn.still_answerable(%(thread_id)s, %(seen)s, %(now)s);
+
 -- name: is_driven
 -- Whether somebody drives a thread at this moment. Whoever does looks for answers when the lease is given back, for which
 -- the run is locked, too.

@@ -18,7 +18,7 @@ from ..checkpoints.saver import Saver
 from .grouping import Grouping
 from .inputs import Stored
 
-__all__ = ["End", "NewRun", "RunGroups", "accept_on", "columns_of"]
+__all__ = ["End", "NewRun", "RunGroups", "accept_on", "columns", "columns_of"]
 
 _SQL: Final = load_queries(__package__, "run_groups.sql")
 _NOTHING: Final = Stored(None, None, "")
@@ -118,7 +118,7 @@ class RunGroups:
     async def _end(self, ends: Sequence[End]) -> dict[str, DictRow]:
         async def attempt() -> dict[str, DictRow]:
             async with self._saver.lend() as connection:
-                return await _by_thread(connection, _SQL["end_runs"], _columns(ends), "of_thread")
+                return await _by_thread(connection, _SQL["end_runs"], columns(ends), "of_thread")
 
         return await patiently(attempt, self._saver.patience)
 
@@ -170,7 +170,8 @@ async def _by_thread(
     return {row[key]: row for row in await cursor.fetchall()}
 
 
-def _columns(ends: Sequence[End]) -> dict[str, Any]:
+def columns(ends: Sequence[End]) -> dict[str, Any]:
+    """Return the parameters that say which drives are over."""
     return {
         "thread_ids": texts(end.thread_id for end in ends),
         "tokens": bigints(end.token for end in ends),

@@ -38,4 +38,10 @@ select run.*, lease.token, 'new' as was, false as expired from run left join lea
 -- Record drives that are over, and give their leases back; see the function, in a migration.
 select of_thread, (ended).*, false as expired
 from adjourn.end_runs(
-    %(thread_ids)s::text[], %(tokens)s::bigint[], %(statuses)s::text[], %(errors)s::text[], %(checkpointed)s::boolean[]);
+    %(thread_ids)s::text[], %(tokens)s::bigint[], %(statuses)s::text[], %(errors)s::text[], %(checkpointed)s::boolean[],
+    waits => true);
+
+-- name: complete_runs
+-- The same in the commit that stores the last checkpoints of runs, where no lock may be waited for.
+select of_thread, (ended).*, false as expired
+from adjourn.end_runs(%b::text[], %b::bigint[], %b::text[], %b::text[], %b::boolean[], waits => false);

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
@@ -130,7 +130,7 @@ class RunStore:
     async def claim(
         self,
         thread_id: str,
-        tenant: str,
+        tenant: str | None,
         expected: Sequence[RunStatus],
         connection: Connection | None = None,
         *,
@@ -140,7 +140,7 @@ class RunStore:
 
         Args:
             thread_id: The run.
-            tenant: Whose it must be.
+            tenant: Whose it must be; None: of any tenant.
             expected: The statuses.
             connection: A connection in a transaction that is to hold it.
             actor: Who acts, for the audit, where that is not the store's own.
@@ -148,15 +148,35 @@ class RunStore:
         Returns:
             Its row, running now, with the lease's `token`; None when it stands elsewhere or somebody has the lease.
         """
-        return await self._one(
-            "claim_run",
-            connection,
-            **self._lessee,
-            thread_id=thread_id,
-            tenant=tenant,
-            expected=list(expected),
-            actor=Jsonb(actor or self._actor),
+        if connection is not None:
+            return await self.claimed(await self.ask_claim(thread_id, tenant, expected, connection, actor=actor))
+        with mapped_faults("claim_run failed", thread_id=thread_id):
+            async with self._pool.connection() as own:
+                return await self.claim(thread_id, tenant, expected, own, actor=actor)
+
+    async def ask_claim(
+        self,
+        thread_id: str,
+        tenant: str | None,
+        expected: Sequence[RunStatus],
+        connection: Connection,
+        *,
+        actor: Mapping[str, str] | None = None,
+    ) -> AsyncCursor[RunRow]:
+        """Send what `claim` does, for `claimed` to read later."""
+        values = {"thread_id": thread_id, "tenant": tenant, "expected": list(expected)}
+        return await connection.execute(
+            _SQL["claim_run"], {**self._lessee, **values, "actor": Jsonb(actor or self._actor)}
         )
+
+    async def claimed(self, cursor: AsyncCursor[RunRow]) -> RunRow | None:
+        """Return the run that `ask_claim` has claimed, if it has."""
+        row = await cursor.fetchone()
+        return None if row is None else self._opened(row)
+
+    async def ask(self, thread_id: str, tenant: str, connection: Connection) -> AsyncCursor[RunRow]:
+        """Send what `get` does."""
+        return await connection.execute(_SQL["get_run"], {"thread_id": thread_id, "tenant": tenant})
 
     async def settle(self, thread_id: str, token: int, outcome: Outcome) -> Settled:
         """Do what `settle_run` does; return only what became of the outcome."""
@@ -172,12 +192,16 @@ class RunStore:
         """
         with mapped_faults("cannot record how a drive ended", thread_id=thread_id):
             if outcome.status != "paused":
-                return _ended(await self._groups.end(self._end(thread_id, token, outcome)), self._opened)
+                return self.ended(await self._groups.end(self._end(thread_id, token, outcome)))
             async with self._pool.connection() as connection:
                 row = await self._pause_on(connection, thread_id, token, outcome)
         if row is not None and not row["ends"]:
             return "go on", None
-        return _ended(row, self._opened)
+        return self.ended(row)
+
+    def ended(self, row: RunRow | None) -> tuple[Settled, RunRow | None]:
+        """Say what became of an outcome, from the row of the run that the statement returned which recorded it."""
+        return ("gone", None) if row is None or row["thread_id"] is None else ("recorded", self._opened(row))
 
     async def _pause_on(self, connection: Connection, thread_id: str, token: int, outcome: Outcome) -> RunRow | None:
         """Lock the run, then its lease, then settle: statements of their own, sent together."""
@@ -224,13 +248,11 @@ class RunStore:
         """Give a lease back and change nothing else: a run that is still running is found by recovery at once."""
         await self._do("release_lease", thread_id=thread_id, token=token)
 
-    async def _one(self, query: str, connection: Connection | None = None, **values: Any) -> RunRow | None:
-        if connection is not None:
-            row = await (await connection.execute(_SQL[query], values)).fetchone()
-            return None if row is None else self._opened(row)
+    async def _one(self, query: str, **values: Any) -> RunRow | None:
         with mapped_faults(f"{query} failed", thread_id=values["thread_id"]):
-            async with self._pool.connection() as own:
-                return await self._one(query, own, **values)
+            async with self._pool.connection() as connection:
+                row = await (await connection.execute(_SQL[query], values)).fetchone()
+        return None if row is None else self._opened(row)
 
     def _opened(self, row: RunRow) -> RunRow:
         return {**row, "error": self._seal.open(row["error"])} if row.get("error") else row
@@ -254,10 +276,6 @@ def to_run(row: RunRow, **extra: Any) -> Run:
     )  # fmt: skip
     status: RunStatus = "stalled" if row["status"] == "running" and row["expired"] else row["status"]
     return Run(status=status, parent=row["parent_id"], **{name: row[name] for name in names}, **extra)
-
-
-def _ended(row: RunRow | None, opened: Callable[[RunRow], RunRow]) -> tuple[Settled, RunRow | None]:
-    return ("gone", None) if row is None or row["thread_id"] is None else ("recorded", opened(row))
 
 
 def _breakpoint(thread_id: str, token: int, opened: tuple[str, str, Opening]) -> dict[str, Any]:

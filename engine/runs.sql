@@ -1,9 +1,9 @@
 -- name: claim_run
 -- Take the lease of a run that stands in one of some statuses, and drive it; of several callers exactly one succeeds.
--- The run is locked first, so that nothing happens to the lease of one that stands elsewhere.
+-- The run is locked first, so that nothing happens to the lease of one that stands elsewhere. No tenant: of any.
 with run as (
     select thread_id, status from adjourn.runs
-    where thread_id = %(thread_id)s and tenant = %(tenant)s and status = any(%(expected)s)
+    where thread_id = %(thread_id)s and (%(tenant)s::text is null or tenant = %(tenant)s) and status = any(%(expected)s)
     for no key update
 ),
 lease as (

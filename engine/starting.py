@@ -75,7 +75,8 @@ class Starting(EngineBase):
             row = await self._runs.accept(new)
             if row is None:
                 return await self._existing(new)
-            return await self._drive(row, graph, fresh=input, on_event=on_event, tokens=tokens)
+            blank = thread_id is None
+            return await self._drive(row, graph, fresh=input, blank=blank, on_event=on_event, tokens=tokens)
 
     async def submit(
         self,

@@ -1,20 +1,20 @@
 -- name: due_threads
--- Runs of a tenant whose open questions have a deadline or a reminder that is over, the longest overdue first. What would
+-- Runs of a tenant (null: of all) whose open questions have a deadline or a reminder that is over, the longest overdue first. What would
 -- fail a run waits while it is driven.
 with due as (
     (select reviews.thread_id, reviews.due_at as since
      from adjourn.reviews join adjourn.runs using (thread_id)
      where reviews.status = 'pending' and reviews.due_at <= coalesce(%(now)s::timestamptz, clock_timestamp())
-       and reviews.tenant = %(tenant)s
-       and (runs.status = 'paused' or (runs.status = 'running' and not reviews.fails_closed))
+       and (%(tenant)s::text is null or reviews.tenant = %(tenant)s)
+       and (runs.status = 'paused' or (runs.status in ('queued', 'running') and not reviews.fails_closed))
      order by reviews.due_at
      limit %(limit)s)
     union all
     (select reviews.thread_id, reviews.remind_at
      from adjourn.reviews join adjourn.runs using (thread_id)
      where reviews.status = 'pending' and reviews.remind_at <= coalesce(%(now)s::timestamptz, clock_timestamp())
-       and reviews.tenant = %(tenant)s
-       and runs.status in ('paused', 'running')
+       and (%(tenant)s::text is null or reviews.tenant = %(tenant)s)
+       and runs.status in ('paused', 'queued', 'running')
      order by reviews.remind_at
      limit %(limit)s)
 )

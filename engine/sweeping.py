@@ -10,6 +10,7 @@ processes may sweep at once.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
@@ -34,6 +35,8 @@ __all__ = ["Sweeping", "Swept"]
 
 _SQL: Final = load_queries(__package__, "sweep.sql")
 _AT_ONCE: Final = 8
+# who queues what a deadline has decided, for the audit
+_DEADLINE: Final = {"by": "system:deadline", "source": "authenticated", "channel": "deadline"}
 _log = structlog.get_logger("adjourn")
 
 What: TypeAlias = Literal["reminded", "escalated", "decided", "expired"]
@@ -69,22 +72,36 @@ class Sweeping(EngineBase):
         Returns:
             What was done, the longest overdue first; what another process did is not in it.
         """
+        return await self._sweep(self.principal.tenant, now, limit)
+
+    async def _sweep(
+        self, tenant: str | None, now: datetime | None, limit: int, queued: Container[str] | None = None
+    ) -> list[Swept]:
+        """Do what is due on the reviews of a tenant, or of all.
+
+        Args:
+            tenant: Whose; None: of all.
+            now: The time that counts; None: the database's own.
+            limit: The most runs to look at.
+            queued: None: a run that a default decision closed is driven on here. Otherwise none is: those of these workflows
+                are queued, and others are left to recovery where their workflow is registered.
+        """
         with mapped_faults("cannot look for deadlines"):
             async with self._storage.pool.connection() as connection:
-                values = {"tenant": self.principal.tenant, "now": now, "limit": limit}
+                values = {"tenant": tenant, "now": now, "limit": limit}
                 cursor = await connection.execute(_SQL["due_threads"], values)
                 threads = [row["thread_id"] for row in await cursor.fetchall()]
         slots = asyncio.Semaphore(_AT_ONCE)
 
         async def one(thread_id: str) -> list[Swept]:
             async with slots:
-                return await self._sweep_run(thread_id, now)
+                return await self._sweep_run(thread_id, now, queued)
 
         done = await asyncio.gather(*(one(thread_id) for thread_id in threads))
         self._notifications.wake()  # of what was done now, and of what could not be sent before
         return [swept for each in done for swept in each]
 
-    async def _sweep_run(self, thread_id: str, now: datetime | None) -> list[Swept]:
+    async def _sweep_run(self, thread_id: str, now: datetime | None, queued: Container[str] | None) -> list[Swept]:
         with mapped_faults("cannot act on a deadline", thread_id=thread_id):
             async with (
                 self._storage.pool.connection() as connection,
@@ -92,15 +109,17 @@ class Sweeping(EngineBase):
                 connection.transaction(),
             ):
                 locked = await self._reviews.lock(connection, thread_id, skip_locked=True)
-                if locked is None or locked.status not in ("paused", "running"):
+                if locked is None or locked.status not in ("paused", "queued", "running"):
                     return []
                 done = await self._act(connection, locked, now)
-                claimed = await self._after(connection, thread_id, locked, [each.what for each in done])
+                claimed = await self._after(connection, thread_id, locked, done, queued)
         for each in done:
             _log.info(f"a deadline has {each.what} a review", thread=thread_id, review=each.review.id)
-        if claimed is not None:
+        if claimed is not None and queued is None:
             await self._drive_on(claimed)
-        if any(each.what == "expired" for each in done):
+        elif claimed is not None:
+            await self._runs.release(thread_id, claimed["token"])
+        elif queued is None and any(each.what == "expired" for each in done):
             row = await self._row(thread_id)
             if row["parent_id"] is not None:
                 await self._go_on_with(row["parent_id"], row["tenant"])
@@ -116,8 +135,11 @@ class Sweeping(EngineBase):
             done.append(Swept(_what(commands), _as_it_is(asked, after)))
         return done
 
-    async def _after(self, connection: Connection, thread_id: str, locked: Locked, what: list[What]) -> RunRow | None:
-        """Fail the run, or take its lease to go on with it; whoever drives it finds a decision by themselves."""
+    async def _after(
+        self, connection: Connection, thread_id: str, locked: Locked, done: list[Swept], queued: Container[str] | None
+    ) -> RunRow | None:
+        """Fail the run, queue it, or take its lease to go on with it; whoever drives it finds a decision by themselves."""
+        what = [each.what for each in done]
         if "expired" in what:
             error = {
                 "type": "ReviewExpired",
@@ -129,7 +151,10 @@ class Sweeping(EngineBase):
             )
             self._recorder.record(Failed(thread_id, error))
         elif "decided" in what and not locked.is_driven:
-            return await self._runs.claim(thread_id, self.principal.tenant, ("paused", "running"), connection)
+            if queued is not None and done[0].review.workflow in queued:
+                await self._queue.put(connection, thread_id, _DEADLINE)
+            else:
+                return await self._runs.claim(thread_id, None, ("paused", "running"), connection)
         return None
 
     async def _drive_on(self, row: RunRow) -> None:

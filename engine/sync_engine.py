@@ -99,6 +99,7 @@ class Engine:
     review = _verb(AsyncEngine.review)
     sweep = _verb(AsyncEngine.sweep)
     rebuild = _verb(AsyncEngine.rebuild)
+    status = _verb(AsyncEngine.status)
     history = _verb(AsyncEngine.history)
     timeline = _verb(AsyncEngine.timeline)
     audit = _verb(AsyncEngine.audit)

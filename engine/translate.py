@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from .child_waits import is_wait_id
 from .events import Custom, Event, ModelToken, NodeFinished, NodeStarted
 
 __all__ = ["Translator"]
@@ -55,7 +56,7 @@ class Translator:
     def _finished(self, task: dict[str, Any], path: tuple[str, ...]) -> Event:
         name, error = task["name"], task["error"]
         seconds = self._clock() - self._started.pop(task["id"], self._clock())
-        outcome = "failed" if error is not None else "asked" if task["interrupts"] else "done"
+        outcome = "failed" if error is not None else _pause(task["interrupts"]) if task["interrupts"] else "done"
         if outcome == "failed" and self.failed_node is None:
             self.failed_node = name
         _log.debug("node finished", node=name, outcome=outcome, seconds=round(seconds, 4))
@@ -77,3 +78,7 @@ class Translator:
         # Whole messages that nodes return come through here as well; only pieces of a stream are tokens.
         if type(message).__name__.endswith("Chunk") and message.text:
             yield ModelToken(self._thread_id, str(metadata.get("langgraph_node", "")), message.text)
+
+
+def _pause(interrupts: list[dict[str, Any]]) -> str:
+    return "waits" if all(is_wait_id(each["id"]) for each in interrupts) else "asked"

@@ -2,36 +2,99 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
+from typing import Final
+
 import structlog
 
 from ..errors import AdjournError
 from .base import EngineBase
+from .binding import Compiled
+from .recovery import Attempt, RecoveryStore, Stalled, next_attempt
+from .runs import Outcome, RunRow
 
 __all__ = ["Working"]
 
+_LIMIT: Final = 100
+_FEW: Final = 3
+_LATER_SECONDS: Final = 10.0
 _log = structlog.get_logger("adjourn")
 
 
 class Working(EngineBase):
-    """Drives queued runs."""
+    """Drives queued runs, and queues those whose driver died."""
 
-    async def _drive_queued(self, thread_id: str) -> None:
+    async def _drive_queued(self, thread_id: str, *, at_hand: bool = False) -> bool:
         """Drive a run that a job names; nothing is done when somebody else has, or it has nothing to do.
 
+        Args:
+            thread_id: The run.
+            at_hand: Whether its workflow was driven here before. Then the run is taken without a look at it first.
+
+        Returns:
+            Whether it was driven.
+
         Raises:
-            UnknownWorkflow: Its workflow is not registered here; nothing was changed.
-            ConfigurationError: Its workflow cannot be loaded here; nothing was changed.
+            UnknownWorkflow: Its workflow is not registered here; the run is left to others.
+            ConfigurationError: Its workflow cannot be loaded here; the run is left to others, for a while.
             StorageUnavailable: The database went away before the run was taken.
         """
-        row = await self._queue.find(thread_id)
+        if at_hand:
+            row = await self._queue.claim(thread_id)
+        else:
+            row = await self._queue.find(thread_id)
         if row is None:
-            return
-        async with self._graph_of(row) as graph:
-            claimed = await self._queue.claim(thread_id)
-            if claimed is None:
-                return
+            return False
+        async with contextlib.AsyncExitStack() as stack:
             try:
-                await self._driven(claimed, graph)
-            except AdjournError as error:
-                # Whatever it is, it is recorded; or the lease or the database is lost, and recovery goes on.
-                _log.warning("a drive ended early", thread=thread_id, error=error.message)
+                graph = await stack.enter_async_context(self._graph_of(row))
+            except AdjournError:
+                if at_hand:
+                    await self._queue.hand_back(thread_id, row["token"], after=_LATER_SECONDS)
+                raise
+            claimed = row if at_hand else await self._queue.claim(thread_id)
+            if claimed is not None:
+                await self._drive_claimed(claimed, graph)
+            return claimed is not None
+
+    async def _drive_claimed(self, row: RunRow, graph: Compiled) -> None:
+        try:
+            await self._driven(row, graph)
+        except AdjournError as error:
+            # Whatever it is, it is recorded; or the lease or the database is lost, and recovery goes on.
+            _log.warning("a drive ended early", thread=row["thread_id"], error=error.message)
+        finally:
+            # Whoever submitted or answered it may be waiting; where much is done at once, they wait a moment longer.
+            if self._keeper.count < _FEW:
+                self._recorder.hasten()
+
+    async def _queue_stalled(self, workflows: Sequence[str]) -> int:
+        """Put runs whose driver died back into the queue, or fail those that kill whoever drives them; see `recover`.
+
+        Args:
+            workflows: Only runs of these: workers take them. Others are left to whoever has their code.
+
+        Returns:
+            How many were queued or failed here.
+        """
+        store = RecoveryStore(self._storage.pool)
+        return sum([await self._queue_one(found) for found in await store.stalled(None, _LIMIT, workflows)])
+
+    async def _queue_woken(self, workflows: Sequence[str]) -> int:
+        """Queue paused runs of some workflows whose children have ended, where whoever ended them could not go on.
+
+        Returns:
+            How many were queued here.
+        """
+        return await self._queue.put_woken(workflows, _LIMIT)
+
+    async def _queue_one(self, found: Stalled) -> bool:
+        plan = next_attempt(found, self._keeper.owner)
+        if isinstance(plan, Attempt):
+            return await self._queue.put_stalled(found.thread_id, plan)
+        claimed = await self._runs.claim(found.thread_id, None, ("running",))
+        if claimed is None:
+            return False
+        failed = Outcome("failed", plan, checkpointed=False)
+        return await self._runs.settle(found.thread_id, claimed["token"], failed) == "recorded"

@@ -64,12 +64,15 @@ class ChildCall:
         context: Its run-time context; by default the parent's. Stored, so keep secrets out.
         on_failure: What its failure means: `raise` ChildFailed in the node, `return` the ChildFailed as a value, or `wait`
             until somebody retries it. A child that was cancelled cannot be retried, so `wait` raises then.
+        submit: Whether it is left to the workers: the parent pauses, and any worker that has its workflow drives it. By
+            default it is driven where its parent is.
     """
 
     workflow: Any
     input: Any = None
     context: Any = INHERITED
     on_failure: OnFailure = "raise"
+    submit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +116,13 @@ class ChildPort(Protocol):
         """
         ...
 
+    @property
+    def pauses(self) -> bool:
+        """Whether any pause was begun in this drive."""
+        ...
+
     def waits(self, place: Place) -> bool:
-        """Whether the pause of a task was begun, so that the task may not end as if nothing were missing."""
+        """Whether the pause of this task was begun, so that the task may not end as if nothing were missing."""
         ...
 
 
@@ -140,6 +148,7 @@ async def child(
     *,
     context: Any = INHERITED,
     on_failure: Literal["raise", "wait"] = "raise",
+    submit: bool = False,
 ) -> State: ...
 
 
@@ -152,6 +161,7 @@ async def child(
     *,
     context: Any = INHERITED,
     on_failure: Literal["return"],
+    submit: bool = False,
 ) -> State | ChildFailed: ...
 
 
@@ -163,6 +173,7 @@ async def child(
     *,
     context: Any = INHERITED,
     on_failure: OnFailure = "raise",
+    submit: bool = False,
 ) -> State | ChildFailed:
     """Run a workflow as a child of this run, inside an async node, and return its final state.
 
@@ -181,6 +192,7 @@ async def child(
         input: What it starts with; with the same id it must be the same each time.
         context: Its run-time context; by default the parent's.
         on_failure: `raise`, `return` or `wait`; see `ChildCall`.
+        submit: Whether it is left to the workers.
 
     Returns:
         The child's final state; or, with `on_failure="return"`, perhaps a ChildFailed.
@@ -190,7 +202,7 @@ async def child(
         ChildMismatch, DepthExceeded, UnknownWorkflow, InvalidInput: See `ChildPort.run`.
         ConfigurationError: No engine drives this graph, so nobody could go on with it.
     """
-    call = ChildCall(workflow, input, context, on_failure)
+    call = ChildCall(workflow, input, context, on_failure, submit)
     return (await children({id: call}))[id]
 
 
@@ -219,13 +231,14 @@ def child_sync(
     *,
     context: Any = INHERITED,
     on_failure: OnFailure = "raise",
+    submit: bool = False,
 ) -> State | ChildFailed:
     """Do what `child` does inside a plain node, which LangGraph runs in a thread.
 
     Raises:
         RuntimeError: It was called in the event loop's own thread; use `await child(…)` there.
     """
-    return children_sync({id: ChildCall(workflow, input, context, on_failure)})[id]
+    return children_sync({id: ChildCall(workflow, input, context, on_failure, submit)})[id]
 
 
 def children_sync(calls: Mapping[str, ChildCall], /, *, until: Until = "all") -> dict[str, State | ChildFailed]:
@@ -269,7 +282,7 @@ def swallowed_wait(config: Mapping[str, Any]) -> bool:
         config: LangGraph's configuration of what runs in the node.
     """
     port = _current.get()
-    return port is not None and port.waits(_place(config))
+    return port is not None and port.pauses and port.waits(_place(config))
 
 
 async def _run(

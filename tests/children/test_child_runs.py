@@ -1,6 +1,7 @@
 """What a node gets from its children, and how their parent waits."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -381,3 +382,63 @@ async def test_a_run_without_children_costs_no_statement_more(database: str) -> 
                     setattr(store, name, lambda *_, name=name: seen.append(name))
         run = await engine.resume(run.thread_id, approve())
         assert (run.status, seen) == ("completed", [])
+
+
+async def test_a_fork_has_children_of_its_own(database: str) -> None:
+    async with opened(database, parent=parent_of("asking")) as engine:
+        run = await engine.start("parent", {"name": "x"})
+        fork = await engine.fork(run.thread_id, at=(await engine.history(run.thread_id))[-1].number)
+        assert (fork.status, fork.children[0].status) == ("paused", "paused")
+        assert fork.children[0].thread_id != run.children[0].thread_id
+        await answer(engine, fork, "it")
+        assert (await engine.get(fork.thread_id)).status == "completed"
+        assert (await engine.get(run.thread_id)).status == "paused"
+
+
+async def test_a_deadline_in_a_child_comes_up_to_its_parent(database: str) -> None:
+    parent = parent_of("asking", on_failure="return")
+    async with opened(database, parent=parent) as engine:
+        run = await engine.start("parent", {"name": "x"}, policies=ReviewPolicy(deadline=60))
+        (swept,) = await engine.sweep(now=run.created_at + timedelta(hours=1))
+        run = await engine.get(run.thread_id)
+    assert (swept.what, run.status, run.state["got"]) == ("expired", "completed", ["ChildFailed: failed", "last"])
+
+
+async def test_an_interrupted_family_goes_on_with_retry_of_the_parent(database: str) -> None:
+    inside = asyncio.Event()
+
+    async def slow(state: Trail) -> Trail:
+        if not inside.is_set():
+            inside.set()
+            await asyncio.sleep(60)
+        return {"trail": ["slow"]}
+
+    async with opened(database, parent=parent_of("slow"), slow=chain(("slow", slow))) as engine:
+        starting = asyncio.create_task(engine.start("parent", {"name": "x"}, thread_id="p"))
+        await inside.wait()
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        run = await engine.get("p")
+        assert [each.error and each.error["type"] for each in (run, run.children[0])] == ["Interrupted"] * 2
+        run = await engine.retry("p")
+    assert (run.status, run.state["got"], len(run.children)) == ("completed", [["slow"], "last"], 1)
+
+
+async def test_a_parent_that_fails_beside_its_children_leaves_none_undone(database: str) -> None:
+    broken = True
+
+    async def work(state: Runs) -> Runs:
+        async def fail() -> Any:
+            if broken:
+                raise ValueError("no")
+
+        found, _ = await asyncio.gather(child("it", "quick", {"name": "x"}), fail())
+        return {"got": [told(found)]}
+
+    async with opened(database, parent=working(work)) as engine:
+        run = await engine.start("parent", {"name": "x"})
+        assert (run.status, [each.status for each in run.children]) == ("failed", ["completed"])
+        broken = False
+        run = await engine.retry(run.thread_id)
+    assert (run.state["got"], len(run.children)) == ([["quick"], "last"], 1)

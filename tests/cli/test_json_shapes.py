@@ -17,7 +17,7 @@ from .conftest import Command
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "command-line.md"
 RUN = {
     "thread_id", "workflow", "version", "source", "status", "requested_by", "tenant", "created_at", "updated_at",
-    "ended_at", "error", "forked_from",
+    "ended_at", "error", "forked_from", "parent",
 }  # fmt: skip
 REVIEW = {
     "id", "thread_id", "workflow", "status", "action", "args", "description", "allowed", "edit_schema",
@@ -43,7 +43,7 @@ def test_a_run_has_these_keys_whatever_command_shows_it(cli: Command) -> None:
     shown = cli("show", "h", "--json").json
     answered = cli("resume", "h", "approve", "--json").json
     for run in (first.json, shown, answered):
-        assert set(run) == RUN | {"state", "reviews"}
+        assert set(run) == RUN | {"state", "reviews", "children"}
     assert set(shown["reviews"][0]) == REVIEW
     assert datetime.fromisoformat(shown["created_at"]).tzinfo is not None
 
@@ -71,7 +71,7 @@ def test_a_history_has_items_and_totals(cli: Command, paused: str) -> None:
 def test_retry_and_cancel_print_the_run(cli: Command) -> None:
     failed = cli("run", "failing", "--set", "file=/does/not/exist", "--thread", "f", "--json")
     assert (failed.code, failed.json["status"], failed.json["error"]["node"]) == (1, "failed", "need_file")
-    assert set(cli("retry", "f", "--json").json) == RUN | {"state", "reviews"}
+    assert set(cli("retry", "f", "--json").json) == RUN | {"state", "reviews", "children"}
     assert cli("cancel", "f", "--reason", "no", "--json").json["error"]["message"] == "no"
 
 

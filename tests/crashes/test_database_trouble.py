@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,34 +10,19 @@ import pytest
 
 from adjourn import AsyncEngine, LeaseLost, StorageUnavailable
 from adjourn.nodes.effects import once
-from adjourn.settings import Settings, load_settings
+from adjourn.settings import Settings
 from support.eventually import eventually
 from support.load import assert_all_ended_right, load_workflow, work_off
-from support.postgres import execute, fresh_database, make_template
+from support.postgres import execute
 from support.recovering import attempt_and_die
-from support.servers import Server, own_server
+from support.servers import Server
+from support.serving import Gate
 from support.workflows import Trail, chain, mark
 
 KILL_OTHERS = """
     select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and pid <> pg_backend_pid()"""
 LOAD = Settings(lease_seconds=3.0, acquire_timeout=5.0)
-
-
-@pytest.fixture(scope="module")
-def made_server() -> Iterator[Server]:
-    with own_server() as server:
-        asyncio.run(make_template(server.url, load_settings()))
-        yield server
-
-
-@pytest.fixture
-def restarting(made_server: Server) -> Iterator[tuple[Server, str]]:
-    """A server that may be stopped, and a migrated database on it."""
-    made_server.start()
-    with fresh_database(made_server.url) as url:
-        yield made_server, url
-        made_server.start()
 
 
 async def troubled(
@@ -124,19 +109,6 @@ async def test_an_effect_that_was_done_while_the_database_went_away_is_not_in_do
     assert (run.status, run.state["answer"], done) == ("completed", "receipt", ["charged"])
 
 
-class Gate:
-    """A workflow whose node waits until it is let go."""
-
-    def __init__(self) -> None:
-        self.reached, self.open = asyncio.Event(), asyncio.Event()
-        self.graph = chain(("wait", self.wait), ("after", mark("after")))
-
-    async def wait(self, state: Trail) -> Trail:
-        self.reached.set()
-        await self.open.wait()
-        return {"trail": ["wait"]}
-
-
 async def test_an_attempt_that_the_database_ended_does_not_count(
     restarting: tuple[Server, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +155,7 @@ def attempts(database: str) -> Any:
     return found
 
 
-async def unavailable(*args: Any) -> Any:
+async def unavailable(*args: Any, **options: Any) -> Any:
     raise StorageUnavailable("away for a moment")
 
 

@@ -221,3 +221,19 @@ async def test_an_error_whose_words_postgresql_cannot_hold_is_recorded_and_told(
         assert any(isinstance(event, NodeFinished) and event.outcome == "failed" for event in told)
         await engine.start("asking", {"name": "x"}, thread_id="next")
         await eventually(lambda: execute(database, "select 1 from adjourn.events where thread_id = 'next'"))
+
+
+async def test_what_a_driver_asks_before_it_notices_the_cancel_is_withdrawn(database: str) -> None:
+    cancelled = asyncio.Event()
+
+    async def before(state: Trail) -> Trail:
+        async with AsyncEngine.open(database) as other:
+            await other.cancel("t", reason="enough")
+        cancelled.set()
+        return {"trail": ["before"]}
+
+    workflows = {"late": chain(("before", before), ("ask", ask))}
+    async with AsyncEngine.open(database, workflows=workflows) as engine:
+        run = await engine.start("late", {"name": "x"}, thread_id="t")
+        assert (run.status, run.reviews, cancelled.is_set()) == ("cancelled", (), True)
+        assert len(await engine.reviews()) == 0

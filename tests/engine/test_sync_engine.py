@@ -16,6 +16,7 @@ VERBS = [
     "start",
     "submit",
     "wait",
+    "status",
     "resume",
     "retry",
     "recover",

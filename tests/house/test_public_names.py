@@ -23,7 +23,7 @@ def test_every_public_name_can_be_imported() -> None:
 
 def test_the_public_names_are_these() -> None:
     assert set(adjourn.__all__) == {
-        "AsyncEngine", "Engine", "AuditEntry", "AuditReport",
+        "AsyncEngine", "Engine", "AuditEntry", "AuditReport", "Child",
         "Event", "Page", "Principal", "Review", "Run", "Step", "Timeline",
         "Decision", "approve", "edit", "reject", "respond",
         "DefaultValue", "ReviewPolicy", "Stage", "Swept", "Vote",

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from adjourn.checkpoints import Saver, Storage, open_storage
+from adjourn.checkpoints import Added, Saver, Storage, open_storage
 from adjourn.checkpoints.fence import holding, take
 from adjourn.checkpoints.migrate import migrate
 from adjourn.checkpoints.pool import open_pool
@@ -149,7 +149,7 @@ async def test_it_works_behind_pgbouncer_in_transaction_mode(database: str) -> N
     with pgbouncer(database) as behind:
         async with open_pool(SecretStr(behind), settings) as pool:
             saver = Saver(pool)
-            saver.add_hook(lambda puts, writes: [("select 1", ())] if len(puts) % 2 else [])
+            saver.add_hook(lambda puts, writes: [Added("select 1", ())] if len(puts) % 2 else [])
             graph = four_steps(saver)
             runs = [graph.ainvoke({"log": [], "text": ""}, config(f"t{n}"), durability="sync") for n in range(32)]
             assert len(await asyncio.gather(*runs)) == 32

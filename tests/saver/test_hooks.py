@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
-from adjourn.checkpoints import Storage
+from adjourn.checkpoints import Added, Storage
 from adjourn.checkpoints.fence import holding, take
 from adjourn.checkpoints.rows import Put, Write
 from adjourn.errors import InvalidInput, LeaseLost, StorageUnavailable
@@ -26,13 +25,13 @@ class Notes:
             url, "create table notes (thread_id text, what text check (what <> 'bad'), primary key (thread_id, what))"
         )
 
-    def __call__(self, puts: Sequence[Put], writes: Sequence[Write]) -> list[tuple[str, Sequence[Any]]]:
+    def __call__(self, puts: Sequence[Put], writes: Sequence[Write]) -> list[Added]:
         self.calls += 1
         found = [(each.thread_id, str(each.checkpoint["channel_values"]["text"])) for each in puts]
         found += [(each.thread_id, str(each.value)) for each in writes if each.channel == "__interrupt__"]
         if not found:
             return []
-        return [(NOTE, ([thread_id for thread_id, _ in found], [what for _, what in found]))]
+        return [Added(NOTE, ([thread_id for thread_id, _ in found], [what for _, what in found]))]
 
     def rows(self) -> list[tuple[object, ...]]:
         return execute(self.url, "select thread_id, what from notes order by 1, 2")
@@ -71,7 +70,7 @@ async def test_a_statement_of_a_hook_that_fails_takes_its_own_call_with_it_and_n
 
 
 async def test_a_hook_that_raises_fails_the_calls_that_it_raises_for(storage: Storage) -> None:
-    def refuse(puts: Sequence[Put], writes: Sequence[Write]) -> list[tuple[str, Sequence[Any]]]:
+    def refuse(puts: Sequence[Put], writes: Sequence[Write]) -> list[Added]:
         if any(each.thread_id == "t1" for each in puts):
             raise InvalidInput("no", thread_id="t1")
         return []

@@ -71,6 +71,34 @@ async def test_a_database_of_a_newer_adjourn_is_refused(database: str) -> None:
         await migrate(SecretStr(database), SETTINGS)
 
 
+async def test_all_of_procrastinate_stands_in_our_schema_and_works_with_any_search_path(any_database: str) -> None:
+    theirs = "select distinct relnamespace::regnamespace::text from pg_class where relname like 'procrastinate%'"
+    assert execute(any_database, theirs) == [("adjourn",)]
+    execute(
+        any_database,
+        "insert into adjourn.runs (thread_id, tenant, workflow, version, source, status, requested_by, input_digest) "
+        "values ('t', 'default', 'w', '1', '', 'queued', 'kim', '')",
+        "set search_path = pg_temp",
+        "select adjourn.enqueue('{t}')",
+        "select (adjourn.procrastinate_fetch_job_v2('{w}', (adjourn.procrastinate_register_worker_v1()))).id",
+        "select adjourn.procrastinate_finish_job_v1(id, 'succeeded', true) from adjourn.procrastinate_jobs",
+    )
+
+
+async def test_a_database_of_an_older_procrastinate_is_brought_up_to_date(database: str) -> None:
+    newest = "procrastinate_fetch_job_v2"
+    found = f"select proconfig::text from pg_proc where proname = '{newest}'"
+    (before,) = execute(database, found)
+    execute(
+        database,
+        f"drop function adjourn.{newest}",
+        "delete from adjourn.queue_files where name = '03.03.00_01_pre_priority_lock_fetch_job.sql'",
+    )
+    await migrate(SecretStr(database), SETTINGS)
+    assert execute(database, found) == [before]
+    assert "adjourn" in before[0]
+
+
 def test_the_numbered_files_are_in_order_and_have_no_gap() -> None:
     numbers = [migration.number for migration in migrations()]
     assert numbers == list(range(1, len(numbers) + 1))

@@ -7,13 +7,14 @@ import pytest
 from langgraph.errors import GraphDrained
 from langgraph.types import Command
 
-from adjourn import AsyncEngine, NotAuthorized, ReviewPolicy
+from adjourn import AsyncEngine, NotAuthorized, NotPaused, ReviewPolicy
 from adjourn.checkpoints.storage import open_storage
 from adjourn.engine.leases import LeaseKeeper
 from adjourn.engine.receivers import notifications_of
 from adjourn.engine.studio import StudioSaver
 from adjourn.engine.studio_drives import Call, Drives
 from adjourn.settings import load_settings
+from support.families import parent_of
 from support.reviewing import person
 from support.workflows import asking
 
@@ -64,3 +65,16 @@ async def test_one_that_takes_an_answer_of_anybody_is_not(database: str, drives:
         assert (closed.closed_by, closed.votes[0].channel, closed.votes[0].source) == ("ann", "studio", "authenticated")
         (run,) = await engine.recover()
         assert run.status == "completed"
+
+
+@pytest.mark.parametrize("given", [Command(resume=ANSWER), None])
+async def test_a_run_with_children_is_refused_and_its_child_is_not(database: str, drives: Drives, given: Any) -> None:
+    workflows = {"asking": asking, "parent": parent_of("asking")}
+    async with AsyncEngine.open(database, workflows=workflows) as engine:
+        run = await engine.start("parent", {"name": "x"})
+        with pytest.raises(NotPaused, match="child runs"):
+            await drives.begin(Call(run.thread_id, "r", "parent", given, "ann"))
+        drive = await drives.begin(Call(run.children[0].thread_id, "r", "asking", Command(resume=ANSWER), "ann"))
+        await drives.end(drive, GraphDrained("stopped before its first step"))
+        await engine.recover()
+        assert (await engine.get(run.thread_id)).status == "completed"

@@ -56,6 +56,10 @@ class Child:
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
+    def tell(self, number: int) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """kill -9, now."""
         self._process.send_signal(signal.SIGKILL)
@@ -63,10 +67,15 @@ class Child:
 
     def finish(self, timeout: float = 60.0) -> str:
         """Wait for the end, expect exit code 0, and return what was printed."""
-        code = self._process.wait(timeout)
-        self._end()
+        code = self.ended(timeout)
         assert code == 0, f"exit code {code}:\n{self.output}"
         return self.output
+
+    def ended(self, timeout: float = 60.0) -> int:
+        """Wait for the end, and return the exit code."""
+        code = self._process.wait(timeout)
+        self._end()
+        return code
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -9,6 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 TOGETHER = {
     "tests/anygraph/test_kinds.py": "processes of each kind of graph",
     "tests/crashes/test_database_trouble.py": "a server that crashes",
+    "tests/crashes/test_worker_kills.py": "a server that crashes",
     "tests/engine/test_audit_tampering.py": "audited runs",
     "tests/house/test_packaging.py": "wheel",
     "tests/saver/test_connections.py": "a server that restarts",

@@ -18,15 +18,17 @@ def serving(database: str) -> Serving:
     """Runs a worker for the length of a block, and drains it at the end."""
 
     @asynccontextmanager
-    async def serve(workflows: dict[str, Any], **options: Any) -> AsyncIterator[Worker]:
+    async def serve(known: dict[str, Any], **options: Any) -> AsyncIterator[Worker]:
         settings = options.pop("settings", Settings(lease_seconds=2.0))
-        async with AsyncEngine.open(database, workflows=workflows, settings=settings) as engine:
+        async with AsyncEngine.open(database, workflows=known, settings=settings) as engine:
             worker = Worker(engine, **options)
             running = asyncio.create_task(worker.run())
             try:
                 yield worker
-            finally:
-                worker.drain()
-                await running
+            except BaseException:
+                running.cancel()
+                raise
+            worker.drain()
+            assert await running
 
     return serve

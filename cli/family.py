@@ -1,0 +1,63 @@
+"""What the command shows of child runs: the tree below a run, and how to go on where it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from .layout import blank, command_line, status_text
+from .text import clean, one_line
+
+if TYPE_CHECKING:
+    from ..engine import Child
+
+__all__ = ["family", "family_json", "waits"]
+
+Command = Callable[..., str]
+
+
+def family(children: Sequence[Child]) -> RenderableType:
+    """Return the runs below a run, one a line, each under the one that started it."""
+    return Group(*_lines(children, 1))
+
+
+def family_json(children: Sequence[Child]) -> list[dict[str, object]]:
+    """Return them for `--json`."""
+    names = ("id", "thread_id", "workflow", "status", "waited_for", "questions", "error")
+    return [
+        {**{name: getattr(child, name) for name in names}, "children": family_json(child.children)}
+        for child in children
+    ]
+
+
+def waits(children: Sequence[Child], command: Command) -> RenderableType:
+    """Return the runs below one that waits for them, and the commands that look at what holds it up."""
+    parts: list[RenderableType] = [family(children)]
+    held_up = [child for child in _all(children) if child.questions or child.status in ("failed", "stalled")]
+    if held_up:
+        parts += [blank(), Text("Look at what it waits for with", style="bold")]
+        parts += [command_line(command("show", child.thread_id)) for child in held_up]
+    return Group(*parts)
+
+
+def _lines(children: Sequence[Child], depth: int) -> Iterator[Text]:
+    for child in children:
+        yield Text.assemble(
+            "  " * depth, (one_line(child.id), "bold"), " ", status_text(child.status), f" · {one_line(child.workflow)}",
+            (f" · {_notes(child)}" if _notes(child) else ""), (f" · run {clean(child.thread_id)}", "dim"), overflow="fold",
+        )  # fmt: skip
+        yield from _lines(child.children, depth + 1)
+
+
+def _notes(child: Child) -> str:
+    asks = {0: "", 1: "asks a person"}.get(child.questions, f"asks {child.questions} questions")
+    return ", ".join(note for note in (asks, "waited for" if child.waited_for else "") if note)
+
+
+def _all(children: Sequence[Child]) -> Iterator[Child]:
+    for child in children:
+        yield child
+        yield from _all(child.children)

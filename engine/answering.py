@@ -1,0 +1,146 @@
+"""From somebody's answer to the right to drive on: two exchanges with the database, of which one is a commit.
+
+    look: the run, its questions, what was decided on them, without a lock → the rules say what the answer makes of them
+    record: lock the run → nothing has changed since? → decision, review, lease, the answers to be given
+    otherwise once more, under the lock from the beginning (deciding.py)
+
+Whoever answers is rarely not alone with the question, so the first way nearly always succeeds; which way an answer takes
+makes no difference to what becomes of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+
+from ..checkpoints.faults import mapped_faults
+from ..checkpoints.pool import Connection, at_once, together
+from ..checkpoints.storage import Storage
+from .audit import actor_of
+from .deciding import Judged, Sent, closes, judge, take_decisions
+from .model import RunStatus
+from .queue import RunQueue
+from .reviews import Given, Looked, ReviewStore
+from .runs import RunRow, RunStore
+
+__all__ = ["Answered", "Answering"]
+
+_GOES_ON: Final[tuple[RunStatus, ...]] = ("paused", "queued", "running")
+# as `adjourn.still_answerable` raises it
+_CHANGED: Final = "AJ002"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A run that is ours to drive on after an answer.
+
+    Args:
+        row: The run with the lease's token.
+        given: The answers that LangGraph has not stored yet, read under the lease.
+    """
+
+    row: RunRow
+    given: list[Given]
+
+
+class Answering:
+    """Records answers and takes leases.
+
+    Args:
+        storage: The database.
+        runs: The run rows.
+        reviews: Questions and answers.
+        queue: Takes runs that workers are to drive on.
+    """
+
+    def __init__(self, storage: Storage, runs: RunStore, reviews: ReviewStore, queue: RunQueue) -> None:
+        self._queue = queue
+        self._storage = storage
+        self._runs = runs
+        self._reviews = reviews
+
+    async def look(self, thread_id: str, tenant: str) -> tuple[RunRow, Looked] | None:
+        """Read a run and what an answer to it depends on; None when the tenant has no such run.
+
+        Raises:
+            StorageUnavailable: The database cannot be reached.
+        """
+        with mapped_faults("cannot read the run", thread_id=thread_id):
+            try:
+                async with self._storage.saver.lend() as connection:
+                    return await self._look(connection, thread_id, tenant)
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                # one that was used a moment ago and is dead now; the pool looks at those that it hands out
+                async with self._storage.pool.connection() as connection:
+                    return await self._look(connection, thread_id, tenant)
+
+    async def decide(
+        self, thread_id: str, tenant: str, sent: Sent, looked: Looked, *, queues: bool = False
+    ) -> Answered | None:
+        """Record answers and try to take the lease, in one transaction: a recorded answer is never left lying.
+
+        Args:
+            thread_id: The run.
+            tenant: Whose it is.
+            sent: The answer.
+            looked: What `look` has read.
+            queues: Whether the run is left to a worker, and queued in that transaction instead.
+
+        Returns:
+            The run if it is ours to drive. None when it waits for more people, when the same was recorded before, when
+            somebody drives it (that one finds the answers when it gives the lease back), or when it was queued.
+
+        Raises:
+            UnknownThread, NotPaused, UnknownReview, ReviewClosed, InvalidDecision, NotAuthorized, DigestMismatch: See
+                `AsyncEngine.resume`.
+            StorageUnavailable: The database cannot be reached; perhaps the answer is recorded.
+        """
+        judged = judge(looked, thread_id, sent)
+        with mapped_faults("cannot record the answer", thread_id=thread_id):
+            if judged is not None:
+                if not any(commands for _, _, commands in judged):
+                    return None
+                try:
+                    return await self._record(thread_id, tenant, sent, looked, judged, queues)
+                except psycopg.Error as error:
+                    if error.sqlstate != _CHANGED:
+                        raise
+            return await self._record_locked(thread_id, tenant, sent, queues)
+
+    async def _look(self, connection: Connection, thread_id: str, tenant: str) -> tuple[RunRow, Looked] | None:
+        async with together(connection):
+            run = await self._runs.ask(thread_id, tenant, connection)
+            return await self._reviews.look(connection, run, thread_id)
+
+    async def _record(
+        self, thread_id: str, tenant: str, sent: Sent, looked: Looked, judged: list[Judged], queues: bool
+    ) -> Answered | None:
+        actor = actor_of(sent.who, sent.channel)
+        goes_on = closes(judged) and not looked.is_driven
+        drives = goes_on and not queues
+        async with self._storage.pool.connection() as connection:
+            async with at_once(connection):
+                await self._reviews.expect(connection, thread_id, looked)
+                for each in judged:
+                    await self._reviews.record(connection, *each)
+                if goes_on and queues:
+                    await self._queue.put(connection, thread_id, actor)
+                if drives:
+                    claim = await self._runs.ask_claim(thread_id, tenant, _GOES_ON, connection, actor=actor)
+                    given = await self._reviews.ask_unconsumed(connection, thread_id)
+            row = await self._runs.claimed(claim) if drives else None
+            return None if row is None else Answered(row, await self._reviews.given(given))
+
+    async def _record_locked(self, thread_id: str, tenant: str, sent: Sent, queues: bool) -> Answered | None:
+        actor = actor_of(sent.who, sent.channel)
+        async with self._storage.pool.connection() as connection, together(connection), connection.transaction():
+            if not await take_decisions(self._reviews, connection, thread_id, sent):
+                return None
+            if queues:
+                await self._queue.put(connection, thread_id, actor)
+                return None
+            row = await self._runs.claim(thread_id, tenant, _GOES_ON, connection, actor=actor)
+            given = await self._reviews.ask_unconsumed(connection, thread_id)
+            return None if row is None else Answered(row, await self._reviews.given(given))

@@ -1,0 +1,193 @@
+"""What rides on a commit of the saver, and what is not read twice."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from adjourn import AsyncEngine, ReviewClosed, approve, reject
+from adjourn.checkpoints import Saver
+from adjourn.engine.events import Completed
+from adjourn.engine.runs import RunStore
+from support.eventually import eventually
+from support.postgres import execute
+from support.workflows import Trail, chain, mark
+
+
+def named(name: str, graph: Any) -> Any:
+    """Give a graph the name by which it is started."""
+    return graph.compile(name=name)
+
+
+ENDED = "select r.status, l.expires_at = '-infinity' from adjourn.runs r join adjourn.leases l using (thread_id)"
+
+
+async def settled_elsewhere(*_: Any) -> Any:
+    raise AssertionError("the end has a statement of its own")
+
+
+async def test_the_end_of_a_run_is_recorded_by_the_commit_of_its_last_checkpoint(
+    engine: AsyncEngine, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RunStore, "settle_run", settled_elsewhere)
+    store, at_the_end = Saver.aput, []
+
+    async def looking(self: Saver, *args: Any) -> Any:
+        stored = await store(self, *args)
+        at_the_end.append(execute(database, ENDED))
+        return stored
+
+    monkeypatch.setattr(Saver, "aput", looking)
+    many = {f"n{n}": mark(f"n{n}") for n in range(2)}
+    run = await engine.start(named("marked", chain(*many.items())), {"name": "x"})
+    assert run.status == "completed"
+    assert at_the_end[-2:] == [[("running", False)], [("completed", True)]]
+
+
+async def test_the_last_checkpoint_waits_for_nobody_who_has_the_run_locked(engine: AsyncEngine, database: str) -> None:
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(state: Trail) -> Trail:
+        reached.set()
+        await go_on.wait()
+        return {"trail": ["waited"]}
+
+    starting = asyncio.create_task(engine.start(named("waiting", chain(("wait", wait))), {"name": "x"}, thread_id="t"))
+    await reached.wait()
+    with psycopg.connect(database) as other:
+        other.execute("select from adjourn.runs where thread_id = 't' for no key update")
+        go_on.set()
+        last = "select 1 from checkpoints where thread_id = 't' and checkpoint -> 'channel_values' ->> 'trail' is null"
+        await eventually(lambda: execute(database, f"{last} and (metadata ->> 'step')::int = 1"))
+        assert execute(database, ENDED) == [("running", False)]
+        other.rollback()
+    run = await starting
+    assert (run.status, run.state["trail"]) == ("completed", ["waited"])
+    assert execute(database, ENDED) == [("completed", True)]
+
+
+async def test_what_fails_behind_the_end_of_a_run_does_not_fail_it(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_graph = engine._driver._run
+    seen: list[Any] = []
+
+    async def failing_behind(*args: Any) -> None:
+        await run_graph(*args)
+        raise ValueError("somebody who was told of the end")
+
+    monkeypatch.setattr(engine._driver, "_run", failing_behind)
+    run = await engine.start(named("marked", chain(("a", mark("a")))), {"name": "x"}, on_event=seen.append)
+    assert (run.status, run.error, run.state["trail"]) == ("completed", None, ["a"])
+    assert isinstance(seen[-1], Completed)
+
+
+async def test_a_run_that_is_cancelled_at_its_last_checkpoint_stays_cancelled(
+    engine: AsyncEngine, database: str
+) -> None:
+    async def cancelled(state: Trail) -> Trail:
+        execute(database, "update adjourn.runs set status = 'cancelled'")
+        return {"trail": ["a"]}
+
+    run = await engine.start(named("marked", chain(("a", cancelled))), {"name": "x"})
+    assert run.status == "cancelled"
+    assert execute(database, ENDED) == [("cancelled", True)]
+
+
+async def test_a_checkpoint_that_was_read_under_the_lease_is_not_read_again(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, reads = Saver._read, []
+
+    async def counting(self: Saver, doing: str, *rest: Any) -> Any:
+        reads.append(doing)
+        return await read(self, doing, *rest)
+
+    monkeypatch.setattr(Saver, "_read", counting)
+    run = await engine.start("asking", {"name": "x"})
+    assert reads == ["cannot read a checkpoint"], "the state of the pause; nobody can know the new thread"
+    reads.clear()
+    assert (await engine.resume(run.thread_id, approve())).status == "completed"
+    assert reads == ["cannot read a checkpoint"], "by the drive; LangGraph gets what it read"
+
+
+async def test_a_thread_id_of_the_callers_is_read_for_what_others_stored_there(
+    engine: AsyncEngine, database: str
+) -> None:
+    graph = chain(("a", mark("a")))
+    await graph.compile(checkpointer=engine._storage.saver).ainvoke(
+        {"name": "x"}, {"configurable": {"thread_id": "t"}}, durability="sync"
+    )
+    run = await engine.start(named("marked", graph), {"name": "x"}, thread_id="t")
+    assert run.state["trail"] == ["a", "a"]
+
+
+async def test_an_answer_is_judged_again_when_another_came_between(engine: AsyncEngine) -> None:
+    run = await engine.start("asking", {"name": "x"})
+    look = engine._answering.look
+
+    async def looked_before_somebody_answered(*args: Any) -> Any:
+        found = await look(*args)
+        engine._answering.look = look  # type: ignore[method-assign]
+        await engine.resume(run.thread_id, reject("no"))
+        return found
+
+    engine._answering.look = looked_before_somebody_answered  # type: ignore[method-assign]
+    with pytest.raises(ReviewClosed, match="reject"):
+        await engine.resume(run.thread_id, approve(), review_id=run.reviews[0].id)
+
+
+async def test_an_answer_that_took_long_to_get_there_is_judged_again(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await engine.start("asking", {"name": "x"})
+    look = engine._answering.look
+
+    async def looked_long_ago(*args: Any) -> Any:
+        found = await look(*args)
+        assert found is not None
+        row, looked = found
+        return row, replace(looked, now=looked.now - timedelta(seconds=2))
+
+    monkeypatch.setattr(engine._answering, "look", looked_long_ago)
+    locked: list[str] = []
+    under_lock = engine._answering._record_locked
+
+    async def noted(*args: Any) -> Any:
+        locked.append(args[0])
+        return await under_lock(*args)
+
+    monkeypatch.setattr(engine._answering, "_record_locked", noted)
+    assert (await engine.resume(run.thread_id, approve())).status == "completed"
+    assert locked == [run.thread_id]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update adjourn.runs set updated_at = now()",
+        "update adjourn.leases set expires_at = expires_at",
+        "update adjourn.reviews set version = version",
+        (
+            'insert into adjourn.reviews select (jsonb_populate_record(reviews, \'{"review_id": "another"}\')).* '
+            "from adjourn.reviews"
+        ),
+        (
+            "insert into adjourn.decisions (thread_id, review_id, decided_by, source, channel, answer_type, answer, "
+            "answer_digest, final) select thread_id, review_id, 'x', 'trusted', 'c', question_type, question, digest, "
+            "false from adjourn.reviews"
+        ),
+    ],
+)
+async def test_whatever_an_answer_depends_on_is_noticed_when_it_changes(
+    engine: AsyncEngine, database: str, change: str
+) -> None:
+    run = await engine.start("asking", {"name": "x"})
+    seen = f"select adjourn.answerable('{run.thread_id}')"
+    before = execute(database, seen)
+    assert execute(database, seen) == before
+    execute(database, change)
+    assert execute(database, seen) != before
