@@ -1,6 +1,7 @@
 """kill -9 while a plan is carried out, and while it is undone: no finished subtask is done again, no undoing twice."""
 
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ DRIVER = """
 def lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "ledger"
     monkeypatch.setenv(LEDGER, str(path))
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), str(TESTS.parent)]))  # benchmarks, for the plans
     return path
 
 
@@ -68,7 +69,10 @@ async def killed_again_and_again(database: str, lines: Path, plan: str, word: st
             async def far_enough(wanted: int = wanted) -> bool:
                 return len(of(lines, word)) >= wanted or await over(database)
 
-            await eventually(far_enough, timeout=60)
+            try:
+                await eventually(far_enough, timeout=60)
+            except AssertionError:
+                raise AssertionError(f"the driver came no further:\n{process.output}") from None
             process.kill()
         name = {"end": "subtask", "undo": "compensate"}[word]
         found.append((recorded(database, name), len(ledger(lines))))
