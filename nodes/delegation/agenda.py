@@ -60,12 +60,13 @@ class Agenda:
         self._lane = lane
         self._running: set[str] = set()
         self._ready: dict[Hashable, list[tuple[float, int, str]]] = {}
-        finished, kept_out = set(done), set(closed)
+        finished = set(done)
+        self._closed = set(closed)
         self._left = {
             each: sum(other not in finished for other in before) for each, before in network.dependencies.items()
         }
         for each in network.order:
-            if not self._left[each] and each not in finished and each not in kept_out:
+            if not self._left[each] and each not in finished and each not in self._closed:
                 self.again(each)
 
     def start(self, take: Callable[[str], bool] = lambda _: True) -> list[str]:
@@ -94,7 +95,7 @@ class Agenda:
         self._running.remove(task_id)
         for after in self._network.dependants[task_id]:
             self._left[after] -= 1
-            if not self._left[after]:
+            if not self._left[after] and after not in self._closed:
                 self.again(after)
 
     def close(self, task_id: str) -> None:

@@ -14,6 +14,7 @@ from adjourn import AsyncEngine, InvalidPlan, approve, edit, reject, respond
 from adjourn.nodes.delegation.agents import Brief, NeedsPerson
 from adjourn.nodes.delegation.compensation import Undo
 from adjourn.nodes.delegation.reopening import undoing_id
+from adjourn.settings import Settings
 from adjourn.state.questions import question, read_answer
 from adjourn.state.roster import Agent, Roster
 
@@ -456,6 +457,41 @@ async def test_a_run_that_is_cancelled_while_it_is_driven_is_undone_when_that_is
         assert (await drive).status == "cancelled"
     assert "d" not in agents.done, "nothing is started after the cancel"
     assert sorted(agents.undone) == ["a", "b", "c"], "c ended after the cancel, and is undone as well"
+
+
+async def test_what_was_under_way_when_a_run_was_cancelled_is_a_question(opened: Open) -> None:
+    agents, begun = Agents(), asyncio.Event()
+    worker = agents.named("worker")
+
+    async def work(brief: Brief) -> Any:
+        if brief.task_id == "c":
+            begun.set()
+            await asyncio.sleep(60)
+        return await worker(brief)
+
+    settings = Settings(cancel_grace_seconds=0.1)
+    async with opened(agents={"worker": work}, compensations={"undo": agents.undo}, settings=settings) as engine:
+        drive = asyncio.create_task(engine.start("delegation", {"plan": UNDOABLE}, thread_id="t"))
+        await asyncio.wait_for(begun.wait(), 10)
+        await engine.cancel("t", reason="stop")
+        assert (await drive).status == "cancelled"
+        undoing = await engine.get(undoing_id("t"))
+        assert undoing.status == "paused"
+        assert agents.undone == ["b"], "a waits for c"
+        assert "nobody knows how far it came" in undoing.reviews[0].description
+        undoing = await engine.resume(undoing.thread_id, respond("it had not begun"))
+    assert undoing.status == "completed"
+    assert agents.undone == ["b", "a"]
+
+
+@pytest.mark.soak
+async def test_ten_thousand_subtasks_are_carried_out(opened: Open) -> None:
+    agents = Agents()
+    given = plan(*(needs(f"t{n}", *([f"t{n // 2}"] if n > 1 else [])) for n in range(1, 10_001)))
+    async with opened(agents={"worker": agents.named("worker")}) as engine:
+        run = await engine.start("delegation", {"plan": given})
+    assert run.status == "completed"
+    assert len(set(agents.done)) == len(agents.done) == 10_000
 
 
 async def test_nobody_else_has_a_cancelled_run_undone(opened: Open) -> None:

@@ -93,6 +93,14 @@ def test_what_nobody_has_time_for_holds_nothing_back():
     assert agenda.start() == ["a"]
 
 
+def test_what_is_closed_does_not_start_when_its_dependencies_are_complete():
+    network = network_of({"a": [], "b": ["a"], "c": ["b"], "d": ["a"]}, dict.fromkeys("abcd", 1.0))
+    agenda = Agenda(network, (), {"b"}, 4)
+    assert agenda.start() == ["a"]
+    agenda.complete("a")
+    assert agenda.start() == ["d"]
+
+
 def test_the_critical_path_is_a_longest_one():
     network = network_of({"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}, {"a": 1, "b": 5, "c": 2, "d": 1})
     assert critical_path(network) == ["a", "b", "d"]
