@@ -87,7 +87,7 @@ def test_the_agenda_starts_what_the_rule_says_whatever_happens():
 
 def test_what_nobody_has_time_for_holds_nothing_back():
     network = network_of({"a": [], "b": [], "c": []}, {"a": 3.0, "b": 2.0, "c": 1.0})
-    agenda = Agenda(network, (), (), 2)
+    agenda = Agenda(network, (), (), 2, lane=lambda each: each == "a")
     assert agenda.start(lambda each: each != "a") == ["b", "c"]
     agenda.complete("b")
     assert agenda.start() == ["a"]
