@@ -146,6 +146,7 @@ async def test_kills_while_a_plan_is_undone_undo_nothing_twice(database: str, li
     await no_undoing_happens_twice(database, lines, count=12, kills=2, seed=5)
 
 
+# More kills within one node than recovery allows without progress: each finished subtask is progress.
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(8))
 async def test_many_kills_repeat_nothing(database: str, lines: Path, seed: int) -> None:
