@@ -158,8 +158,8 @@ class Resuming(Undoing):
     async def recover(self, *, limit: int = 100) -> list[Run]:
         """Continue runs whose driver died: those that are shown as stalled, and paused ones whose child runs have ended.
 
-        A stalled one is tried again after growing pauses; after five attempts in a row without a new checkpoint or a finished
-        effect it is failed, with the history of its attempts. Any number of processes may do this at once.
+        A stalled one is tried again after growing pauses; after five attempts in a row without a new checkpoint or a
+        finished effect it is failed, with the history of its attempts. Any number of processes may do this at once.
 
         Args:
             limit: The most runs to look at.
