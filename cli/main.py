@@ -25,6 +25,7 @@ from .graph import graph
 from .inbox import inbox
 from .limits import limit_list, limit_remove, limit_set
 from .look import history, list_runs, show
+from .plan import plan
 from .run import cancel, fork, recover, retry, run, wait
 from .schedules import schedule_add, schedule_list, schedule_remove
 from .session import Session
@@ -53,7 +54,7 @@ _PARTS: dict[str, dict[str, Callable[..., int]]] = {
     "Go on": {"retry": retry, "recover": recover, "sweep": sweep, "fork": fork, "cancel": cancel, "erase": erase},
     "Work": {"worker": worker, "status": status, "wait": wait},
     "Look": {"show": show, "list": list_runs, "history": history},
-    "Know the ground": {"workflows": workflows, "graph": graph, "doctor": doctor},
+    "Know the ground": {"workflows": workflows, "graph": graph, "plan": plan, "doctor": doctor},
     "Other doors": {"studio": studio},
 }
 for _panel, _commands in _PARTS.items():

@@ -1,21 +1,24 @@
-"""Progress while a run is driven: a line for each node that ends, what a council tells, and a spinner for those at work."""
+"""Progress while a run is driven: nodes that end, what a council tells, a plan as a tree, a spinner for those at work."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.text import Text
 
+from .plan_tree import PlanTree, subtask_line
 from .text import clean, duration
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+    from rich.live import Live
     from rich.status import Status
 
     from ..engine import Event
     from ..engine.events import Custom, NodeFinished
+    from ..engine.plan_view import PlanView
 
 __all__ = ["Progress", "finished_line"]
 
@@ -38,6 +41,8 @@ class Progress:
         self._started = started
         self._running: list[str] = []
         self._spinner: Status | None = None
+        self._plan: PlanView | None = None
+        self._drawn: Live | None = None
         if console is not None and console.is_terminal:
             self._spinner = console.status("", spinner="line")
 
@@ -47,6 +52,7 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if self._spinner is not None:
             self._spinner.stop()
+        self._draw_no_more()
         if self._console is not None and self._console.is_terminal and self.drove:
             self._console.print()
 
@@ -64,14 +70,52 @@ class Progress:
             elif isinstance(event, NodeFinished):
                 self._finished(event)
             elif isinstance(event, Custom):
+                self._told_of_plan(event.data)
                 self._told(event)
         except OSError:  # whoever read our progress has gone; the run has not
-            self._console = self._spinner = None
+            self._console = self._spinner = self._drawn = None
+
+    def _told_of_plan(self, data: Any) -> None:
+        """Show what a node tells of a plan; other things are not for us."""
+        from ..engine.plan_view import PlanView
+
+        view = self._plan or PlanView()
+        row = view.take(data)
+        if self._console is None or not view.rows:
+            return
+        self._plan = view
+        if self._spinner is not None:
+            self._draw(self._console)
+        elif row is not None and (line := subtask_line(row)) is not None:
+            self._console.print(line, soft_wrap=True)
+
+    def _draw(self, console: Console) -> None:
+        from rich.live import Live
+
+        if self._drawn is None:
+            if self._spinner is not None:
+                self._spinner.stop()
+            self._drawn = Live(
+                console=console, get_renderable=self._tree, refresh_per_second=8, transient=True, redirect_stdout=False,
+                redirect_stderr=False,
+            )  # fmt: skip
+            self._drawn.start()
+
+    def _tree(self) -> RenderableType:
+        if self._plan is None or self._console is None:
+            return Text()
+        return PlanTree(self._plan, max(self._console.height - 6, 5))
+
+    def _draw_no_more(self) -> None:
+        if self._drawn is not None:
+            drawn, self._drawn = self._drawn, None
+            drawn.stop()
 
     def _finished(self, event: NodeFinished) -> None:
         name = _name(event.node, event.path)
         if name in self._running:
             self._running.remove(name)
+        self._draw_no_more()
         if self._console is not None:
             self._console.print(finished_line(event), soft_wrap=True)
         self._spin()
@@ -84,7 +128,7 @@ class Progress:
             self._console.print(line, soft_wrap=True)
 
     def _spin(self) -> None:
-        if self._spinner is None:
+        if self._spinner is None or self._drawn is not None:
             return
         if self._running:
             self._spinner.update(Text(f"{', '.join(self._running)} …", style="dim"))

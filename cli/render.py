@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from ..engine.plan_view import plan_of_run
 from ..state.minutes import has_minutes
 from .family import family, waits
 from .layout import blank, command_line, dictionary, grid, status_text, title
+from .plan_tree import PlanTree
 from .question import question
 from .text import age, clean, duration, one_line, timestamp
 
 if TYPE_CHECKING:
     from ..engine import Page, Run
+    from ..engine.plan_view import PlanView
 
 __all__ = ["outcome", "run_page", "state", "whole_run"]
 
@@ -25,6 +28,9 @@ VALUE: Final = 160
 TABLE_WIDTH: Final = 84
 
 _ERASED: Final = "(erased)"
+# Of a plan only so many subtasks are shown where nobody asked for all.
+_SUBTASKS: Final = 100
+_PLAN_KEYS: Final = ("subtasks", "dependencies", "compensations")
 
 Command = Callable[..., str]
 
@@ -45,7 +51,11 @@ def outcome(run: Run, command: Command, *, full: bool = False) -> RenderableType
         "stalled": _stalled,
     }
     view = parts.get(run.status)
-    return view(run, command, full) if view else _elsewhere(run, command)
+    shown = view(run, command, full) if view else _elsewhere(run, command)
+    plan = plan_of_run(run.state)
+    if plan is None or run.status == "completed":
+        return shown
+    return Group(shown, blank(), PlanTree(plan, None if full else _SUBTASKS))
 
 
 def _paused(run: Run, command: Command, full: bool) -> RenderableType:
@@ -74,6 +84,9 @@ def _failed(run: Run, command: Command, _: bool) -> RenderableType:
 
 
 def _completed(run: Run, command: Command, full: bool) -> RenderableType:
+    plan = plan_of_run(run.state)
+    if plan is not None:
+        return _delegated(run, plan, command, full)
     decision, factors = run.state.get("final_decision"), run.state.get("decision_factors")
     final = run.state.get("final_result")
     if decision is None and isinstance(final, dict) and has_minutes(run.state):
@@ -86,6 +99,20 @@ def _completed(run: Run, command: Command, full: bool) -> RenderableType:
             parts += [blank(), dictionary(results, 0 if full else VALUE)]
     elif run.state:
         parts += [blank(), state(run, full=full)]
+    if not full:
+        parts += [blank(), Text("Everything it knows", style="bold")]
+        parts.append(command_line(command("show", run.thread_id, "--full")))
+    return Group(*parts)
+
+
+def _delegated(run: Run, plan: PlanView, command: Command, full: bool) -> RenderableType:
+    final = run.state.get("final_result")
+    result = final.get("result") if isinstance(final, dict) else None
+    shown = result if isinstance(result, dict) else {"result": result}
+    parts: list[RenderableType] = [title("completed", run.workflow), _thread(run), blank()]
+    parts.append(PlanTree(plan, None if full else _SUBTASKS))
+    if result is not None:
+        parts += [blank(), dictionary(shown, 0 if full else VALUE)]
     if not full:
         parts += [blank(), Text("Everything it knows", style="bold")]
         parts.append(command_line(command("show", run.thread_id, "--full")))
@@ -150,7 +177,9 @@ def state(run: Run, *, full: bool) -> RenderableType:
         from .council_view import minutes_view
 
         return minutes_view(run.state)
-    return dictionary(run.state, 0 if full else VALUE)
+    # a plan is drawn as a tree
+    hidden = _PLAN_KEYS if not full and plan_of_run(run.state) else ()
+    return dictionary({name: value for name, value in run.state.items() if name not in hidden}, 0 if full else VALUE)
 
 
 def run_page(page: Page[Run], now: datetime, width: int, more: str) -> RenderableType:

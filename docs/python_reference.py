@@ -51,6 +51,7 @@ from adjourn import (
 )
 from adjourn.engine import Finding, QueueStatus, Status, WorkerStatus, events
 from adjourn.graphs.council import build as build_council
+from adjourn.graphs.delegation import build as build_delegation
 from adjourn.nodes.assignment import assign, reputation_after, trust_after
 from adjourn.nodes.children import ChildCall, child, child_sync, children, children_sync, gather
 from adjourn.nodes.conflicts import find_conflicts
@@ -71,6 +72,17 @@ from adjourn.nodes.council import (
     take_answer,
     work,
 )
+from adjourn.nodes.delegation.agents import Brief, NeedsPerson
+from adjourn.nodes.delegation.asking import human_review
+from adjourn.nodes.delegation.compensation import Undo, compensation
+from adjourn.nodes.delegation.consolidation import consolidation
+from adjourn.nodes.delegation.executing import execution
+from adjourn.nodes.delegation.planners import model_planner, rule_planner
+from adjourn.nodes.delegation.planning import planning
+from adjourn.nodes.delegation.plans import load_plan, read_plan
+from adjourn.nodes.delegation.recovery import recovery
+from adjourn.nodes.delegation.reopening import undoing_id
+from adjourn.nodes.delegation.separate import awaiting
 from adjourn.nodes.effects import once, once_for, once_sync
 from adjourn.nodes.roster import load_roster, read_roster
 from adjourn.nodes.voting import abstention, agreed, decide, read_vote
@@ -78,12 +90,19 @@ from adjourn.state.assignments import Assignment, Subtask, Unassigned
 from adjourn.state.conflicts import Conflict
 from adjourn.state.council import ConsensusResults, FinalResult, Request
 from adjourn.state.decisions import approve, edit, reject, respond
+from adjourn.state.delegation import CompensationState, SubtaskState
 from adjourn.state.minutes import minutes
+from adjourn.state.plans import Plan, PlannedSubtask
 from adjourn.state.questions import question, read_answer
 from adjourn.state.roster import Agent
 from adjourn.state.votes import AgentVote, Outcome, Round
 from adjourn.testing import replies
 
+NODES_OF_DELEGATION = (planning, execution, recovery, awaiting, human_review, compensation, consolidation)
+DELEGATION = """\
+`from adjourn.graphs.delegation import build`; the rest is in the modules of `adjourn.nodes.delegation`. A tutorial:
+[Split a task into parts that depend on each other](../tutorial/delegation.md).
+"""
 VERBS = (
     *("start", "submit", "wait", "resume", "retry", "cancel", "recover", "fork"),
     *("get", "runs", "reviews", "review", "history", "timeline", "stream", "follow"),
@@ -188,6 +207,15 @@ def python_page() -> str:
         *(callable_part(f"{each.__name__}()", each) for each in (comparison, resolution, aggregation, synthesis)),
         *(callable_part(f"{each.__name__}()", each) for each in (remembrance, ask_council, take_answer, minutes)),
         *(class_part(each) for each in (Request, ConsensusResults, FinalResult)),
+        "## Delegation\n",
+        DELEGATION,
+        callable_part("build()", build_delegation),
+        *(class_part(each) for each in (Brief, NeedsPerson, Undo)),
+        *(callable_part(f"{each.__name__}()", each) for each in (load_plan, read_plan, rule_planner, model_planner)),
+        *(model_part(each) for each in (Plan, PlannedSubtask)),
+        *(callable_part(f"{each.__name__}()", each) for each in NODES_OF_DELEGATION),
+        *(class_part(each) for each in (SubtaskState, CompensationState)),
+        callable_part("undoing_id()", undoing_id),
         "## Testing\n",
         "`from adjourn.testing import …`. How to use them: [Test your workflow](../how-to/test-your-workflow.md).\n",
         *testing_parts(),

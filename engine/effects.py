@@ -16,7 +16,7 @@ from ..checkpoints.patience import patiently
 from ..checkpoints.queries import load_queries
 from ..checkpoints.sealing import Seal
 from ..errors import EffectMismatch, EffectUncertain, InvalidInput, LeaseLost, RunFailed
-from ..nodes.effects import Begun, Effect
+from ..nodes.effects import Begun, Effect, PastEffect
 from ..state.values import canonical_json, json_problem, storable_text
 
 __all__ = ["EffectLedger"]
@@ -85,6 +85,29 @@ class EffectLedger:
             await self._end(effect, "done", None, None, message)
             raise self._unstorable(effect, message) from problem
         await self._end(effect, "done", kind, data, None)
+
+    async def past(self, cancelled: str, *, asked_by: str) -> list[PastEffect] | None:
+        """Return what a cancelled run did; see `EffectPort`."""
+        values = {"scope": cancelled, "asked_by": asked_by}
+        with mapped_faults("cannot read what a cancelled run did", thread_id=cancelled):
+            async with self._pool.connection() as connection:
+                row = await (await connection.execute(_SQL["cancelled_run"], values)).fetchone()
+                if row is None:
+                    raise RunFailed(
+                        f"There is no cancelled run {cancelled!r} here; nothing is undone.", thread_id=asked_by
+                    )
+                if row["busy"]:
+                    return None
+                rows = await (await connection.execute(_SQL["past_effects"], values)).fetchall()
+        return [
+            PastEffect(
+                row["name"],
+                row["key"],
+                row["status"],
+                None if row["result_type"] is None else self._serde.loads_typed((row["result_type"], row["result"])),
+            )
+            for row in rows
+        ]
 
     async def _again(self, effect: Effect, row: DictRow, verdict: str | None, key: str) -> Begun:
         """Decide about an effect that was begun and not done."""

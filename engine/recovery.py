@@ -34,8 +34,8 @@ class Stalled:
     Args:
         thread_id: The run.
         attempts: The attempts since the last progress: who tried.
-        attempted_checkpoint: The newest checkpoint when it was last tried.
-        newest_checkpoint: The newest checkpoint now.
+        attempted_checkpoint: The newest checkpoint, and how many effects were done, when it was last tried.
+        newest_checkpoint: The same now.
     """
 
     thread_id: str

@@ -10,13 +10,14 @@ import structlog
 from ..errors import AdjournError, InvalidInput, NotPaused, StorageUnavailable, ThreadBusy
 from ..state.values import json_problem
 from .audit import actor_of
-from .base import EngineBase, unknown_thread
+from .base import unknown_thread
 from .deciding import Sent
 from .drive import Emit
 from .events import Cancelled
 from .model import Principal, Run, RunStatus
 from .recovery import Attempt, RecoveryStore, Stalled, next_attempt
 from .runs import Outcome, RunRow
+from .undoing import Undoing
 
 __all__ = ["Resuming"]
 
@@ -24,7 +25,7 @@ _AT_ONCE = 8
 _log = structlog.get_logger("adjourn")
 
 
-class Resuming(EngineBase):
+class Resuming(Undoing):
     """Goes on with runs."""
 
     async def resume(
@@ -122,6 +123,10 @@ class Resuming(EngineBase):
         (`ADJOURN_CANCEL_GRACE_SECONDS`). Cancelling a cancelled run changes nothing. Its child runs that have not ended are
         cancelled with it, and theirs: all or none. If it is itself a child, its parent goes on here with that.
 
+        What a run of `delegation` did is undone then, where its plan declares compensations: by another run of the same
+        workflow, which is driven here, may ask people, and is found by `recover` if this process dies. It begins when
+        nobody is at work on the cancelled run any more. Its thread id is `undoing_id(thread_id)`.
+
         Args:
             thread_id: The run.
             by: Who cancels.
@@ -137,6 +142,7 @@ class Resuming(EngineBase):
         row = await self._row(thread_id)
         async with self._audited(thread_id, by):
             note = {"type": "Cancelled", "message": reason, "by": self._actor(by)}
+        undoing = await self._accept_undoing(row, note["by"])
         cancelled = await self._runs.cancel(thread_id, self.principal.tenant, note)
         for each in cancelled:
             self._recorder.record(Cancelled(each, note))
@@ -146,6 +152,8 @@ class Resuming(EngineBase):
                 self._keeper.cancel(drive)
         if cancelled and row["parent_id"] is not None:
             await self._go_on_with(row["parent_id"], row["tenant"])
+        if undoing is not None:
+            await self._undo(undoing)
         run = await self._show(thread_id)
         if run.status == "completed":
             raise NotPaused(f"Run {thread_id} has completed; there is nothing to cancel.", thread_id=thread_id)
@@ -154,8 +162,8 @@ class Resuming(EngineBase):
     async def recover(self, *, limit: int = 100) -> list[Run]:
         """Continue runs whose driver died: those that are shown as stalled, and paused ones whose child runs have ended.
 
-        A stalled one is tried again after growing pauses; after five attempts in a row without a new checkpoint it is
-        failed, with the history of its attempts. Any number of processes may do this at once.
+        A stalled one is tried again after growing pauses; after five attempts in a row without a new checkpoint or a
+        finished effect it is failed, with the history of its attempts. Any number of processes may do this at once.
 
         Args:
             limit: The most runs to look at.

@@ -3,4 +3,8 @@
 from typing import Final
 
 # name → where the graph is defined, below this package; loaded only to run, resume or draw it
-BUILT_IN: Final = {"council": "council:builder", "review": "review:builder"}
+BUILT_IN: Final = {
+    "council": "council:builder",
+    "delegation": "delegation:builder",
+    "review": "review:builder",
+}

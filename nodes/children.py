@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Protocol, TypeVar, overload
 
 from langgraph.config import get_config
@@ -206,15 +206,20 @@ async def child(
     return (await children({id: call}))[id]
 
 
-async def children(calls: Mapping[str, ChildCall], /, *, until: Until = "all") -> dict[str, State | ChildFailed]:
+async def children(
+    calls: Mapping[str, ChildCall], /, *, until: Until = "all", scope: str | None = None
+) -> dict[str, State | ChildFailed]:
     """Run several children at once, and return their final states by id; otherwise as `child`.
 
     Args:
         calls: The children by id.
         until: `all` of them must have ended; or `one`: then those that have ended are returned, at least one, and the
             others go on by themselves. When the node runs again, more of them may have ended.
+        scope: Names the children within the whole run instead of within the node's task, so that one node may start them
+            and another wait for them.
     """
-    ended = await _port().run(_here(), calls, until)
+    place = _here() if scope is None else replace(_here(), namespace=scope)
+    ended = await _port().run(place, calls, until)
     return {name: _result(name, each, calls[name].on_failure) for name, each in ended.items()}
 
 

@@ -25,6 +25,7 @@ from langgraph.config import get_config
 from langgraph.runtime import get_runtime
 from langgraph.types import interrupt
 
+from ..errors import RunFailed
 from ..state.questions import question, read_answer
 
 __all__ = [
@@ -32,12 +33,14 @@ __all__ = [
     "Effect",
     "EffectPort",
     "OnUncertain",
+    "PastEffect",
     "Place",
     "effects_in",
     "install_effects",
     "once",
     "once_for",
     "once_sync",
+    "past_effects",
     "remembers_effects",
 ]
 
@@ -98,6 +101,23 @@ class Begun:
     idempotency_key: str
 
 
+@dataclass(frozen=True, slots=True)
+class PastEffect:
+    """An effect of a cancelled run.
+
+    Args:
+        name: Its name.
+        key: Its key.
+        status: `done`; `failed`; or `started`, when nobody knows whether it happened.
+        result: Its result, when it is done and that could be stored.
+    """
+
+    name: str
+    key: str
+    status: Literal["started", "done", "failed"]
+    result: Any
+
+
 class EffectPort(Protocol):
     """What remembers effects; the engine brings one that writes to its database. `loop` is the event loop it lives in."""
 
@@ -124,6 +144,10 @@ class EffectPort(Protocol):
         Raises:
             InvalidInput: The result cannot be stored; that it was done is recorded all the same.
         """
+        ...
+
+    async def past(self, cancelled: str, *, asked_by: str) -> list[PastEffect] | None:
+        """Return the effects of a cancelled run in the order in which they began; see `past_effects`."""
         ...
 
 
@@ -310,6 +334,24 @@ def once_sync(
         raise
     wait(port.end(effect, result=result))
     return result
+
+
+async def past_effects(cancelled: str) -> list[PastEffect] | None:
+    """Return what a cancelled run of the same tenant did, inside a node of the run that undoes it.
+
+    Args:
+        cancelled: The cancelled run.
+
+    Returns:
+        Its effects, in the order in which they began; None while a process may still be at work on it.
+
+    Raises:
+        RunFailed: There is no such run for this one's tenant, or it is not cancelled, or no engine drives this graph.
+    """
+    port = _port()
+    if port is None:
+        raise RunFailed("Only an engine knows what a cancelled run did.")
+    return await port.past(cancelled, asked_by=_here().scope)
 
 
 async def _once(

@@ -1,8 +1,12 @@
 """Texts are cut into sentences by punctuation and layout."""
 
+import random
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from adjourn.nodes.analysts.lexicon import load_lexicon
+from adjourn.nodes.analysts.lexicon import load_lexicon, stem
 from adjourn.nodes.analysts.text import MAX_LETTERS, MAX_WORDS, cut
 
 
@@ -56,3 +60,16 @@ def test_a_negation_reaches_four_words_and_not_across_a_comma(source, negated):
 def test_terms_are_found_in_every_form_of_their_words():
     (sentence,) = cut("The supplier indemnified them.")
     assert "indemnifi" in {hit.term for hit in load_lexicon("topics").find(sentence.tokens)}
+
+
+def test_texts_that_are_read_at_once_are_read_as_if_alone():
+    words = ["".join(random.Random(number).choices("aeioubdlnrst", k=8)) + "ations" for number in range(3_000)]
+    pause = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            together = list(threads.map(stem, words, chunksize=50))
+    finally:
+        sys.setswitchinterval(pause)
+    stem.cache_clear()
+    assert together == [stem(word) for word in words]

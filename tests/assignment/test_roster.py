@@ -65,7 +65,7 @@ def test_agents_are_json_safe_and_come_back_the_same():
         ("agents:\n  - name: ada\n    weight: 0\n", "line 3, `agents[0].weight`: the weights of all agents are 0"),
         ("agents: []\n", "line 1, `agents`: a roster needs at least one agent"),
         ("agents:\n  - name: ada\n    name: bo\n", "line 3: the key `name` is there already in line 2. Keep one."),
-        ("agents: [\n", "line 2: this is no YAML: expected the node content"),
+        ("agents: [\n", "line 2: this is no YAML: did not find expected node content"),
         ("a: 1\n---\nb: 2\n", "line 2: this is no YAML: but found another document"),
         ("agents: !!python/object:os.system x\n", "line 1: this is no YAML: could not determine a constructor"),
         ("? [1]\n: 2\n", "line 1: this is no YAML: found unhashable key"),

@@ -32,6 +32,7 @@ PACKAGES = (
     "nodes",
     "nodes/analysts",
     "nodes/council",
+    "nodes/delegation",
     "state",
     "testing",
 )

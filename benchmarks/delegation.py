@@ -1,0 +1,144 @@
+"""Measure `delegation`: `python -m benchmarks.delegation [--quick] [--url postgresql://…] [--out folder]`.
+
+On paper: how long random plans take by the scheduler alone, against what no schedule can beat. Really: such plans through
+the engine and PostgreSQL, with agents that wait as long as the plan says, against the critical path; and a plan of many
+subtasks without work, for what a subtask costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from adjourn import AsyncEngine, Settings
+from adjourn.graphs.delegation import build
+from adjourn.nodes.delegation.agenda import simulated
+from adjourn.nodes.delegation.agents import Brief
+from adjourn.nodes.delegation.network import Network, graham_bound, lower_bound
+from benchmarks.machine import describe, new_database, server
+from benchmarks.plans import random_network
+
+CAPACITIES = (1, 2, 4, 8, 16)
+TARGETS = {"against the critical path": 1.10, "median against the lower bound": 1.15, "against Graham's bound": 1.0}
+
+
+def on_paper(graphs: int) -> dict[str, dict[str, float]]:
+    """Return the ratios of simulated plans, by capacity."""
+    networks = [random_network(seed) for seed in range(graphs)]
+    found = {}
+    for capacity in (*CAPACITIES, 0):
+        ratios, bounds = [], []
+        for network in networks:
+            room = capacity or len(network.order)
+            makespan = simulated(network, room)[0]
+            ratios.append(makespan / lower_bound(network, room))
+            bounds.append(makespan / graham_bound(network, room))
+        name = str(capacity) if capacity else "enough"
+        found[name] = {"median": median(ratios), "highest": max(ratios), "of_grahams_bound": max(bounds)}
+    return found
+
+
+async def really(url: str, seeds: list[int], seconds: float, many: int) -> dict[str, Any]:
+    """Return the ratios of plans that were carried out, and how many subtasks without work are done in a second."""
+
+    async def wait(brief: Brief) -> None:
+        await asyncio.sleep(float(brief.input_data.get("seconds", 0)))
+
+    graph = build(agents={"wait": wait}, capacity=300)
+    narrow = build(agents={"wait": wait}, capacity=8)
+    settings = Settings(log_level="error")
+    async with AsyncEngine.open(url, workflows={"wide": graph, "narrow": narrow}, settings=settings) as engine:
+        runs = []
+        for seed in seeds:
+            network = random_network(seed)
+            scale = seconds / network.length
+            wide = await makespan_of(engine, "wide", network, scale)
+            through = await makespan_of(engine, "narrow", network, scale)
+            runs.append(
+                {
+                    "seed": seed,
+                    "subtasks": len(network.order),
+                    "critical_path_seconds": seconds,
+                    "makespan_seconds": wide,
+                    "ratio": wide / seconds,
+                    "ratio_with_8": through / (scale * lower_bound(network, 8)),
+                }
+            )
+        plan = {
+            "subtasks": [{"id": f"t{n}", "dependencies": [f"t{n // 2}"] if n > 1 else []} for n in range(1, many + 1)]
+        }
+        run = await engine.start("narrow", {"plan": plan})
+        assert run.status == "completed", run.error
+        took = run.state["final_result"]["makespan_seconds"]
+    return {"runs": runs, "many": {"subtasks": many, "seconds": took, "per_second": many / took}}
+
+
+async def makespan_of(engine: AsyncEngine, workflow: str, network: Network, scale: float) -> float:
+    """Carry a plan out; return the seconds from its first beginning to its last end."""
+    subtasks = [
+        {
+            "id": each,
+            "dependencies": list(network.dependencies[each]),
+            "expected_seconds": network.seconds[each] * scale,
+            "input_data": {"seconds": network.seconds[each] * scale},
+        }
+        for each in network.order
+    ]
+    run = await engine.start(workflow, {"plan": {"subtasks": subtasks}})
+    assert run.status == "completed", run.error
+    return float(run.state["final_result"]["makespan_seconds"])
+
+
+def main() -> None:
+    """Print the figures, and write them as JSON and as a page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a short run that proves that it works")
+    parser.add_argument("--url", help="a PostgreSQL server to use; default: an embedded one")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    options = parser.parse_args()
+    paper = on_paper(20 if options.quick else 200)
+    with server(options.url) as base:
+        url = new_database(base, "bench_delegation")
+        machine = describe(base)
+        seeds, seconds, many = ([1], 0.5, 100) if options.quick else (list(range(10)), 20.0, 10_000)
+        found = asyncio.run(really(url, seeds, seconds, many))
+    lines = [*table(paper), "", *carried_out(found)]
+    where = f"{machine['processors']} processors, {machine['processor']}; PostgreSQL {machine['postgres']}"
+    print("\n".join([where, *lines]))
+    options.out.mkdir(parents=True, exist_ok=True)
+    written = {"machine": machine, "targets": TARGETS, "on_paper": paper, **found}
+    (options.out / "delegation.json").write_text(json.dumps(written, indent=1) + "\n")
+    (options.out / "delegation.md").write_text("\n".join(["# Delegation", "", f"{where}.", "", *lines, ""]))
+
+
+def table(paper: dict[str, dict[str, float]]) -> list[str]:
+    """Return the figures on paper."""
+    rows = [
+        f"| {name} | {each['median']:.3f} | {each['highest']:.3f} | {each['of_grahams_bound']:.3f} |"
+        for name, each in paper.items()
+    ]
+    head = "| at once | median against the lower bound | highest | highest against Graham's bound |"
+    return [head, "|---|--:|--:|--:|", *rows]
+
+
+def carried_out(found: dict[str, Any]) -> list[str]:
+    """Return the figures of what really ran."""
+    ratios, narrow = [each["ratio"] for each in found["runs"]], [each["ratio_with_8"] for each in found["runs"]]
+    many = found["many"]
+    first = (
+        f"Really run, {len(ratios)} plans: makespan against the critical path {median(ratios):.3f} (highest "
+        f"{max(ratios):.3f}, target {TARGETS['against the critical path']:.2f}); with 8 at once against the lower bound "
+        f"{median(narrow):.3f} (highest {max(narrow):.3f})."
+    )
+    second = (
+        f"{many['subtasks']:,} subtasks without work: {many['seconds']:.1f} s, {many['per_second']:.0f} in a second."
+    )
+    return [first, "", second]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+"""The node that undoes what was done when the whole has failed (the pattern Saga, Garcia-Molina and Salem 1987).
+
+Completed subtasks that declare a compensation are undone in reverse dependency order: a subtask before those that it
+depends on, directly or through others. Each undoing that has ended is recorded by the subtask's id (`once`).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from langgraph.runtime import Runtime
+from langgraph.types import Send
+from typing_extensions import TypedDict
+
+from ...errors import ConfigurationError, EffectUncertain, InvalidPlan, LeaseLost, StorageUnavailable
+from ...state.delegation import CompensationState, DelegationState, SubtaskState
+from ...state.values import JsonValue, storable_text
+from ..effects import once
+from ..step import Clock, utcnow
+from .agenda import Agenda
+from .loop import Next, work_off
+from .network import network_of, reversed_dependencies
+from .telling import Teller
+
+__all__ = ["Compensate", "Compensations", "Undo", "after_compensation", "compensation", "fresh"]
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """What a compensation is given.
+
+    Args:
+        main_task: What all of it was for.
+        task_id: The subtask that is to be undone.
+        input_data: What its agent was given.
+        output_data: What came out.
+        global_context: What every agent was given.
+        idempotency_key: The same each time this undoing is tried, also by other processes.
+    """
+
+    main_task: str
+    task_id: str
+    input_data: dict[str, Any]
+    output_data: Any
+    global_context: dict[str, Any]
+    idempotency_key: str
+
+
+Compensate: TypeAlias = "Callable[[Undo], JsonValue | Awaitable[JsonValue]]"
+"""A function that undoes a subtask, plain (it runs in a thread) or async. What it returns is not kept."""
+
+
+class Compensations:
+    """The compensations of a workflow, by the names that plans use.
+
+    Args:
+        functions: Name → function.
+
+    Raises:
+        ConfigurationError: One cannot be called.
+    """
+
+    def __init__(self, functions: Mapping[str, Compensate] | None = None) -> None:
+        self._functions = dict(functions or {})
+        for name, function in self._functions.items():
+            if not callable(function):
+                raise ConfigurationError(f"The compensation {name!r} is a {type(function).__name__}, not a function.")
+
+    def check(self, subtasks: Mapping[str, SubtaskState]) -> None:
+        """Refuse subtasks that name a compensation which is not there.
+
+        Raises:
+            InvalidPlan: The message names the subtasks, and the compensations that there are.
+        """
+        wrong = [
+            f"{each['task_id']!r} names {each['compensation']!r}"
+            for each in subtasks.values()
+            if each["compensation"] is not None and each["compensation"] not in self._functions
+        ]
+        if wrong:
+            known = ", ".join(sorted(self._functions)) or "there are none"
+            raise InvalidPlan(f"There is no such compensation: {', '.join(wrong[:10])}. Known: {known}.")
+
+    async def undo(self, name: str, undo: Undo, limiter: CapacityLimiter) -> None:
+        """Call a compensation.
+
+        Args:
+            name: Which.
+            undo: What it is given.
+            limiter: Bounds the threads of plain functions.
+        """
+        function = self._functions[name]
+        if inspect.iscoroutinefunction(function):
+            await function(undo)
+            return
+        found = await anyio.to_thread.run_sync(function, undo, limiter=limiter, abandon_on_cancel=True)
+        if inspect.isawaitable(found):
+            await found
+
+
+class _Tried(TypedDict):
+    """How one attempt at undoing went, as it is recorded."""
+
+    error: str | None
+    end_time: str
+
+
+def compensation(
+    compensations: Compensations,
+    *,
+    capacity: int = 16,
+    max_attempts: int = 3,
+    backoff_seconds: float = 1.0,
+    clock: Clock = utcnow,
+) -> Any:
+    """Make the node that undoes completed subtasks. It never asks anybody.
+
+    Guarantees: an undoing whose record is committed is never repeated, by any process. One that a process died in is not
+    repeated either: nobody knows whether it happened, so a person is asked. One that fails is tried again up to
+    `max_attempts` times, then a person is asked; what must be undone after it waits, everything else goes on.
+
+    Args:
+        compensations: The functions.
+        capacity: How many may be under way at once.
+        max_attempts: How often one is tried before a person is asked.
+        backoff_seconds: The pause before the second attempt; it doubles with each.
+        clock: The time.
+
+    Returns:
+        A node that writes `compensations`.
+    """
+
+    async def compensate(state: DelegationState, runtime: Runtime[Any]) -> DelegationState:
+        work = _Undoing(state, compensations, runtime, capacity, max_attempts, backoff_seconds, clock)
+        return {"compensations": await work.run(), "current_step": "compensate"}
+
+    return compensate
+
+
+def after_compensation(state: DelegationState) -> Any:
+    """Route: on while something can be undone, then to people, then to the end."""
+    known = state.get("compensations", {})
+    pending = [each for each in known.values() if each["status"] == "pending"]
+    questions = [
+        Send(
+            "human_review",
+            {
+                "about": "compensation",
+                "subtask": state["subtasks"][each["task_id"]],
+                "compensation": each,
+                "main_task": state.get("main_task", ""),
+            },
+        )
+        for each in known.values()
+        if each["status"] == "requires_human"
+    ]
+    # pending beside open questions waits for them; alone it was left by a drain
+    return questions or ("compensate" if pending else "consolidate")
+
+
+class _Undoing:
+    """One run of the node."""
+
+    def __init__(
+        self,
+        state: DelegationState,
+        compensations: Compensations,
+        runtime: Runtime[Any],
+        capacity: int,
+        max_attempts: int,
+        backoff: float,
+        clock: Clock,
+    ) -> None:
+        self._state = state
+        self._compensations = compensations
+        self._runtime = runtime
+        self._max_attempts = max_attempts
+        self._backoff = backoff
+        self._clock = clock
+        self._limiter = CapacityLimiter(capacity)
+        self._teller = Teller(runtime.stream_writer)
+        self._subtasks = state.get("subtasks", {})
+        known = state.get("compensations", {})
+        self._known = {
+            each: known.get(each) or fresh(each)
+            for each, subtask in self._subtasks.items()
+            if subtask["compensation"] is not None and (subtask["status"] == "completed" or each in known)
+        }
+        backwards = reversed_dependencies(state.get("dependencies", {}))
+        # in the order in which the subtasks ended, last first, where dependencies leave a choice
+        ended = sorted(backwards, key=lambda each: self._subtasks[each]["end_time"] or "", reverse=True)
+        network = network_of({each: backwards[each] for each in ended}, dict.fromkeys(backwards, 1.0))
+        waiting = {each for each, entry in self._known.items() if entry["status"] == "requires_human"}
+        self._agenda = Agenda(network, (), waiting, capacity)
+        self._first = {each: entry["attempts"] for each, entry in self._known.items()}
+
+    async def run(self) -> dict[str, CompensationState]:
+        await work_off(self._agenda, self._perform, self._settle, stopping=lambda: self._runtime.drain_requested)
+        return self._known
+
+    async def _perform(self, task_id: str) -> _Tried | str | None:
+        entry = self._known.get(task_id)
+        if entry is None or entry["status"] != "pending":
+            return None  # nothing to undo, or undone
+        number = entry["attempts"] + 1
+
+        async def attempt(task_id: str, *, idempotency_key: str = "") -> _Tried:
+            return await self._attempt(task_id, idempotency_key)
+
+        try:
+            found: _Tried = await once("compensate", attempt, task_id, key=f"{task_id}#{number}", on_uncertain="fail")
+        except EffectUncertain:
+            return "a process died while it was being undone, and nobody knows whether it happened"
+        return found
+
+    async def _attempt(self, task_id: str, idempotency_key: str) -> _Tried:
+        subtask = self._subtasks[task_id]
+        undo = Undo(
+            self._state.get("main_task", ""),
+            task_id,
+            subtask["input_data"],
+            subtask["output_data"],
+            self._state.get("global_context", {}),
+            idempotency_key,
+        )
+        error = None
+        try:
+            await self._compensations.undo(str(subtask["compensation"]), undo, self._limiter)
+        except (LeaseLost, StorageUnavailable):
+            raise
+        except Exception as problem:  # noqa: BLE001  (a compensation is the user's, and so are its errors)
+            error = storable_text(f"{type(problem).__name__}: {problem}")[:2000]
+        return {"error": error, "end_time": self._clock().isoformat()}
+
+    def _settle(self, task_id: str, tried: _Tried | str | None) -> Next:
+        if tried is None:
+            return Next("complete")
+        entry = self._known[task_id]
+        attempts = entry["attempts"] + 1
+        if isinstance(tried, str):
+            self._change(entry, status="requires_human", error_message=tried, attempts=attempts)
+            return Next("closed")
+        self._change(entry, attempts=attempts, end_time=tried["end_time"], error_message=tried["error"])
+        if tried["error"] is None:
+            self._change(self._known[task_id], status="completed")
+            return Next("complete")
+        made = attempts - self._first[task_id]
+        if made >= self._max_attempts:
+            self._change(self._known[task_id], status="requires_human")
+            return Next("closed")
+        return Next("again", self._backoff * 2 ** (made - 1))
+
+    def _change(self, entry: CompensationState, **changes: Any) -> None:
+        changed: Any = {**entry, **changes}
+        self._known[entry["task_id"]] = changed
+        self._teller.compensation(changed)
+
+
+def fresh(task_id: str) -> CompensationState:
+    """Return an undoing that has not begun."""
+    return {"task_id": task_id, "status": "pending", "error_message": None, "attempts": 0, "end_time": None}

@@ -1,0 +1,107 @@
+"""The node that makes a run's subtasks: out of the caller's plan, or out of one that a planner makes."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+from langgraph.runtime import Runtime
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from ...errors import InvalidInput
+from ...state.delegation import DelegationState
+from ...state.plans import Plan
+from ..effects import once
+from .agents import Team
+from .compensation import Compensations
+from .plans import read_plan
+from .reopening import checked, reopened
+
+__all__ = ["Planner", "checked_input", "planning"]
+
+Planner: TypeAlias = "Callable[[str, Team], Plan | Mapping[str, Any] | Awaitable[Plan | Mapping[str, Any]]]"
+"""Makes a plan out of the main task, for the agents that there are; plain (it runs in a thread) or async."""
+
+
+def planning(planner: Planner, team: Team, compensations: Compensations) -> Any:
+    """Make a node that writes `subtasks` and `dependencies`.
+
+    A plan of the caller's is used as it is; otherwise the planner makes one, once (`once`), whatever happens then.
+
+    Args:
+        planner: Makes a plan where the caller gives none.
+        team: The agents; a plan that they cannot carry out is refused.
+        compensations: The functions that plans may name.
+
+    Returns:
+        A node. It raises
+
+        - InvalidPlan: the plan cannot be carried out; the message names the ids;
+        - InvalidInput: there is neither a plan nor a main task.
+    """
+
+    async def plan(state: DelegationState, runtime: Runtime[Any]) -> DelegationState:
+        if state.get("cancelled_run"):
+            return await reopened(state, team, compensations, runtime)
+        given, by = state.get("plan"), "the caller"
+        task = state.get("main_task", "")
+        if given is None:
+            by = getattr(planner, "__name__", type(planner).__name__)
+            if not task.strip():
+                raise InvalidInput("There is nothing to plan: give `plan`, or `main_task` for the planner to read.")
+
+        async def propose() -> Any:
+            proposed = await _proposed(planner, task, team) if given is None else given
+            # read here, so that what is kept is a plan
+            return read_plan(proposed).model_dump(mode="json", exclude_unset=True)
+
+        # kept: a process that finds it does not ask a planner again, and whoever undoes a cancelled run knows it
+        found = read_plan(await once("plan", propose, on_uncertain="retry"))
+        subtasks, dependencies = checked(found, team, compensations)
+        return {
+            "main_task": state.get("main_task") or found.main_task,
+            "plan": None,  # everything that counts of it stands in `subtasks` now
+            "planned_by": by,
+            "subtasks": subtasks,
+            "dependencies": dependencies,
+            "global_context": found.global_context,
+            "error_recovery_strategy": list(found.error_recovery_strategy),
+            "overall_status": "pending",
+            "current_step": "plan",
+        }
+
+    return plan
+
+
+async def _proposed(planner: Planner, main_task: str, team: Team) -> Any:
+    if inspect.iscoroutinefunction(planner):
+        return await planner(main_task, team)
+    found = await asyncio.to_thread(planner, main_task, team)
+    return await found if inspect.isawaitable(found) else found
+
+
+def checked_input(team: Team, compensations: Compensations) -> Any:
+    """Return a type for the input key `plan`: whoever checks a value against it gets InvalidPlan for a plan that is none.
+
+    So a bad plan is refused when a run is started, before anything is stored.
+    """
+
+    def check(value: Any) -> Any:
+        checked(read_plan(value), team, compensations)
+        return value
+
+    class GivenPlan:
+        """A plan as a mapping, or as YAML or JSON text."""
+
+        @classmethod
+        def __get_pydantic_core_schema__(cls, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+            return core_schema.no_info_plain_validator_function(check)
+
+        @classmethod
+        def __get_pydantic_json_schema__(cls, _: CoreSchema, __: GetJsonSchemaHandler) -> dict[str, Any]:
+            return {"anyOf": [{"type": "object"}, {"type": "string"}], "description": cls.__doc__}
+
+    return GivenPlan

@@ -1,0 +1,201 @@
+"""Reading plans: from mappings, texts and files; refused with every mistake named, or flat subtasks.
+
+A plan inside a subtask is flattened: `report` with a plan of `draft` and `check` becomes three subtasks, where
+`report/draft` waits for what `report` waits for, and `report` is complete when its parts are. So an inner subtask
+starts as soon as its own dependencies are complete, and one order of compensation holds for all.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ...errors import InvalidPlan
+from ...state.delegation import SubtaskState
+from ...state.plans import Plan, PlannedSubtask, Strategy
+from ..documents import DocumentKind, Place, Positions, load_document, parse_document, validate_document
+from .network import cycles
+
+__all__ = ["MAX_BYTES", "MAX_SUBTASKS", "Flat", "flat", "load_plan", "read_plan"]
+
+MAX_BYTES: Final = 10_000_000
+"""The largest plan that is read, in bytes of text."""
+MAX_SUBTASKS: Final = 20_000
+"""The most subtasks of a plan, those of nested plans included."""
+_MOST_NAMED: Final = 10
+
+Flat = tuple[dict[str, SubtaskState], dict[str, list[str]]]
+
+
+def _part(place: Place) -> type[Plan | PlannedSubtask]:
+    return PlannedSubtask if len(place) > 1 and isinstance(place[-2], int) else Plan
+
+
+_PLAN: Final = DocumentKind(
+    "plan",
+    Plan,
+    InvalidPlan,
+    shape="a mapping with the key `subtasks`, a list of subtasks",
+    part=_part,
+    parts="a mapping with the keys of a subtask",
+    max_bytes=MAX_BYTES,
+)
+
+
+def load_plan(path: str | Path) -> Plan:
+    """Read a plan file.
+
+    Args:
+        path: A YAML file; JSON is YAML too.
+
+    Raises:
+        InvalidPlan: The file cannot be read, is larger than 10 MB or no YAML, or holds no plan that can be carried out.
+    """
+    return read_plan(load_document(path, _PLAN), source=str(path))
+
+
+def read_plan(plan: Any, *, source: str = "the plan") -> Plan:
+    """Read a plan.
+
+    Args:
+        plan: A `Plan`, a mapping with its keys, or YAML text.
+        source: How to call it in errors.
+
+    Raises:
+        InvalidPlan: It is no plan, or one that cannot be carried out: an id that is no text or stands there twice, a
+            dependency that is unknown, a cycle. The message names the ids, and for text the lines.
+    """
+    where = Positions(source)
+    if isinstance(plan, Plan):
+        plan = plan.model_dump(exclude_unset=True)
+    elif isinstance(plan, str):
+        if len(plan) > MAX_BYTES:
+            raise InvalidPlan(f"{source} has more than {MAX_BYTES:,} characters.")
+        plan, where = parse_document(plan, _PLAN, source)
+    found = validate_document(plan, _PLAN, where)
+    problems = list(_problems(found, where, ()))
+    if problems:
+        more = f"; and {len(problems) - _MOST_NAMED} more" if len(problems) > _MOST_NAMED else ""
+        raise InvalidPlan(f"{source}: {'; '.join(problems[:_MOST_NAMED])}{more}.")
+    if (count := _count(found)) > MAX_SUBTASKS:
+        raise InvalidPlan(
+            f"{source} has {count:,} subtasks, more than {MAX_SUBTASKS:,}. Give some to runs of their own."
+        )
+    return found
+
+
+def flat(plan: Plan) -> Flat:
+    """Return the subtasks of a plan and of the plans in it, as they stand before the first begins, and what they wait for.
+
+    Args:
+        plan: A plan that `read_plan` has seen.
+    """
+    subtasks: dict[str, SubtaskState] = {}
+    dependencies: dict[str, list[str]] = {}
+    _flatten(plan, None, [], subtasks, dependencies, list(plan.error_recovery_strategy), plan.max_retries)
+    return subtasks, dependencies
+
+
+def _flatten(
+    plan: Plan,
+    parent: str | None,
+    before: list[str],
+    subtasks: dict[str, SubtaskState],
+    dependencies: dict[str, list[str]],
+    strategies: list[Strategy],
+    max_retries: int,
+) -> None:
+    for each in plan.subtasks:
+        task_id = each.id if parent is None else f"{parent}/{each.id}"
+        waits_for = [other if parent is None else f"{parent}/{other}" for other in dict.fromkeys(each.dependencies)]
+        subtasks[task_id] = _state(task_id, parent, each, strategies, max_retries)
+        dependencies[task_id] = waits_for or list(before)
+        if each.plan is not None:
+            inner = each.plan
+            given = inner.model_fields_set
+            _flatten(
+                inner,
+                task_id,
+                dependencies[task_id],
+                subtasks,
+                dependencies,
+                list(inner.error_recovery_strategy) if "error_recovery_strategy" in given else strategies,
+                inner.max_retries if "max_retries" in given else max_retries,
+            )
+            dependencies[task_id] = [f"{task_id}/{part.id}" for part in inner.subtasks]
+
+
+def _state(
+    task_id: str, parent: str | None, planned: PlannedSubtask, strategies: list[Strategy], max_retries: int
+) -> SubtaskState:
+    own = planned.error_recovery_strategy
+    return {
+        "task_id": task_id,
+        "task_type": planned.task_type,
+        "description": planned.description,
+        "status": "pending",
+        "input_data": planned.input_data,
+        "output_data": None,
+        "error_message": None,
+        "assigned_agent": None,
+        "start_time": None,
+        "end_time": None,
+        "retry_count": 0,
+        "attempts": 0,
+        "tried_by": [],
+        "agent": planned.agent,
+        "capabilities": list(planned.capabilities),
+        # what consists of parts takes no time of its own
+        "expected_seconds": 0.0 if planned.plan else planned.expected_seconds,
+        "timeout_seconds": planned.timeout_seconds,
+        "strategies": list(own) if own is not None else strategies,
+        "max_retries": max_retries if planned.max_retries is None else planned.max_retries,
+        "next_move": None,
+        "compensation": planned.compensation,
+        "workflow": planned.workflow,
+        "parent": parent,
+        "nested": planned.plan is not None,
+    }
+
+
+def _problems(plan: Plan, where: Positions, place: Place) -> Iterator[str]:
+    """Yield what is wrong with a plan, and with those in it, in words."""
+    at = (*place, "subtasks")
+    if not plan.subtasks:
+        yield f"{where.name(at)}: a plan needs at least one subtask"
+    index = {each.id: number for number, each in reversed(list(enumerate(plan.subtasks)))}
+    for repeated, count in Counter(each.id for each in plan.subtasks).items():
+        if count > 1:
+            last = max(number for number, each in enumerate(plan.subtasks) if each.id == repeated)
+            yield f"{where.name((*at, last, 'id'))}: the id {repeated!r} is there {count} times; each needs its own"
+    for number, each in enumerate(plan.subtasks):
+        for position, other in enumerate(each.dependencies):
+            if other not in index:
+                here = where.name((*at, number, "dependencies", position))
+                yield f"{here}: {each.id!r} depends on {other!r}, which is not in the plan{_near(other, index)}"
+        if each.plan is not None:
+            if each.workflow is not None:
+                yield f"{where.name((*at, number))}: {each.id!r} has a plan and a workflow; it can have one of them"
+            yield from _problems(each.plan, where, (*at, number, "plan"))
+    known = {each.id: [other for other in each.dependencies if other in index] for each in plan.subtasks}
+    for cycle in cycles(known):
+        here = where.name((*at, index[cycle[0]]))
+        yield f"{here}: a cycle, in which each waits for the next: {_shown([*cycle, cycle[0]])}"
+
+
+def _shown(cycle: list[str]) -> str:
+    if len(cycle) > 2 * _MOST_NAMED:
+        cycle = [*cycle[:_MOST_NAMED], f"… ({len(cycle) - 2 * _MOST_NAMED} more) …", *cycle[-_MOST_NAMED:]]
+    return " → ".join(cycle)
+
+
+def _near(unknown: str, known: Mapping[str, int]) -> str:
+    near = difflib.get_close_matches(unknown, known, n=1) if len(known) <= 1000 else []
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _count(plan: Plan) -> int:
+    return sum(1 + (_count(each.plan) if each.plan else 0) for each in plan.subtasks)

@@ -1,0 +1,41 @@
+"""A delegation whose agents write down what they begin, end and undo, for the tests that kill its processes."""
+
+import asyncio
+import random
+from typing import Any
+
+from adjourn.graphs.delegation import build
+from adjourn.nodes.delegation.agents import Brief
+from adjourn.nodes.delegation.compensation import Undo
+from support.crashing import note
+from support.plans import random_network
+
+
+def some_plan(seed: int, count: int, *, fails: bool) -> dict[str, Any]:
+    """Return a plan of at most so many subtasks; where it fails, a last one does, and everything can be undone."""
+    network = random_network(seed, most=count)
+    subtasks = [
+        {"id": each, "dependencies": list(before), "compensation": "undo" if fails else None}
+        for each, before in network.dependencies.items()
+    ]
+    last = {"id": "last", "dependencies": list(network.order), "error_recovery_strategy": "fail"}
+    return {"subtasks": [*subtasks, last] if fails else subtasks}
+
+
+def delegating(pause: float) -> Any:
+    """Return the workflow; each subtask and each undoing takes up to twice the pause."""
+
+    async def work(brief: Brief) -> str:
+        note(f"begin {brief.task_id}")
+        if brief.task_id == "last":
+            raise ValueError("it cannot be done")
+        await asyncio.sleep(random.Random(brief.task_id).uniform(0, 2 * pause))
+        note(f"end {brief.task_id}")
+        return brief.task_id
+
+    async def undo(undone: Undo) -> None:
+        await asyncio.sleep(random.Random(undone.task_id).uniform(0, pause))
+        note(f"undo {undone.task_id}")
+        await asyncio.sleep(random.Random(undone.task_id).uniform(0, pause))
+
+    return build(agents={"worker": work}, compensations={"undo": undo}, capacity=4, backoff_seconds=0)
