@@ -69,6 +69,11 @@ def _worked(data: Mapping[str, Any]) -> Text:
     return _row(data["agent"], f"has done {name} in {duration(data['seconds'])}", style="green")
 
 
+def _waiting(data: Mapping[str, Any]) -> Text:
+    name = shortened(str(data["subtask"]), 40)
+    return _row(data["agent"], f"has not done {name} yet", "its run waits; the others go on", "yellow")
+
+
 def _compared(data: Mapping[str, Any]) -> Text:
     count = len(data["conflicts"])
     return _row("results", f"{count} contradiction{'s' * (count != 1)}" if count else "no contradictions")
@@ -116,6 +121,7 @@ _LINES: Final[Mapping[str, Callable[[Mapping[str, Any]], Text]]] = {
     "assigned": _assigned,
     "unassigned": _unassigned,
     "worked": _worked,
+    "waiting": _waiting,
     "compared": _compared,
     "argued": _argued,
     "draft": _draft,

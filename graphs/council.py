@@ -1,6 +1,7 @@
 """The workflow `council`: several agents work, disagree, and agree.
 
 decompose → assign → work (all in parallel) → (a subtask failed, or is left) assign the rest again
+→ (agents wait for people)        assign and work on the rest; when nothing else can be done, the run pauses in work
 → (nobody can do one)             human_review → assign
 → compare → (results conflict)    resolve_conflicts → build_consensus, or aggregate when that settled it
 → (enough agreement)  aggregate → synthesize
@@ -103,18 +104,23 @@ def build(
 
 
 def after_assignment(state: CouncilState) -> Literal["work", "human_review", "compare"]:
-    """Work on what was assigned; ask a person only when nothing could be."""
-    if any(each["status"] == "assigned" for each in state["subtasks"].values()):
+    """Work on what was assigned; only when nothing was, ask a person, or wait for agents that wait for people."""
+    statuses = {each["status"] for each in state["subtasks"].values()}
+    if "assigned" in statuses or ("waiting" in statuses and not _needs_person(state)):
         return "work"
     return "human_review" if unfinished(state) else "compare"
 
 
 def after_work(state: CouncilState) -> Literal["assign", "human_review", "compare"]:
     """Ask a person about what nobody can do; otherwise assign what failed or had to wait."""
-    stuck = blocked(state)
-    if stuck is not None and stuck["next"] == "person":
+    if _needs_person(state):
         return "human_review"
     return "assign" if unfinished(state) else "compare"
+
+
+def _needs_person(state: CouncilState) -> bool:
+    stuck = blocked(state)
+    return stuck is not None and stuck["next"] == "person"
 
 
 def after_comparison(state: CouncilState) -> Literal["resolve_conflicts", "build_consensus", "aggregate"]:

@@ -11,7 +11,7 @@ the calls, so what a node starts may depend on data, time and chance.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -36,6 +36,9 @@ __all__ = [
     "children_in",
     "children_sync",
     "gather",
+    "one_wait",
+    "scope_here",
+    "settled",
     "swallowed_wait",
 ]
 
@@ -264,15 +267,43 @@ async def gather(*branches: Awaitable[Result]) -> list[Result]:
         GraphInterrupt: A branch waits, and the others have ended or wait as well.
         Exception: The first failure of a branch, in their order, when all have ended.
     """
+    ended = await settled(*branches)
+    waits = [each for each in ended if isinstance(each, GraphInterrupt)]
+    if waits:
+        raise one_wait(waits)
+    return [each for each in ended if not isinstance(each, GraphInterrupt)]
+
+
+async def settled(*branches: Awaitable[Result]) -> list[Result | GraphInterrupt]:
+    """Do what `gather` does, and return the wait of a branch in the place of its result.
+
+    For children with a `scope` only: a node that has children of its own task to wait for may not end without them.
+
+    Raises:
+        Exception: The first failure of a branch, in their order, when all have ended.
+    """
     ended = await asyncio.gather(*branches, return_exceptions=True)
-    failures = [each for each in ended if isinstance(each, BaseException)]
-    for failure in failures:
-        if not isinstance(failure, GraphInterrupt):
-            raise failure
-    if failures:
-        asked = {each.id: each for failure in failures for each in failure.args[0]}
-        raise GraphInterrupt(tuple(asked.values()))
-    return [each for each in ended if not isinstance(each, BaseException)]
+    found: list[Result | GraphInterrupt] = []
+    for each in ended:
+        if isinstance(each, BaseException) and not isinstance(each, GraphInterrupt):
+            raise each
+        found.append(each)
+    return found
+
+
+def one_wait(waits: Iterable[GraphInterrupt]) -> GraphInterrupt:
+    """Return one pause for all that branches of a node wait for."""
+    asked = {each.id: each for wait in waits for each in wait.args[0]}
+    return GraphInterrupt(tuple(asked.values()))
+
+
+def scope_here(name: str) -> str:
+    """Return a scope for children that the running task starts and later tasks wait for; no other task has the same.
+
+    Args:
+        name: What they are, in a word.
+    """
+    return f"{name} {_here().namespace}"
 
 
 def swallowed_wait(config: Mapping[str, Any]) -> bool:

@@ -37,13 +37,14 @@ __all__ = [
     "Request",
     "SubtaskStatus",
     "Usage",
+    "Waiting",
     "add_costs",
     "cost_of",
     "planning_cost",
 ]
 
 Kind = Literal["work", "help", "argue", "draft", "vote"]
-SubtaskStatus = Literal["pending", "assigned", "completed", "failed", "skipped"]
+SubtaskStatus = Literal["pending", "assigned", "waiting", "completed", "failed", "skipped"]
 
 
 class Request(TypedDict):
@@ -196,6 +197,20 @@ class ExecutionResult(TypedDict):
     error: str | None
     attempt: int
     failures: list[Silence]
+
+
+class Waiting(TypedDict):
+    """What a subtask with the status `waiting` waits for: agents that answer in runs of their own, which have not ended.
+
+    Args:
+        scope: Names these runs among the children of this one.
+        requests: Agent → what it was asked; its run is found again by the same request.
+        helped: What other helpers have answered already.
+    """
+
+    scope: str
+    requests: dict[str, Request]
+    helped: list[Reply]
 
 
 class Argument(TypedDict):
@@ -361,6 +376,7 @@ class CouncilState(ConsensusState, total=False):
     unassigned: list[Unassigned]
     # work
     execution_results: dict[str, ExecutionResult]
+    waiting: dict[str, Waiting]
     # compare
     conflicts: list[Conflict]
     # resolve_conflicts

@@ -85,8 +85,12 @@ def _work(state: Mapping[str, Any]) -> Iterator[str]:
         tries = f" (try {result['attempt']})" if result and result["attempt"] > 1 else ""
         yield f"| {_line(name)} | {_line(agent)} | {each['status']}{tries} | {_short(said)} |"
     failures = [(name, each) for name, result in results.items() for each in result["failures"]]
-    if failures:
+    waiting = [(name, who) for name, each in (state.get("waiting") or {}).items() for who in each["requests"]]
+    if failures or waiting:
         yield ""
+    yield from (
+        f"- {_line(who)} is at work on {_line(name)} in a run of its own, which has not ended" for name, who in waiting
+    )
     yield from (f"- {_line(each['agent'])} failed at {_line(name)}: {_short(each['cause'])}" for name, each in failures)
 
 

@@ -23,13 +23,13 @@ from pydantic import BaseModel
 from ...errors import AdjournError, BudgetExceeded, ChildFailed, LeaseLost, RunFailed, StorageUnavailable
 from ...state.council import Reply, Request, Usage
 from ...state.values import JsonValue, canonical_json, json_problem, storable_text
-from ..children import child, gather
+from ..children import ChildCall, children, gather
 from ..effects import once, remembers_effects
 from .costs import Meter, metering
 from .graph_agent import ASKED, given_to, is_named, taken_from
 from .members import Act, Member
 
-__all__ = ["MOST_CHARACTERS", "all_of", "ask", "describe_error"]
+__all__ = ["MOST_CHARACTERS", "all_of", "ask", "ask_run", "describe_error"]
 
 MOST_CHARACTERS: Final = 1_000_000
 """The longest answer that is kept, in characters of JSON."""
@@ -41,7 +41,7 @@ class _NotKept(Exception):
     """An answer that cannot be kept; the message says why."""
 
 
-async def ask(member: Member, request: Request, *, number: str, seconds: float) -> Reply:
+async def ask(member: Member, request: Request, *, number: str, seconds: float, scope: str | None = None) -> Reply:
     """Ask one agent.
 
     Where an engine drives, the reply is remembered: the same question of the same node is never asked again once it was
@@ -52,6 +52,7 @@ async def ask(member: Member, request: Request, *, number: str, seconds: float) 
         request: What; the agent gets a copy.
         number: Tells this request apart from others of its kind to this agent in one node, such as the round.
         seconds: How long it has, unless it brings its own.
+        scope: As for `ask_run`.
 
     Returns:
         What it answered, or why it did not. An agent's failure never raises.
@@ -68,14 +69,14 @@ async def ask(member: Member, request: Request, *, number: str, seconds: float) 
         return await _asked(member, request, limit)
 
     if member.may_pause:
-        return await _by_child(member, request, number)
+        return await ask_run(member, request, number=number, scope=scope)
     if not remembers_effects():
         return await call()
     # no arguments to compare: everything that a request is made of is remembered itself
     reply = await once(request["kind"], call, key=f"{member.name} {number}", on_uncertain="retry")
     if reply["error"] == ASKED and is_named(member.workflow):
         # nobody had said that it may ask people; what it did before it asked is done again in the child
-        return await _by_child(member, request, number)
+        return await ask_run(member, request, number=number, scope=scope)
     return reply
 
 
@@ -88,11 +89,26 @@ async def all_of(calls: Iterable[Coroutine[Any, Any, Reply]]) -> list[Reply]:
     return await gather(*calls)
 
 
-async def _by_child(member: Member, request: Request, number: str) -> Reply:
-    """Have a child run answer; the node pauses until it has, after all others have answered."""
+async def ask_run(member: Member, request: Request, *, number: str, scope: str | None = None) -> Reply:
+    """Have a child run answer, or find its answer.
+
+    Args:
+        member: Whom.
+        request: What; with the same number and scope it must be the same each time.
+        number: See `ask`.
+        scope: Names the child within the whole run, so that another node, or the same one at another time, may wait for
+            it, and so that one answer of several is enough for the run to go on. By default it belongs to this task.
+
+    Returns:
+        See `ask`.
+
+    Raises:
+        GraphInterrupt: It waits; all others have answered. The node pauses, unless a scope is given and it goes on.
+    """
     workflow = member.workflow
-    given = given_to(workflow, request)
-    found = await child(f"{request['kind']} {member.name} {number}", workflow, given, on_failure="return")
+    name = f"{request['kind']} {member.name} {number}"
+    call = ChildCall(workflow, given_to(workflow, request), on_failure="return")
+    found = (await children({name: call}, until="all" if scope is None else "one", scope=scope))[name]
     output: JsonValue = None
     error: str | None = None
     if isinstance(found, ChildFailed):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from ...state.assignments import Subtask
 from ...state.council import CouncilState
+from ...state.roster import Agent
 from ..arguments import check_count, one_of
 from ..assignment import STRATEGIES, assign
 from ..assignment.assigning import MAX_REASSIGNMENTS, OnMissing
@@ -32,7 +34,7 @@ def assignment(
 
     Ready is what is not done and whose dependencies are. A subtask that failed goes to another agent that can do it, at most
     `max_reassignments` times. The rest stands in `unassigned`: busy agents get it in the next round, a person is asked
-    about what nobody can do, or what failed too often.
+    about what nobody can do, or what failed too often. Who waits for a person has that subtask in hand meanwhile.
 
     Args:
         members: The agents.
@@ -59,7 +61,7 @@ def assignment(
 
     async def assign_subtasks(state: Any) -> CouncilState:
         crew = crew_of(members)
-        agents = await recalled(memory, [each.agent for each in crew.values()])
+        agents = _busy(state, await recalled(memory, [each.agent for each in crew.values()]))
         subtasks = state["subtasks"]
         found = assign(strategy, ready(subtasks), agents, on_missing=on_missing, max_reassignments=max_reassignments)
         given = {each["subtask"]: each for each in found["assignments"]}
@@ -77,6 +79,17 @@ def assignment(
         }
 
     return assign_subtasks
+
+
+def _busy(state: Mapping[str, Any], agents: Sequence[Agent]) -> list[Agent]:
+    """Return the agents with what they have in hand: subtasks that wait for them or for their helpers."""
+    waiting: Mapping[str, Any] = state.get("waiting") or {}
+    hands = Counter(
+        agent
+        for name, each in waiting.items()
+        for agent in {state["agent_assignments"][name]["agent"], *each["requests"]}
+    )
+    return [each.model_copy(update={"active": each.active + hands[each.name]}) for each in agents]
 
 
 def subtask_of(data: Mapping[str, Any]) -> Subtask:

@@ -8,7 +8,7 @@ import pytest
 
 from adjourn import AsyncEngine
 from adjourn.settings import Settings
-from support.council_crashing import PHASES, crashing_council
+from support.council_crashing import PHASES, crashing_council, waiting_council
 from support.crashing import Moments, ledger
 from support.eventually import eventually
 from support.processes import child
@@ -31,6 +31,30 @@ DRIVER = """
         async with AsyncEngine.open(database, workflows=workflows, settings=Settings(lease_seconds=0.3)) as engine:
             if verb == "start":
                 await engine.start("council", {"main_task": "When?", "options": OPTIONS}, thread_id="t")
+            while True:
+                await engine.recover()
+                await asyncio.sleep(0.05)
+
+    asyncio.run(main(*sys.argv[1:]))
+"""
+
+WAITING_DRIVER = """
+    import asyncio
+    import adjourn.engine.recovery
+    from adjourn import AsyncEngine
+    from adjourn.settings import Settings
+    from support.council_crashing import waiting_council
+    from support.crashing import Moments
+
+    adjourn.engine.recovery._FIRST_PAUSE = 0.0
+
+    async def main(database, moment, verb, *answered):
+        workflows = waiting_council(Moments(moment, reach))
+        async with AsyncEngine.open(database, workflows=workflows, settings=Settings(lease_seconds=0.3)) as engine:
+            if verb == "start":
+                await engine.start("council", {"main_task": "When?"}, thread_id="w")
+            for child in answered:
+                await engine.resume(child, "It is lawful.", by="dana")
             while True:
                 await engine.recover()
                 await asyncio.sleep(0.05)
@@ -77,3 +101,38 @@ async def test_a_council_that_is_killed_in_each_phase_asks_nobody_twice_who_had_
     ]
     assert run.state["final_result"]["decision"] == "yes"
     assert run.state["costs"]["build_consensus"]["agent_calls"] == 9
+
+
+async def test_a_council_that_is_killed_while_an_agent_waits_starts_its_run_once_and_asks_nobody_twice(
+    database: str, ledger_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adjourn.engine.recovery._FIRST_PAUSE", 0.0)
+
+    def killed(moment: str, *verb: str) -> None:
+        with child(WAITING_DRIVER, database, moment, *verb) as process:
+            process.wait_for(moment)
+            process.kill()
+
+    await asyncio.to_thread(killed, "early", "start")
+    await asyncio.to_thread(killed, "late", "recover")
+    async with AsyncEngine.open(database, workflows=waiting_council(Moments("never", None)), settings=QUICK) as engine:
+
+        async def stands(status: str) -> bool:
+            await engine.recover()
+            return (await engine.get("w")).status == status
+
+        await eventually(lambda: stands("paused"), timeout=20)
+        run = await engine.get("w")
+        (waiting,) = run.children
+        assert run.state["subtasks"]["late"]["status"] == "completed"  # before the person has answered
+        assert (run.state["subtasks"]["law"]["status"], waiting.questions) == ("waiting", 1)
+        await asyncio.to_thread(killed, "end", "answer", waiting.thread_id)
+        await eventually(lambda: stands("completed"), timeout=20)
+        run = await engine.get("w")
+        (same,) = run.children
+
+    assert same.thread_id == waiting.thread_id
+    asked = Counter(line for line in ledger(ledger_file) if not line.startswith("asking"))
+    # the one in whose answer the process died is asked again
+    assert asked == {"prepare: law": 1, "work: early": 2, "work: late": 2, "work: end": 2}
+    assert run.state["execution_results"]["law"]["output"] == "It is lawful."

@@ -8,6 +8,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from langgraph.graph import START, StateGraph
+from langgraph.types import interrupt
+from typing_extensions import TypedDict
+
 from adjourn.engine.effects import EffectLedger
 from adjourn.graphs.council import build
 from adjourn.nodes.council import Procedure, member
@@ -53,6 +57,49 @@ def crashing_council(at: Moments) -> Any:
         return {"answer": "all", "claims": claims}
 
     return build([agent(name) for name in "abc"], planner=plan, writer=write, procedure=Procedure(rule="unanimous"))
+
+
+class Errand(TypedDict, total=False):
+    request: dict[str, Any]
+    answer: Any
+
+
+def waiting_council(at: Moments) -> dict[str, Any]:
+    """A council in which one asks a person about `law`, while the other does `early` and `late`; `end` depends on both."""
+
+    def prepare(state: Errand) -> Errand:
+        note("prepare: law")
+        return {}
+
+    def ask(state: Errand) -> Errand:
+        note("asking: law")
+        return {"answer": interrupt("Is it lawful?")}
+
+    async def act(request: Any) -> Any:
+        name = request["subtask"]["id"]
+        note(f"work: {name}")
+        if at.wanted == name:
+            await until(lambda: "asking: law" in done())  # so that the run of the other one is there
+            at(name)
+        return f"{name} is done"
+
+    errand = StateGraph(Errand).add_sequence([("prepare", prepare), ("ask", ask)]).add_edge(START, "prepare")
+    lawyer = errand.compile(name="lawyer")
+    members = [member("ada", lawyer, may_pause=True, capabilities=["law"]), member("bo", act, capabilities=["reading"])]
+
+    def plan(task: str, **_: Any) -> Any:
+        subtasks = [
+            Subtask(id="law", capabilities=("law",)),
+            Subtask(id="early", capabilities=("reading",)),
+            Subtask(id="late", capabilities=("reading",), dependencies=("early",)),
+            Subtask(id="end", capabilities=("reading",), dependencies=("law", "late")),
+        ]
+        return subtasks, "as told"
+
+    def write(task: str, *, claims: Any, **_: Any) -> Any:
+        return {"answer": "all", "claims": claims}
+
+    return {"council": build(members, planner=plan, writer=write), "lawyer": lawyer}
 
 
 def done() -> list[str]:
