@@ -1,8 +1,8 @@
 """The last checkpoint of each thread that is driven here, seen as it is stored: the end of a run rides on its commit.
 
 A checkpoint without anything left to do is the end of its run. The commit that stores it records the end and gives the
-lease back as well, unless it stores many checkpoints, or somebody else has the run's row locked at that moment; then the drive
-records the end afterwards.
+lease back as well, unless it stores many checkpoints, or somebody else has the run's row locked at that moment; then the
+drive records the end afterwards.
 """
 
 from __future__ import annotations
