@@ -35,7 +35,10 @@ class Exit(IntEnum):
 EXIT_OF: Final[dict[type[errors.AdjournError], Exit]] = {
     errors.AdjournError: Exit.FAILED,
     errors.BudgetExceeded: Exit.FAILED,
+    errors.ChildFailed: Exit.FAILED,
+    errors.ChildMismatch: Exit.FAILED,
     errors.CircuitOpen: Exit.FAILED,
+    errors.DepthExceeded: Exit.FAILED,
     errors.EffectMismatch: Exit.FAILED,
     errors.EffectUncertain: Exit.FAILED,
     errors.LoopDetected: Exit.FAILED,

@@ -194,9 +194,13 @@ class Resuming(Undoing):
             elif isinstance(outcome, BaseException):
                 raise outcome
         # later, since what was driven just now may have been the last child
-        done += await asyncio.gather(
-            *(woken(each) for each in await self._children.woken(self.principal.tenant, limit))
-        )
+        try:
+            parents = await self._children.woken(self.principal.tenant, limit)
+        except StorageUnavailable:
+            if not stalled:
+                raise
+            parents = []  # what was driven just now is told of; the next call finds the rest
+        done += await asyncio.gather(*(woken(each) for each in parents))
         return [run for run in done if isinstance(run, Run)]
 
     async def _recover_one(self, store: RecoveryStore, found: Stalled) -> Run | None:

@@ -1,7 +1,8 @@
 """The last checkpoint of each thread that is driven here, seen as it is stored: the end of a run rides on its commit.
 
 A checkpoint without anything left to do is the end of its run. The commit that stores it records the end and gives the
-lease back as well, unless somebody else has the run's row locked at that moment; then the drive records it afterwards.
+lease back as well, unless it stores many checkpoints, or somebody else has the run's row locked at that moment; then the
+drive records the end afterwards.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from .run_groups import End, columns
 __all__ = ["Witness"]
 
 _SQL: Final = load_queries(__package__, "run_groups.sql")
+# In a commit of more checkpoints than that everybody would wait for the ends of others; they are recorded in groups then.
+_FEW: Final = 2
 
 
 @dataclass(slots=True)
@@ -68,7 +71,7 @@ class Witness:
             if drive is None or watched is None or drive.token != put.token:
                 continue
             watched.last = None if has_tasks(_tuple_of(put, put.checkpoint)) else put
-            if watched.last is not None:
+            if watched.last is not None and len(puts) <= _FEW:
                 # from here on the heartbeat may find the lease given back
                 drive.ending = True
                 ends.append(End(put.thread_id, drive.token, "completed", None, True))

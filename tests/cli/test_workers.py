@@ -17,7 +17,7 @@ from support.processes import Child
 from .conftest import Command
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "command-line.md"
-STATUS = {"at", "waiting", "lag_seconds", "leases", "stalled", "overdue", "queues", "workers"}
+STATUS = {"at", "waiting", "held", "later", "lag_seconds", "leases", "stalled", "overdue", "queues", "workers"}
 QUEUE = {"workflow", "waiting", "lag_seconds", "workers"}
 WORKER = {
     "name", "host", "pid", "version", "concurrency", "workflows", "status", "started_at", "seen_at", "busy", "others",

@@ -13,8 +13,8 @@ from support import workflows
 from support.auditing import agree
 from support.eventually import eventually
 from support.postgres import execute
-from support.serving import Serving
 from support.workflows import Trail, chain, mark
+from support.working import Serving
 
 KNOWN: dict[str, Any] = {
     "asking": workflows.asking, "plain": workflows.plain, "marks": chain(("one", mark("one"))),

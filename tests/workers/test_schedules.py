@@ -23,8 +23,8 @@ from support import workflows
 from support.auditing import agree
 from support.eventually import eventually
 from support.postgres import execute
-from support.serving import Serving
 from support.workflows import chain, mark
+from support.working import Serving
 
 KNOWN: dict[str, Any] = {"marks": chain(("one", mark("one"))), "asking": workflows.asking}
 STARTED = "select thread_id, requested_by, status, created_at from adjourn.runs order by created_at, thread_id"
