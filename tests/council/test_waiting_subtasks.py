@@ -238,4 +238,5 @@ async def test_who_waits_is_told_once(council_database: str) -> None:
     assert waits == [{"type": "council", "event": "waiting", "agent": "dee", "subtask": "law"}]
     assert told.index(waits[0]) < told.index(next(data for data in told if data.get("subtask") == "summary"))
     line = council_line(waits[0])
-    assert line is not None and " ".join(line.plain.split()).startswith("dee has not done law yet")
+    assert line is not None
+    assert " ".join(line.plain.split()).startswith("dee has not done law yet")
