@@ -15,7 +15,7 @@ from typing import Final
 
 import psycopg
 
-from ..checkpoints.faults import mapped_faults
+from ..checkpoints.faults import connection_lost, mapped_faults
 from ..checkpoints.pool import Connection, at_once, together
 from ..checkpoints.storage import Storage
 from .audit import actor_of
@@ -105,7 +105,8 @@ class Answering:
                 try:
                     return await self._record(thread_id, tenant, sent, looked, judged, queues)
                 except psycopg.Error as error:
-                    if error.sqlstate != _CHANGED:
+                    # a connection that was used a moment ago may be dead now; if the answer is recorded, it is repeated
+                    if error.sqlstate != _CHANGED and not connection_lost(error):
                         raise
             return await self._record_locked(thread_id, tenant, sent, queues)
 
@@ -120,7 +121,7 @@ class Answering:
         actor = actor_of(sent.who, sent.channel)
         goes_on = closes(judged) and not looked.is_driven
         drives = goes_on and not queues
-        async with self._storage.pool.connection() as connection:
+        async with self._storage.saver.lend() as connection:
             async with at_once(connection):
                 await self._reviews.expect(connection, thread_id, looked)
                 for each in judged:

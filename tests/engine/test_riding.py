@@ -165,6 +165,24 @@ async def test_an_answer_that_took_long_to_get_there_is_judged_again(
     assert locked == [run.thread_id]
 
 
+async def test_an_answer_whose_connection_has_died_is_recorded_on_another(engine: AsyncEngine, database: str) -> None:
+    run = await engine.start("asking", {"name": "x"})
+    look = engine._answering.look
+
+    async def looked_and_lost(*args: Any) -> Any:
+        found = await look(*args)
+        execute(
+            database,
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid()",
+        )
+        return found
+
+    engine._answering.look = looked_and_lost  # type: ignore[method-assign]
+    assert (await engine.resume(run.thread_id, approve())).status == "completed"
+    assert execute(database, "select count(*) from adjourn.decisions") == [(1,)]
+
+
 @pytest.mark.parametrize(
     "change",
     [
