@@ -29,8 +29,7 @@ declare
     this record;
 begin
     for this in
-        select thread, events, hashtextextended('adjourn.events ' || thread, 0) as turn
-        from jsonb_to_recordset(given) as each (thread text, events jsonb) order by turn
+        select thread, events from jsonb_to_recordset(given) as each (thread text, events jsonb) order by thread
     loop
         perform from adjourn.runs
         where thread_id = this.thread and (erased_at is null or ended_at is null or ended_at > erased_at)
@@ -38,7 +37,7 @@ begin
         if not found then
             continue;
         end if;
-        perform pg_advisory_xact_lock(this.turn);
+        perform pg_advisory_xact_lock(hashtextextended('adjourn.events ' || this.thread, 0));
         of_thread := this.thread;
         select coalesce(max(batch.last_seq), 0) + jsonb_array_length(this.events) into last_seq
         from adjourn.event_batches batch where batch.thread_id = this.thread;

@@ -360,6 +360,25 @@ async def test_two_processes_that_tell_of_one_run_lose_nothing(engine: AsyncEngi
     await eventually(lambda: execute(database, stored)[6:] == [(7, "custom"), (8, "custom"), (9, "custom")])
 
 
+async def test_events_of_several_runs_are_written_in_the_order_in_which_everybody_locks_runs(
+    engine: AsyncEngine, database: str
+) -> None:
+    for number in range(6):
+        await engine.start("asking", {"name": "x"}, thread_id=f"t{number}")
+    event = '{"kind": "custom", "payload": {}}'
+    given = "[" + ", ".join(f'{{"thread": "t{number}", "events": [{event}]}}' for number in reversed(range(6))) + "]"
+    writing = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%add_events%'"
+    with psycopg.connect(database) as erasing, psycopg.connect(database) as writer:
+        erasing.execute("select from adjourn.runs where thread_id = 't0' for update")
+        told = asyncio.create_task(asyncio.to_thread(writer.execute, "select adjourn.add_events(%s, 'c')", [given]))
+        await eventually(lambda: execute(database, writing))
+        erasing.execute(
+            "select from adjourn.runs order by thread_id for update nowait"
+        )  # the writer holds none of them
+        erasing.rollback()
+        await told
+
+
 async def test_a_recorder_that_cannot_write_harms_no_run(database: str) -> None:
     async with AsyncEngine.open(database, workflows={"marked": chain(("a", mark("a")))}) as engine:
         execute(database, "drop table adjourn.event_batches cascade")
