@@ -30,6 +30,7 @@ _FIRST_WAIT: Final = 0.1
 _LONGEST_WAIT: Final = 2.0
 _POLL_SECONDS: Final = 2.0
 _NO_POLLING: Final = 1e6
+_SAID_AGAIN_SECONDS: Final = 1.0
 _log = structlog.get_logger("adjourn")
 
 
@@ -81,10 +82,11 @@ class Worker:
             await asyncio.wait({feeding, stopping}, return_when=asyncio.FIRST_COMPLETED)
             return await self._drained(feeding)
         finally:
-            for task in (upkeep, times, stopping):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            # what cancels a call may be taken for the call's failure, and tried again: so it is said until it is heard
+            while left := {task for task in (upkeep, times, stopping) if not task.done()}:
+                for task in left:
+                    task.cancel()
+                await asyncio.wait(left, timeout=_SAID_AGAIN_SECONDS)
             await self._upkeep.leave()
 
     async def _drained(self, feeding: asyncio.Task[None]) -> bool:

@@ -1,10 +1,13 @@
 """What workers look after: runs and jobs whose process died, deadlines, their own sign of life."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from adjourn import AsyncEngine, LeaseLost, Principal, ReviewPolicy, approve
+from adjourn.engine.upkeep import Upkeep
+from adjourn.engine.worker import Worker
 from adjourn.settings import Settings
 from support import workflows
 from support.auditing import agree
@@ -181,3 +184,27 @@ async def test_workers_that_vanished_are_forgotten_after_a_while(database: str, 
     execute(database, gone)
     async with serving(KNOWN, settings=QUICK):
         await eventually(lambda: execute(database, "select count(*) from adjourn.workers where owner = 'w'") == [(0,)])
+
+
+async def test_a_worker_ends_although_its_upkeep_takes_the_end_for_a_failure(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adjourn.engine.worker._SAID_AGAIN_SECONDS", 0.05)
+    heard = 0
+
+    async def keep(self: Upkeep) -> None:
+        nonlocal heard
+        while heard < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                heard += 1
+
+    monkeypatch.setattr(Upkeep, "keep", keep)
+    async with AsyncEngine.open(database, workflows={"asking": workflows.asking}) as engine:
+        worker = Worker(engine)
+        running = asyncio.create_task(worker.run())
+        await eventually(lambda: worker._jobs is not None)
+        worker.drain()
+        assert await asyncio.wait_for(running, 10)
+    assert heard == 2
