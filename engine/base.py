@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -180,18 +180,12 @@ class EngineBase:
             check_model(self.settings.model)
         return self._binder.bound(workflow, thread_id, context)
 
-    @contextlib.asynccontextmanager
-    async def _graph_of(self, row: RunRow, thread_id: str | None = None) -> AsyncIterator[Compiled]:
-        """Give the graph of a run, for a drive of its thread or of another that goes on from it.
-
-        Workers drive the runs of all tenants: the memory that nodes find is that of the run's.
-        """
+    def _graph_of(self, row: RunRow, thread_id: str | None = None) -> AbstractAsyncContextManager[Compiled]:
+        """Give the graph of a run, for a drive of its thread or of another that goes on from it."""
         workflow = self.registry.find_for_run(row["workflow"], row["source"], row["thread_id"])
         kind, data = row["context_type"], row["context"]
         context = None if kind is None else self._storage.saver.serde.loads_typed((kind, data))
-        async with self._bound(workflow, thread_id or row["thread_id"], context) as graph:
-            memory = self._memory.of(row["tenant"])
-            yield graph.copy({"store": memory}) if graph.store is self._memory is not memory else graph
+        return self._bound(workflow, thread_id or row["thread_id"], context)
 
     async def _row(self, thread_id: str, tenant: str | None = None) -> RunRow:
         row = await self._runs.get(thread_id, tenant or self.principal.tenant)
@@ -259,6 +253,7 @@ class EngineBase:
         Returns:
             The run as it was recorded, or None where that must be read again.
         """
+        graph = self._remembering(graph, row["tenant"])
         drive = Drive(row["thread_id"], row["token"])
         children = ChildRuns(self._starter, row, drive, lambda: self._keeper.cancel(drive))
         work = Work(
@@ -304,6 +299,11 @@ class EngineBase:
                 with contextlib.suppress(StorageUnavailable):
                     await self._runs.release(thread_id, claimed["token"])
             return None
+
+    def _remembering(self, graph: Compiled, tenant: str) -> Compiled:
+        """Return the graph with the memory of a run's tenant: workers drive the runs of all."""
+        memory = self._memory.of(tenant)
+        return graph if memory is self._memory or graph.store is not self._memory else graph.copy({"store": memory})
 
     def _coping_drive(self, row: RunRow) -> CopingDrive | None:
         rules = named(self._coping, row["workflow"])

@@ -67,7 +67,7 @@ class Looked(Locked):
         seen: Changes with everything that an answer depends on; see `ReviewStore.expect`.
     """
 
-    seen: str = ""
+    seen: str
 
 
 class ReviewStore:

@@ -19,6 +19,7 @@ from adjourn import (
 )
 from adjourn.engine.queue import enqueue
 from adjourn.engine.worker import Worker
+from adjourn.nodes.children import child
 from adjourn.settings import Settings
 from support import workflows
 from support.auditing import agree, said
@@ -254,22 +255,30 @@ async def test_a_run_that_is_cancelled_while_its_worker_drains_stays_cancelled(d
     agree(database)
 
 
-async def test_a_worker_gives_a_run_the_memory_of_its_tenant(database: str, serving: Serving) -> None:
+async def test_a_worker_gives_a_run_and_its_children_the_memory_of_their_tenant(
+    database: str, serving: Serving
+) -> None:
     async def remember(state: workflows.Trail) -> workflows.Trail:
         store = get_store()
         known = await store.asearch(("seen",))
         await store.aput(("seen",), state["name"], {"by": state["name"]})
         return {"trail": sorted(item.key for item in known)}
 
-    known = {"remembering": chain(("remember", remember))}
+    async def leave(state: workflows.Trail) -> workflows.Trail:
+        done = await child("remember", "remembering", {"name": f"child of {state['name']}"})
+        return {"trail": done["trail"]}
+
+    known = {"remembering": chain(("remember", remember)), "leaving": chain(("leave", leave))}
     people = [Principal("ann"), Principal("bob", tenant="other")]
     async with serving(known):
-        for name in ("first", "second"):
-            for who in people:
-                async with AsyncEngine.open(database, workflows=known, principal=who) as engine:
-                    run = await engine.submit("remembering", {"name": f"{name} of {who.id}"})
-                    run = await engine.wait(run.thread_id, timeout=20)
-                    assert run.state["trail"] == ([] if name == "first" else [f"first of {who.id}"])
+        for who in people:
+            async with AsyncEngine.open(database, workflows=known, principal=who) as engine:
+                seen = []
+                for workflow in ("remembering", "remembering", "leaving", "remembering"):
+                    run = await engine.submit(workflow, {"name": f"{len(seen)} of {who.id}"})
+                    seen.append((await engine.wait(run.thread_id, timeout=20)).state["trail"])
+            mine = [f"0 of {who.id}", f"1 of {who.id}"]
+            assert seen == [[], mine[:1], mine, [*mine, f"child of 2 of {who.id}"]]
     async with AsyncEngine.open(database, workflows=known, principal=people[1]) as engine:
-        run = await engine.start("remembering", {"name": "third"})
-    assert run.state["trail"] == ["first of bob", "second of bob"]
+        run = await engine.start("remembering", {"name": "last"})
+    assert len(run.state["trail"]) == 4
