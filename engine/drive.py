@@ -189,8 +189,8 @@ class Driver:
             await self._give_back(work, drive)
             return "over"
         except Exception as error:  # noqa: BLE001  (whatever a node raises is an outcome of its run)
-            if self._witness.recorded(work.thread_id) is not None:
-                # it had come to its end already; what failed is only somebody who was told so
+            if await self._has_ended(work):
+                # what failed is only somebody who was told so
                 _log.exception("failed behind the end of the run")
                 return await self._record_end(work, drive, feed)
             if isinstance(error, BudgetExceeded) and work.coping is not None and asks_for_more(work.coping):
@@ -267,6 +267,13 @@ class Driver:
         breakpoint_ = None if asked else await self._breakpoint(work.thread_id, drive.token)
         outcome = Outcome("paused", fed=feed.fed, breakpoint=breakpoint_, waits=waits_in(open_))
         return await self._record_pause(work, drive, outcome, saved)
+
+    async def _has_ended(self, work: Work) -> bool:
+        """Whether a checkpoint without anything left to do is stored; the last that was seen may have been refused."""
+        if not self._witness.is_over(work.thread_id):
+            return False
+        saved = await self._reader.latest(work.thread_id)
+        return saved is not None and not has_tasks(saved)
 
     async def _ask_for_more(self, work: Work, drive: Drive, feed: Feed, coping: CopingDrive) -> End:
         """Pause a run that has spent its budget, with the question for more; its node runs again with the answer."""

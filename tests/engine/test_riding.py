@@ -1,6 +1,7 @@
 """What rides on a commit of the saver, and what is not read twice."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from adjourn import AsyncEngine, ReviewClosed, approve, reject
-from adjourn.checkpoints import Saver
+from adjourn import AsyncEngine, InvalidInput, ReviewClosed, approve, reject
+from adjourn.checkpoints import Added, Saver
+from adjourn.checkpoints.rows import Put, Write
 from adjourn.engine.events import Completed
 from adjourn.engine.runs import RunStore
 from support.eventually import eventually
@@ -69,9 +71,11 @@ async def test_the_last_checkpoint_waits_for_nobody_who_has_the_run_locked(engin
     assert execute(database, ENDED) == [("completed", True)]
 
 
+@pytest.mark.parametrize("few", [2, 0], ids=["the end rides on the commit", "the end is recorded after it"])
 async def test_what_fails_behind_the_end_of_a_run_does_not_fail_it(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
+    monkeypatch.setattr("adjourn.engine.witness._FEW", few)
     run_graph = engine._driver._run
     seen: list[Any] = []
 
@@ -83,6 +87,17 @@ async def test_what_fails_behind_the_end_of_a_run_does_not_fail_it(
     run = await engine.start(named("marked", chain(("a", mark("a")))), {"name": "x"}, on_event=seen.append)
     assert (run.status, run.error, run.state["trail"]) == ("completed", None, ["a"])
     assert isinstance(seen[-1], Completed)
+
+
+async def test_a_last_checkpoint_that_was_refused_is_no_end(engine: AsyncEngine) -> None:
+    def refuse(puts: Sequence[Put], writes: Sequence[Write]) -> list[Added]:
+        if any(put.metadata.get("step") == 1 for put in puts):
+            raise InvalidInput("refused")
+        return []
+
+    engine._storage.saver.add_hook(refuse)
+    run = await engine.start(named("marked", chain(("a", mark("a")))), {"name": "x"})
+    assert (run.status, run.error and run.error["message"]) == ("failed", "refused")
 
 
 async def test_a_run_that_is_cancelled_at_its_last_checkpoint_stays_cancelled(
