@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import Any, TypedDict, Unpack
 
 import anyio
 import structlog
@@ -54,8 +54,27 @@ from .witness import Witness
 
 __all__ = ["EngineBase", "serde_of", "unknown_thread"]
 
-_STORED: Final = object()
 _log = structlog.get_logger("adjourn")
+
+
+class DriveOptions(TypedDict, total=False):
+    """How a run is driven.
+
+    Args:
+        fresh: The input of a run that was accepted just now; otherwise what is stored counts.
+        given: The answers to be given to LangGraph, if they were read under the lease.
+        blank: Whether the thread id was made for this run just now.
+        on_event: Gets the events.
+        tokens: Whether models stream their tokens.
+        alone: Whether its parent is left to the caller.
+    """
+
+    fresh: Any
+    given: list[Given]
+    blank: bool
+    on_event: Emit | None
+    tokens: bool
+    alone: bool
 
 
 class EngineBase:
@@ -206,36 +225,12 @@ class EngineBase:
         children = await self._children.below(thread_id) if row["has_children"] else ()
         return to_run(row, state=visible_state(saved), reviews=reviews, children=children)
 
-    async def _drive(
-        self,
-        row: RunRow,
-        graph: Compiled,
-        *,
-        fresh: Any = _STORED,
-        given: list[Given] | None = None,
-        blank: bool = False,
-        on_event: Emit | None = None,
-        tokens: bool = False,
-        alone: bool = False,
-    ) -> Run:
+    async def _drive(self, row: RunRow, graph: Compiled, **options: Unpack[DriveOptions]) -> Run:
         """Drive a run whose lease this engine has just taken, and return it as it stands then; see `_driven`."""
-        driven = await self._driven(
-            row, graph, fresh=fresh, given=given, blank=blank, on_event=on_event, tokens=tokens, alone=alone
-        )
+        driven = await self._driven(row, graph, **options)
         return driven or await self._whole(await self._row(row["thread_id"], row["tenant"]))
 
-    async def _driven(
-        self,
-        row: RunRow,
-        graph: Compiled,
-        *,
-        fresh: Any = _STORED,
-        given: list[Given] | None = None,
-        blank: bool = False,
-        on_event: Emit | None = None,
-        tokens: bool = False,
-        alone: bool = False,
-    ) -> Run | None:
+    async def _driven(self, row: RunRow, graph: Compiled, **options: Unpack[DriveOptions]) -> Run | None:
         """Drive a run of any tenant whose lease this engine has just taken.
 
         When it has ended and a parent waits for it, the parent is driven on here, too.
@@ -243,12 +238,7 @@ class EngineBase:
         Args:
             row: The run's row with the lease's token.
             graph: Its graph.
-            fresh: The input of a run that was accepted just now; otherwise what is stored counts.
-            given: The answers to be given to LangGraph, if they were read under the lease.
-            blank: Whether the thread id was made for this run just now.
-            on_event: Gets the events.
-            tokens: Whether models stream their tokens.
-            alone: Whether its parent is left to the caller.
+            **options: See `DriveOptions`.
 
         Returns:
             The run as it was recorded, or None where that must be read again.
@@ -259,14 +249,16 @@ class EngineBase:
         work = Work(
             row=row,
             graph=graph,
-            input=typed_input(graph, _load(graph, row["input_type"], row["input"]) if fresh is _STORED else fresh),
+            input=typed_input(
+                graph, options["fresh"] if "fresh" in options else _load(graph, row["input_type"], row["input"])
+            ),
             context=_load(graph, row["context_type"], row["context"]),
-            emit=_guarded(self._recorder.record, on_event),
+            emit=_guarded(self._recorder.record, options.get("on_event")),
             children=children,
-            tokens=tokens,
+            tokens=options.get("tokens", False),
             coping=self._coping_drive(row),
-            given=given,
-            blank=blank,
+            given=options.get("given"),
+            blank=options.get("blank", False),
         )
         try:
             with self._policies.learned(work.thread_id, drive.token, row["policies"]):
@@ -276,6 +268,7 @@ class EngineBase:
         except BaseException:
             await children.stop()
             raise
+        alone = options.get("alone", False)
         if row["parent_id"] is not None and not alone and (run is None or run.status in ENDED):
             await self._go_on_with(row["parent_id"], row["tenant"])
         return run
