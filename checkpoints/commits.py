@@ -156,8 +156,10 @@ class Committer:
         connection = await held.get()
         try:
             if self._fenced is None:
-                cursor = await connection.execute(_SQL["has_leases"])
-                self._fenced = bool(await cursor.fetchall())
+                # a transaction of its own, since this may be a connection that begins one with its first statement
+                async with connection.transaction():
+                    cursor = await connection.execute(_SQL["has_leases"])
+                    self._fenced = bool(await cursor.fetchall())
             return await store(connection, calls, fenced=self._fenced, hooks=self.hooks)
         except psycopg.Error as error:
             if worth_repeating(error):

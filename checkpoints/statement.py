@@ -70,10 +70,13 @@ async def store(
     puts = list(chain.from_iterable(call.puts for call in calls))
     given = list(chain.from_iterable(call.given for call in calls))
     added = [statement for hook in hooks for statement in hook(puts, given)]
-    refused = await _store(connection, _parameters(calls), fenced, added)
-    if not refused or not added:
-        return refused
-    # What hooks added for the refused calls went back with everything else; the others are stored without them.
+    parameters = _parameters(calls)
+    if connection.autocommit and not added:
+        return await _store(connection, parameters, fenced)
+    refused = await _store_all(connection, parameters, fenced, added)
+    if not refused:
+        return {}
+    # Everything went back, with what hooks added for the refused calls; the others are stored without them.
     admitted = [position for position in range(len(calls)) if position not in refused]
     if admitted:
         rest = [calls[position] for position in admitted]
@@ -82,16 +85,18 @@ async def store(
     return refused
 
 
-async def _store(
+async def _store(connection: AsyncConnection[Any], parameters: Sequence[Packed], fenced: bool) -> dict[int, str]:
+    """Store the rows of the calls that may, in one statement; return which may not, and why."""
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute((_FENCED if fenced else _UNFENCED) + _SQL["refused"], parameters)
+        return dict(await cursor.fetchall())
+
+
+async def _store_all(
     connection: AsyncConnection[Any], parameters: Sequence[Packed], fenced: bool, added: Sequence[Added]
 ) -> dict[int, str]:
-    """Store rows, and what was added if none is refused; return which calls were refused, and why."""
-    select = _SQL["refuse"] if added and fenced else _SQL["refused"]
-    query = (_FENCED if fenced else _UNFENCED) + select
-    if connection.autocommit and not added:
-        async with connection.cursor(row_factory=tuple_row) as cursor:
-            await cursor.execute(query, parameters)
-            return dict(await cursor.fetchall())
+    """Store the rows of all calls and what was added; if a call may not, nothing, and return which, and why."""
+    query = _FENCED + _SQL["refuse"] if fenced else _UNFENCED + _SQL["refused"]
     try:
         async with at_once(connection):
             await connection.execute(query, parameters)

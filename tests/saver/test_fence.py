@@ -5,8 +5,10 @@ from typing import Any, Self
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
 
-from adjourn.checkpoints import Storage, open_storage
+from adjourn.checkpoints import Saver, Storage, open_storage
 from adjourn.checkpoints.fence import hold, holding, release, renew, take, token_of
 from adjourn.errors import LeaseLost, ThreadBusy
 from adjourn.settings import load_settings
@@ -50,6 +52,24 @@ async def test_a_driver_that_was_taken_over_is_refused_and_its_neighbours_are_no
     assert [isinstance(outcome, LeaseLost) for outcome in outcomes] == [False, True, False]
     assert count_of(storage.url.get_secret_value(), ["t"]) == 0
     assert count_of(storage.url.get_secret_value(), ["a", "b"]) == 2
+
+
+async def test_a_pool_whose_connections_begin_transactions_by_themselves_is_fenced_and_commits_as_well(
+    storage: Storage,
+) -> None:
+    url = storage.url.get_secret_value()
+    old = await lease(storage, "t", "one")
+    await run_out(storage, "t")
+    await lease(storage, "t", "two")
+    async with AsyncConnectionPool(url, open=False, kwargs={"row_factory": dict_row}) as pool:
+        saver = Saver(pool)
+        with holding("t", old):
+            outcomes = await asyncio.gather(
+                *(put(saver, thread_id, text="x") for thread_id in ("a", "t", "b")), return_exceptions=True
+            )
+        assert [isinstance(outcome, LeaseLost) for outcome in outcomes] == [False, True, False]
+        assert count_of(url, ["t"]) == 0
+        assert count_of(url, ["a", "b"]) == 2
 
 
 async def test_a_lease_that_ran_out_and_that_nobody_took_still_stores(storage: Storage) -> None:
