@@ -63,6 +63,8 @@ async def test_a_pool_whose_connections_begin_transactions_by_themselves_is_fenc
     await lease(storage, "t", "two")
     async with AsyncConnectionPool(url, open=False, kwargs={"row_factory": dict_row}) as pool:
         saver = Saver(pool)
+        await put(saver, "first", text="x")
+        assert count_of(url, ["first"]) == 1, "before anything else is done with the connection"
         with holding("t", old):
             outcomes = await asyncio.gather(
                 *(put(saver, thread_id, text="x") for thread_id in ("a", "t", "b")), return_exceptions=True
