@@ -6,11 +6,9 @@ slowest agent, not as long as all of them together: both are measured in the sam
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import time
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -19,7 +17,7 @@ from langgraph.graph import START, StateGraph
 from adjourn import AsyncEngine, Settings
 from adjourn.nodes.council import Procedure, consensus, member
 from adjourn.state.council import ConsensusState
-from benchmarks.machine import describe, new_database, server
+from benchmarks.machine import describe, new_database, read_options, server
 
 # a round ÷ its slowest agent; the rest is the database and the engine
 TARGET = 1.25
@@ -62,11 +60,7 @@ async def measure(url: str, longest: float, rounds: int) -> dict[str, dict[str, 
 
 def main() -> None:
     """Print the table, and write it as JSON and as a page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a short run that proves that it works")
-    parser.add_argument("--url", help="a PostgreSQL server to use; default: an embedded one")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    options = parser.parse_args()
+    options = read_options(__doc__)
     longest, rounds = (0.1, 2) if options.quick else (1.0, 10)
     with server(options.url) as base:
         machine = describe(base)

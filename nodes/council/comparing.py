@@ -15,7 +15,7 @@ from .procedure import Procedure
 from .requests import text_of
 from .telling import teller
 
-__all__ = ["comparison", "structured"]
+__all__ = ["comparable", "comparison", "structured"]
 
 
 def comparison(members: Members = (), procedure: Procedure | None = None, *, tolerance: float = 0.0) -> CouncilNode:
@@ -41,7 +41,7 @@ def comparison(members: Members = (), procedure: Procedure | None = None, *, tol
 
     def compare(state: Any) -> CouncilState:
         results = structured(state)
-        conflicts = find_conflicts({name: _findings(each) for name, each in results.items()}, tolerance=tolerance)
+        conflicts = find_conflicts({name: comparable(each) for name, each in results.items()}, tolerance=tolerance)
         update: CouncilState = {"conflicts": conflicts, "consensus_level": 0.0 if conflicts else 1.0}
         if state.get("options"):
             update |= _agreement(state, results, members, chosen, contradicted=bool(conflicts))
@@ -69,7 +69,9 @@ def _agreement(
         return {"consensus_level": 0.0}
     outcome = count_votes(procedure, crew, votes, options)
     update: CouncilState = {"consensus_level": outcome["level"]}
-    if {vote["agent"] for vote in votes} == crew.keys() and not contradicted and procedure.enough(outcome):
+    # who states one thing in one result and another in the next abstains, and has to be asked
+    all_stated = {vote["agent"] for vote in votes} == crew.keys() and not outcome["abstained"]
+    if all_stated and not contradicted and procedure.enough(outcome):
         meanings = {name: name for name in options}
         update["consensus_results"] = results_of(procedure, outcome, meanings, rounds=0, by="agreement")
         update["votes"] = votes
@@ -90,5 +92,6 @@ def structured(state: Any) -> dict[str, Mapping[str, Any]]:
 _ABOUT = frozenset({"answer", "claims", "confidence", "decision", "evidence", "ranking", "reason", "summary"})
 
 
-def _findings(output: Mapping[str, Any]) -> dict[str, Any]:
+def comparable(output: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a result another one could contradict."""
     return {key: value for key, value in output.items() if key not in _ABOUT}

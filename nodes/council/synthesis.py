@@ -14,7 +14,7 @@ from ..analysts.summary import summarise
 from ..analysts.text import cut
 from ..effects import once, remembers_effects
 from .asking import describe_error
-from .comparing import structured
+from .comparing import comparable, structured
 from .costs import Meter, metering
 from .node import AsyncCouncilNode, CouncilNode
 from .requests import text_of
@@ -137,21 +137,21 @@ def _statements(output: Any) -> Iterator[str]:
 
 def _values(state: Any) -> dict[str, Any]:
     """Return structured findings on which nobody contradicts anybody, and the dotted keys on which somebody does."""
-    disputes = {tuple(each["conflict"]["path"]): each for each in state.get("disputes") or []}
     open_paths = {tuple(each["path"]) for each in state.get("conflicts") or []}
     values: dict[str, Any] = {}
     for name, output in structured(state).items():
         agent = state["execution_results"][name]["agent"]
-        for path, value in _leaves(output):
-            if path[0] in ("answer", "claims") or path in open_paths:
+        for path, value in _leaves(comparable(output)):
+            if any(path[:depth] in open_paths for depth in range(1, len(path) + 1)):
                 continue
             entry = values.setdefault(".".join(path), {"value": value, "by": []})
             entry["by"] = sorted({*entry["by"], agent})
     for path in open_paths:
-        dispute = disputes.get(path)
-        if dispute is not None and dispute["settled"]:
-            stays = [each["agent"] for each in dispute["arguments"] if each["keeps"]]
-            values[".".join(path)] = {"value": dispute["value"], "by": stays}
+        about = [each for each in state.get("disputes") or [] if tuple(each["conflict"]["path"]) == path]
+        # several pairs may contradict each other at one key: it is settled when all of them came to the same
+        if about and all(each["settled"] and each["value"] == about[0]["value"] for each in about):
+            stay = {argument["agent"] for each in about for argument in each["arguments"] if argument["keeps"]}
+            values[".".join(path)] = {"value": about[0]["value"], "by": sorted(stay)}
     left = sorted(".".join(path) for path in open_paths if ".".join(path) not in values)
     return {"values": dict(sorted(values.items())), "unsettled": left}
 

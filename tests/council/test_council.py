@@ -117,7 +117,7 @@ async def test_after_two_reassignments_a_person_is_asked(opened: Open, answer: A
         assert "'facts' failed with reader, reader, reader" in review.description
         assert failing.act.kinds() == ["work"] * 3
         assert other.act.kinds() == []  # it waits for the facts
-        with pytest.raises(InvalidDecision):
+        with pytest.raises(InvalidDecision, match="approve, reject"):
             await engine.resume(run.thread_id, edit({"subtask": "law"}), by="dana")
         run = await engine.resume(run.thread_id, answer, by="dana")
     result = run.state["execution_results"]["facts"]
@@ -198,11 +198,35 @@ async def test_the_leading_option_may_be_approved(opened: Open) -> None:
 
 
 async def test_with_peers_helpers_come_first_and_what_they_found_goes_to_the_one_who_asked(opened: Open) -> None:
-    leader, helper = reader(work="Together."), lawyer(help="The law.")
-    async with opened([leader, helper], strategy="peer") as engine:
+    helper, leader = reader(help="The text."), lawyer(work="Together.")  # equal agents: the first name leads
+    async with opened([helper, leader], strategy="peer") as engine:
         run = await started(engine, subtasks=[{"id": "both", "capabilities": ["reading", "law"]}])
-    assert run.state["execution_results"]["both"]["helpers"] == ["reader"]
-    assert run.status == "completed"
+    result = run.state["execution_results"]["both"]
+    assert (run.status, result["agent"], result["helpers"]) == ("completed", "lawyer", ["reader"])
+    assert (helper.act.kinds(), leader.act.kinds()) == (["help"], ["work"])
+    assert leader.act.asked[0]["help"] == {"reader": {"output": "The text."}}
+
+
+# each strategy prefers another one of these
+BIDDERS: dict[str, dict[str, Any]] = {
+    "fit": {"capabilities": ["reading"], "cost": 9, "cpu": 0.9},
+    "cheap": {"capabilities": ["reading", "law"], "cost": 1, "cpu": 0.9},
+    "idle": {"capabilities": ["reading", "law"], "cost": 9, "cpu": 0.1},
+    "team": {"capabilities": ["maths", "sums"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "chosen"), [("capability", "fit"), ("auction", "cheap"), ("load", "idle"), ("peer", "team")]
+)
+async def test_the_strategy_says_who_works(opened: Open, strategy: str, chosen: str) -> None:
+    wanted = ["maths", "sums", "reading"] if strategy == "peer" else ["reading"]
+    members = [member(name, Voter(work="Done."), **data) for name, data in BIDDERS.items()]
+    async with opened(members, strategy=strategy) as engine:
+        run = await started(engine, subtasks=[{"id": "facts", "capabilities": wanted}])
+    given = run.state["agent_assignments"]["facts"]
+    assert (run.status, given["strategy"], given["agent"]) == ("completed", strategy, chosen)
+    assert [each.name for each in members if "work" in each.act.kinds()] == [chosen]
 
 
 async def test_the_rules_work_on_a_real_text(council_database: str) -> None:

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -20,7 +21,7 @@ from adjourn.checkpoints.storage import open_storage
 from adjourn.errors import InvalidInput, StorageUnavailable
 from adjourn.graphs.council import build
 from adjourn.nodes.council import Procedure, member, remembrance
-from adjourn.nodes.council.memory import outcomes, standing
+from adjourn.nodes.council.memory import outcomes, recalled, standing
 from adjourn.settings import Settings
 from adjourn.state.roster import Agent
 from support.councils import Voter
@@ -107,7 +108,7 @@ async def test_errors_of_the_database_are_ours_and_the_loop_is_not_blocked(datab
     async with stores_of(database, "default") as (store,):
         with pytest.raises(RuntimeError, match="would block the event loop"):
             store.get(("a",), "1")
-        with pytest.raises(InvalidInput):
+        with pytest.raises(InvalidInput, match="cannot use the memory"):
             await store.aput(("a",), "1", {"text": "\x00"})
         with psycopg.connect(database) as connection:
             connection.execute("drop table store")
@@ -146,8 +147,11 @@ async def test_a_run_remembers_who_failed_and_the_next_one_knows(database: str) 
 async def test_it_is_written_once_for_a_run_even_when_the_node_runs_again(database: str) -> None:
     failed: list[int] = []
 
+    times = iter([datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)])
+    remember = remembrance(clock=lambda: next(times))
+
     async def fails_once(state: Any) -> Any:
-        done = await remembrance()(state)
+        done = await remember(state)
         if not failed:
             failed.append(1)
             raise OSError("gone")
@@ -163,6 +167,23 @@ async def test_it_is_written_once_for_a_run_even_when_the_node_runs_again(databa
         ((prefix, key, value),) = connection.execute("select prefix, key, value from store").fetchall()
     assert (prefix, key) == ("default.adjourn.council.council", run.thread_id)
     assert (value["agents"], value["trust"]) == ({"good": [1.0]}, [])
+    assert value["at"].startswith("2026-01-01")  # its place among the runs is that of the first time
+
+
+async def test_the_last_runs_count_oldest_first(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adjourn.nodes.council.memory.RUNS", 2)
+
+    async def recall(state: Trail, runtime: Runtime[Any]) -> Trail:
+        assert runtime.store is not None
+        for day, mark in ((1, 1.0), (2, 0.0), (3, 1.0)):
+            item = {"at": f"2026-01-0{day}", "agents": {"a": [mark]}, "trust": []}
+            await runtime.store.aput(("adjourn", "council", "x"), f"run {day}", item)
+        (one,) = await recalled("x", [Agent(name="a")])
+        return {"answer": [one.reputation, one.performance]}
+
+    async with opened(database, workflows={"recall": using(recall)}) as engine:
+        run = await engine.start("recall", {"name": "x"})
+    assert run.state["answer"] == pytest.approx([0.5 * 0.8 * 0.8 + 0.2, 0.5])
 
 
 async def test_votes_count_only_where_a_person_decided(database: str) -> None:

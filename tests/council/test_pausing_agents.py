@@ -59,17 +59,25 @@ async def test_one_that_waits_for_a_person_does_not_hold_up_the_others(council_d
     assert calls == ["vote"] * (1 if declared else 2)
 
 
-async def test_a_child_that_fails_abstains(council_database: str) -> None:
+async def test_a_child_that_fails_or_answers_what_cannot_be_kept_abstains(council_database: str) -> None:
     def broken(state: Ballot) -> Ballot:
         raise OSError("gone")
 
     graph = StateGraph(Ballot).add_node("n", broken).add_edge(START, "n").compile(name="broken")
-    built = council(member("broken", graph, may_pause=True), member("a", Voter(vote="yes")))
-    async with AsyncEngine.open(council_database, workflows={"failing": built, "broken": graph}) as engine:
+
+    def talks(state: Ballot) -> Ballot:
+        return {"answer": "x" * 1_000_001}
+
+    long = StateGraph(Ballot).add_node("n", talks).add_edge(START, "n").compile(name="long")
+    members = [member("broken", graph, may_pause=True), member("long", long, may_pause=True)]
+    built = council(*members, member("a", Voter(vote="yes")))
+    workflows = {"failing": built, "broken": graph, "long": long}
+    async with AsyncEngine.open(council_database, workflows=workflows) as engine:
         run = await engine.start("failing", {"main_task": "Ship?"})
-    (abstained,) = run.state["consensus_results"]["abstained"]
-    assert (run.status, abstained["agent"]) == ("completed", "broken")
-    assert "gone" in abstained["cause"]
+    broke, talked = run.state["consensus_results"]["abstained"]
+    assert (run.status, broke["agent"], talked["agent"]) == ("completed", "broken", "long")
+    assert "gone" in broke["cause"]
+    assert talked["cause"] == "its answer has 1,000,001 characters; at most 1,000,000 are kept"
 
 
 def test_what_may_pause_needs_a_name_to_be_found_again() -> None:
