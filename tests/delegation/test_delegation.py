@@ -440,6 +440,20 @@ async def test_a_cancelled_run_is_undone_by_a_run_of_its_own_each_subtask_once(o
     assert len(agents.undone) == 3
 
 
+async def test_cancelling_a_run_undoes_what_the_delegations_below_it_did_the_lowest_first(opened: Open) -> None:
+    agents = Agents(stuck=1)
+    inner = plan(needs("inside", compensation="undo"), needs("stuck", "inside", error_recovery_strategy="ask"))
+    own = needs("own", "first", workflow="delegation", input_data={"plan": inner})
+    given = plan(needs("first", compensation="undo"), own)
+    async with opened(agents={"worker": agents.named("worker")}, compensations={"undo": agents.undo}) as engine:
+        run = await engine.start("delegation", {"plan": given})
+        assert (run.status, [child.status for child in run.children]) == ("paused", ["paused"])
+        await engine.cancel(run.thread_id, reason="no longer wanted")
+        assert agents.undone == ["inside", "first"]
+        await engine.cancel(run.thread_id, reason="twice")
+    assert len(agents.undone) == 2
+
+
 async def test_a_run_that_is_cancelled_while_it_is_driven_is_undone_when_that_is_over(opened: Open) -> None:
     agents, begun = Agents(), asyncio.Event()
     worker = agents.named("worker")
