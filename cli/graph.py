@@ -18,7 +18,7 @@ from .text import one_line
 if TYPE_CHECKING:
     from ..engine.describe import Picture
 
-__all__ = ["Format", "graph"]
+__all__ = ["SUFFIXES", "Format", "graph", "write_drawing"]
 
 
 class Format(StrEnum):
@@ -30,13 +30,14 @@ class Format(StrEnum):
     png = "png"
 
 
-_SUFFIXES: Final = {
+SUFFIXES: Final = {
     ".txt": Format.ascii,
     ".mmd": Format.mermaid,
     ".mermaid": Format.mermaid,
     ".svg": Format.svg,
     ".png": Format.png,
 }
+"""What the name of a file says about what is to be drawn."""
 _PLAIN_NAMES: Final = {"__start__": "start", "__end__": "end"}
 
 
@@ -54,17 +55,17 @@ def graph(
 
     Its code is imported, no database is opened. Examples: `adjourn graph review`, `adjourn graph review --output review.svg`
     """
-    chosen = format or _SUFFIXES.get(output.suffix.lower() if output else "", Format.ascii)
+    chosen = format or SUFFIXES.get(output.suffix.lower() if output else "", Format.ascii)
     if output is None and chosen is Format.png and not session.as_json and sys.stdout.isatty():
         raise InvalidInput("A PNG is no text for a terminal; name a file: --output graph.png.")
     picture = _picture(session, workflow)
     if session.as_json:
         if output is not None:
-            _write(output, _drawn(picture, workflow, chosen))
+            write_drawing(output, _drawn(picture, workflow, chosen))
         session.result(_json(picture, workflow, output))
         return Exit.COMPLETED
     if output is not None:
-        _write(output, _drawn(picture, workflow, chosen))
+        write_drawing(output, _drawn(picture, workflow, chosen))
         session.err.print(f"Wrote {output}.", style="dim", soft_wrap=True)
         return Exit.COMPLETED
     limit = session.out.width if session.out.is_terminal else None
@@ -132,7 +133,12 @@ def _labels(picture: Picture) -> dict[str, str]:
     }
 
 
-def _write(output: Path, drawn: bytes) -> None:
+def write_drawing(output: Path, drawn: bytes) -> None:
+    """Write a drawing to a file.
+
+    Raises:
+        ConfigurationError: It cannot be written.
+    """
     try:
         output.expanduser().write_bytes(drawn)
     except OSError as error:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ..errors import ConfigurationError, InvalidInput, InvalidPlan
+from ..errors import InvalidInput, InvalidPlan
 from .exits import Exit
-from .graph import Format
+from .graph import SUFFIXES, Format, write_drawing
 from .session import Session
 from .text import duration, one_line
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["plan"]
 
-_SUFFIXES: Final = {
-    ".txt": Format.ascii, ".mmd": Format.mermaid, ".mermaid": Format.mermaid, ".svg": Format.svg, ".png": Format.png,
-}  # fmt: skip
 # A larger picture takes long, and nobody can read it.
 _MOST_DRAWN: Final = 300
 
@@ -52,7 +50,7 @@ def plan(
     if source is None:
         raise InvalidInput("Name a plan file or a run: adjourn plan work.yaml.")
     view = _view(session, source)
-    chosen = format or _SUFFIXES.get(output.suffix.lower() if output else "")
+    chosen = format or SUFFIXES.get(output.suffix.lower() if output else "")
     if session.as_json:
         session.result(_json(view))
         return Exit.COMPLETED
@@ -61,7 +59,7 @@ def plan(
         return Exit.COMPLETED
     drawn = _mermaid(view).encode() if chosen is Format.mermaid else _picture(view, chosen)
     if output is not None:
-        _write(output, drawn)
+        write_drawing(output, drawn)
         session.err.print(f"Wrote {output}.", style="dim", soft_wrap=True)
         return Exit.COMPLETED
     if chosen is Format.png and sys.stdout.isatty():
@@ -91,11 +89,9 @@ def _tree(session: Session, view: PlanView, output: Path | None) -> None:
         return
     from rich.console import Console
 
-    try:
-        with output.expanduser().open("w", encoding="utf-8") as file:
-            Console(file=file, width=200, highlight=False, emoji=False).print(PlanTree(view))
-    except OSError as error:
-        raise _unwritable(output, error) from None
+    file = io.StringIO()
+    Console(file=file, width=200, highlight=False, emoji=False).print(PlanTree(view))
+    write_drawing(output, file.getvalue().encode())
 
 
 def _picture(view: PlanView, chosen: Format) -> bytes:
@@ -171,16 +167,3 @@ def _json(view: PlanView) -> dict[str, object]:
         **view.figures,
         "mermaid": _mermaid(view),
     }
-
-
-def _write(output: Path, drawn: bytes) -> None:
-    try:
-        output.expanduser().write_bytes(drawn)
-    except OSError as error:
-        raise _unwritable(output, error) from None
-
-
-def _unwritable(output: Path, error: OSError) -> ConfigurationError:
-    return ConfigurationError(
-        f"{output} cannot be written: {error.strerror or error}. Name another file with --output."
-    )

@@ -29,7 +29,6 @@ _WORDS: Final = {"in_progress": "at work", "requires_human": "needs a person"}
 _UNDONE: Final = {
     "completed": "undone",
     "requires_human": "undoing needs a person",
-    "failed": "not undone",
     "given_up": "left as it is",
     "pending": "to be undone",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
@@ -199,12 +199,11 @@ def _to_be_taken_up(found: RunRow) -> RunStatus | None:
 
     Its process died, or was stopped; or it failed, and its parent is tried again.
     """
-    status: Literal["running", "failed"]
-    if found["status"] == (status := "running") and found["expired"]:
-        return status
+    if found["status"] == "running" and found["expired"]:
+        return "running"
     stopped = (found["error"] or {}).get("type") == "Interrupted"
-    if found["status"] == (status := "failed") and (found["again"] or stopped):
-        return status
+    if found["status"] == "failed" and (found["again"] or stopped):
+        return "failed"
     return None
 
 

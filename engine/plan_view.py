@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -79,7 +79,7 @@ class PlanView:
         if isinstance(told.get("plan"), list):
             self.title = str(told.get("title") or "")
             self.rows = _ordered({each["task_id"]: _row(each, each) for each in told["plan"]})
-            _mark(self.rows, {each: row.expected_seconds for each, row in self.rows.items()})
+            _mark(self.rows, _expected_path(self.rows))
         elif "subtask" in told:
             each = told["subtask"]
             known = self.rows.get(each["task_id"])
@@ -134,10 +134,9 @@ def plan_of_run(state: Mapping[str, Any]) -> PlanView | None:
     ended = [row for row in rows.values() if row.ended is not None]
     if ended:
         view.figures = measured(dict(state))  # type: ignore[arg-type]
-        path = view.figures["critical_path"]
-        view.rows = {each: replace(row, critical=each in path) for each, row in rows.items()}
+        _mark(view.rows, view.figures["critical_path"])
     else:
-        _mark(view.rows, {each: row.expected_seconds for each, row in rows.items()})
+        _mark(view.rows, _expected_path(view.rows))
     return view
 
 
@@ -192,9 +191,12 @@ def _ordered(rows: Mapping[str, PlanRow]) -> dict[str, PlanRow]:
     return {each: rows[each] for each in network.order}
 
 
-def _mark(rows: dict[str, PlanRow], seconds: Mapping[str, float]) -> None:
-    dependencies: dict[str, Sequence[str]] = {each: row.dependencies for each, row in rows.items()}
-    path: Iterable[str] = critical_path(network_of(dependencies, seconds))
+def _expected_path(rows: Mapping[str, PlanRow]) -> list[str]:
+    dependencies = {each: row.dependencies for each, row in rows.items()}
+    return critical_path(network_of(dependencies, {each: row.expected_seconds for each, row in rows.items()}))
+
+
+def _mark(rows: dict[str, PlanRow], path: Iterable[str]) -> None:
     for each in path:
         rows[each] = replace(rows[each], critical=True)
 

@@ -125,7 +125,8 @@ class Resuming(Undoing):
 
         What a run of `delegation` did is undone then, where its plan declares compensations: by another run of the same
         workflow, which is driven here, may ask people, and is found by `recover` if this process dies. It begins when
-        nobody is at work on the cancelled run any more. Its thread id is `undoing_id(thread_id)`.
+        nobody is at work on the cancelled run any more. Its thread id is `undoing_id(thread_id)`. So it is with child runs
+        that are cancelled with it, the lowest first.
 
         Args:
             thread_id: The run.
@@ -142,7 +143,7 @@ class Resuming(Undoing):
         row = await self._row(thread_id)
         async with self._audited(thread_id, by):
             note = {"type": "Cancelled", "message": reason, "by": self._actor(by)}
-        undoing = await self._accept_undoing(row, note["by"])
+        undoings = await self._accept_undoings(row, note["by"])
         cancelled = await self._runs.cancel(thread_id, self.principal.tenant, note)
         for each in cancelled:
             self._recorder.record(Cancelled(each, note))
@@ -152,7 +153,7 @@ class Resuming(Undoing):
                 self._keeper.cancel(drive)
         if cancelled and row["parent_id"] is not None:
             await self._go_on_with(row["parent_id"], row["tenant"])
-        if undoing is not None:
+        for undoing in undoings:
             await self._undo(undoing)
         run = await self._show(thread_id)
         if run.status == "completed":

@@ -7,6 +7,7 @@ is not. A cancelled run itself never goes on.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 
 import structlog
 
@@ -14,6 +15,7 @@ from ..errors import AdjournError
 from ..nodes.delegation.reopening import needs_undoing, undoing_id
 from .base import EngineBase, serde_of
 from .inputs import Stored, input_keys, serialised
+from .model import Child
 from .reading import visible_state
 from .run_groups import NewRun
 from .runs import RunRow
@@ -29,17 +31,23 @@ _log = structlog.get_logger("adjourn")
 class Undoing(EngineBase):
     """Starts the runs that undo."""
 
-    async def _accept_undoing(self, row: RunRow, actor: str) -> RunRow | None:
-        """Accept the run that undoes what a run did, or take up the one there is.
+    async def _accept_undoings(self, row: RunRow, actor: str) -> list[RunRow]:
+        """Accept the runs that undo what a run and those below it did, or take up those there are.
 
         Args:
-            row: The run that is to be cancelled.
+            row: The run that is to be cancelled, and with it those below.
             actor: Who cancels it.
 
         Returns:
-            The row of the run that undoes, with its lease; None where there is nothing to undo, or that is done, or
-            somebody is at work on it.
+            The rows of the runs that undo, with their leases, the lowest first; none where there is nothing to undo, or
+            that is done, or somebody is at work on it.
         """
+        below = await self._children.below(row["thread_id"]) if row["has_children"] else ()
+        rows = [row, *[await self._row(each) for each in _not_completed(below)]]
+        accepted = [await self._accept_undoing(each, actor) for each in reversed(rows)]
+        return [each for each in accepted if each is not None]
+
+    async def _accept_undoing(self, row: RunRow, actor: str) -> RunRow | None:
         if row["status"] == "completed" or not needs_undoing(
             visible_state(await self._reader.latest(row["thread_id"]))
         ):
@@ -75,3 +83,11 @@ class Undoing(EngineBase):
             _log.warning(
                 "a cancelled run is undone later, by recovery", thread=undoing["thread_id"], error=error.message
             )
+
+
+def _not_completed(children: Sequence[Child]) -> Iterator[str]:
+    """Yield the threads that have not completed, each before those below it; what completed is its parent's to undo."""
+    for each in children:
+        if each.status != "completed":
+            yield each.thread_id
+        yield from _not_completed(each.children)

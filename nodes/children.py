@@ -253,7 +253,7 @@ def children_sync(calls: Mapping[str, ChildCall], /, *, until: Until = "all") ->
         here = None
     if here is port.loop:
         raise RuntimeError("child_sync() was called in the event loop's own thread; use `await child(…)` there")
-    ended = asyncio.run_coroutine_threadsafe(_run(port, _here(), calls, until), port.loop).result()
+    ended = asyncio.run_coroutine_threadsafe(port.run(_here(), calls, until), port.loop).result()
     return {name: _result(name, each, calls[name].on_failure) for name, each in ended.items()}
 
 
@@ -314,12 +314,6 @@ def swallowed_wait(config: Mapping[str, Any]) -> bool:
     """
     port = _current.get()
     return port is not None and port.pauses and port.waits(_place(config))
-
-
-async def _run(
-    port: ChildPort, place: Place, calls: Mapping[str, ChildCall], until: Until
-) -> Mapping[str, Ended]:  # a coroutine of its own: a port may return any awaitable
-    return await port.run(place, calls, until)
 
 
 def _result(id: str, ended: Ended, on_failure: OnFailure) -> State | ChildFailed:  # noqa: A002

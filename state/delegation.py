@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 SubtaskStatus = Literal["pending", "in_progress", "completed", "failed", "requires_human", "skipped"]
-CompensationStatus = Literal["pending", "completed", "failed", "requires_human", "given_up"]
+CompensationStatus = Literal["pending", "completed", "requires_human", "given_up"]
 OverallStatus = Literal["pending", "in_progress", "requires_human", "completed", "failed", "cancelled"]
 
 SETTLED: Final = frozenset({"completed", "skipped"})

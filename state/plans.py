@@ -6,17 +6,16 @@ of such a file. What no single subtask can tell (cycles, unknown and repeated id
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 from pydantic_core import PydanticCustomError
 
 from .values import json_problem
 
-__all__ = ["STRATEGIES", "Plan", "PlannedSubtask", "Strategy", "plan_schema"]
+__all__ = ["Plan", "PlannedSubtask", "Strategy", "plan_schema"]
 
 Strategy = Literal["retry", "reassign", "skip", "ask", "fail"]
-STRATEGIES: Final[tuple[Strategy, ...]] = get_args(Strategy)
 
 
 def _text_id(value: Any) -> Any:

@@ -8,34 +8,15 @@ takes as long as the critical path, and with less never longer than Graham's bou
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 
 from .network import Network
 
-__all__ = ["Agenda", "simulated", "starts"]
-
-
-def starts(network: Network, done: Collection[str], running: Collection[str], capacity: int) -> list[str]:
-    """Return what is to be started, first things first.
-
-    Args:
-        network: The subtasks.
-        done: The ids that are complete.
-        running: The ids that run.
-        capacity: How many may run at once.
-    """
-    place = {each: number for number, each in enumerate(network.order)}
-    ready = [
-        each
-        for each in network.order
-        if each not in done and each not in running and all(before in done for before in network.dependencies[each])
-    ]
-    ready.sort(key=lambda each: (-network.to_end[each], place[each]))
-    return ready[: max(0, capacity - len(running))]
+__all__ = ["Agenda", "simulated"]
 
 
 class Agenda:
-    """The same, kept up to date: each change costs the logarithm of the plan instead of all of it.
+    """What is ready, kept up to date: each change costs the logarithm of the plan instead of all of it.
 
     Args:
         network: The subtasks.

@@ -9,12 +9,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from langgraph.types import interrupt
 from typing_extensions import TypedDict
 
 from ...state.delegation import Answered, CompensationState, DelegationState, SubtaskState
 from ...state.policies import ReviewPolicy
-from ...state.questions import Answer, Question, asked_under, question, read_answer
+from ...state.questions import Answer, Question, question
+from ..human_review import human_review as asking_node
 from ..step import Clock, utcnow
 
 __all__ = ["COMPENSATE", "DECIDE", "Asked", "answered", "ask_about", "human_review"]
@@ -74,13 +74,7 @@ def human_review(*, policy: ReviewPolicy | None = None, clock: Clock = utcnow) -
     Returns:
         A node over `Asked` that writes the subtask or the compensation as the answer leaves it, and `human_interactions`.
     """
-
-    def review(asked: Asked) -> DelegationState:
-        shown = ask_about(asked)
-        answer = read_answer(interrupt(shown if policy is None else asked_under(policy, shown)))
-        return answered(asked, answer, clock())
-
-    return review
+    return asking_node(ask_about, read=answered, policy=policy, clock=clock)
 
 
 def answered(asked: Asked, answer: Answer, now: datetime) -> DelegationState:

@@ -167,15 +167,19 @@ def _problems(plan: Plan, where: Positions, place: Place) -> Iterator[str]:
     if not plan.subtasks:
         yield f"{where.name(at)}: a plan needs at least one subtask"
     index = {each.id: number for number, each in reversed(list(enumerate(plan.subtasks)))}
+    last = {each.id: number for number, each in enumerate(plan.subtasks)}
     for repeated, count in Counter(each.id for each in plan.subtasks).items():
         if count > 1:
-            last = max(number for number, each in enumerate(plan.subtasks) if each.id == repeated)
-            yield f"{where.name((*at, last, 'id'))}: the id {repeated!r} is there {count} times; each needs its own"
+            here = where.name((*at, last[repeated], "id"))
+            yield f"{here}: the id {repeated!r} is there {count} times; each needs its own"
+    unknown = 0
     for number, each in enumerate(plan.subtasks):
         for position, other in enumerate(each.dependencies):
             if other not in index:
                 here = where.name((*at, number, "dependencies", position))
-                yield f"{here}: {each.id!r} depends on {other!r}, which is not in the plan{_near(other, index)}"
+                near = _near(other, index) if unknown < _MOST_NAMED else ""  # no more of them are shown
+                unknown += 1
+                yield f"{here}: {each.id!r} depends on {other!r}, which is not in the plan{near}"
         if each.plan is not None:
             if each.workflow is not None:
                 yield f"{where.name((*at, number))}: {each.id!r} has a plan and a workflow; it can have one of them"

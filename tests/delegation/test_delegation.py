@@ -6,17 +6,22 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import GraphDrained
 from langgraph.graph import START, StateGraph
+from langgraph.runtime import RunControl
 from langgraph.types import interrupt
 from typing_extensions import TypedDict
 
-from adjourn import AsyncEngine, InvalidPlan, approve, edit, reject, respond
+from adjourn import AsyncEngine, InvalidPlan, RunFailed, approve, edit, reject, respond
+from adjourn.graphs.delegation import build
 from adjourn.nodes.delegation.agents import Brief, NeedsPerson
 from adjourn.nodes.delegation.compensation import Undo
 from adjourn.nodes.delegation.reopening import undoing_id
 from adjourn.settings import Settings
 from adjourn.state.questions import question, read_answer
 from adjourn.state.roster import Agent, Roster
+from support.eventually import eventually
 
 Open = Callable[..., AbstractAsyncContextManager[AsyncEngine]]
 
@@ -209,6 +214,47 @@ async def test_an_agent_that_is_too_slow_has_failed(opened: Open) -> None:
     async with opened(agents={"worker": work}) as engine:
         run = await engine.start("delegation", {"plan": plan(needs("a", timeout_seconds=0.05))})
     assert (run.status, run.state["subtasks"]["a"]["retry_count"]) == ("completed", 1)
+
+
+# --- a process that is to stop
+
+
+async def test_a_run_that_is_to_stop_starts_no_further_subtask_and_repeats_none_when_it_goes_on() -> None:
+    agents, control, both = Agents(), RunControl(), asyncio.Barrier(2)
+    worker = agents.named("worker")
+
+    async def work(brief: Brief) -> Any:
+        if brief.task_id in ("a", "b"):
+            await both.wait()
+            control.request_drain()
+        return await worker(brief)
+
+    graph = build(agents={"worker": work}).compile(checkpointer=InMemorySaver())
+    config: Any = {"configurable": {"thread_id": "t"}}
+    given = plan(needs("a"), needs("b"), needs("after", "a"))
+    with pytest.raises(GraphDrained):
+        await graph.ainvoke({"plan": given}, config, control=control)
+    assert sorted(agents.done) == ["a", "b"], "what is under way comes to its end"
+    state = await graph.ainvoke(None, config)
+    assert (state["overall_status"], agents.done[2:]) == ("completed", ["after"])
+
+
+async def test_a_run_that_is_to_stop_undoes_nothing_more_and_repeats_no_undoing_when_it_goes_on() -> None:
+    agents, control = Agents(e=1), RunControl()
+
+    async def undo(undone: Undo) -> None:
+        control.request_drain()
+        await agents.undo(undone)
+
+    workflow = build(agents={"worker": agents.named("worker")}, compensations={"undo": undo})
+    graph = workflow.compile(checkpointer=InMemorySaver())
+    config: Any = {"configurable": {"thread_id": "t"}}
+    with pytest.raises(GraphDrained):
+        await graph.ainvoke({"plan": UNDOABLE}, config, control=control)
+    assert agents.undone == ["d"]
+    with pytest.raises(RunFailed, match="4 subtasks were undone"):
+        await graph.ainvoke(None, config)
+    assert in_reverse(agents.undone)
 
 
 # --- people
@@ -440,20 +486,41 @@ async def test_a_cancelled_run_is_undone_by_a_run_of_its_own_each_subtask_once(o
     assert len(agents.undone) == 3
 
 
+async def test_cancelling_a_run_undoes_what_the_delegations_below_it_did_the_lowest_first(opened: Open) -> None:
+    agents = Agents(stuck=1)
+    inner = plan(needs("inside", compensation="undo"), needs("stuck", "inside", error_recovery_strategy="ask"))
+    own = needs("own", "first", workflow="delegation", input_data={"plan": inner})
+    given = plan(needs("first", compensation="undo"), own)
+    async with opened(agents={"worker": agents.named("worker")}, compensations={"undo": agents.undo}) as engine:
+        run = await engine.start("delegation", {"plan": given})
+        assert (run.status, [child.status for child in run.children]) == ("paused", ["paused"])
+        await engine.cancel(run.thread_id, reason="no longer wanted")
+        assert agents.undone == ["inside", "first"]
+        await engine.cancel(run.thread_id, reason="twice")
+    assert len(agents.undone) == 2
+
+
 async def test_a_run_that_is_cancelled_while_it_is_driven_is_undone_when_that_is_over(opened: Open) -> None:
-    agents, begun = Agents(), asyncio.Event()
+    agents, begun, cancelled = Agents(), asyncio.Event(), asyncio.Event()
     worker = agents.named("worker")
 
     async def work(brief: Brief) -> Any:
         if brief.task_id == "c":
             begun.set()
-            await asyncio.sleep(0.3)
+            await asyncio.wait_for(cancelled.wait(), 10)
         return await worker(brief)
 
     async with opened(agents={"worker": work}, compensations={"undo": agents.undo}) as engine:
+
+        async def is_cancelled() -> bool:
+            return (await engine.get("t")).status == "cancelled"
+
         drive = asyncio.create_task(engine.start("delegation", {"plan": UNDOABLE}, thread_id="t"))
         await asyncio.wait_for(begun.wait(), 10)
-        await engine.cancel("t", reason="stop")
+        cancelling = asyncio.create_task(engine.cancel("t", reason="stop"))
+        assert await eventually(is_cancelled)
+        cancelled.set()
+        await cancelling
         assert (await drive).status == "cancelled"
     assert "d" not in agents.done, "nothing is started after the cancel"
     assert sorted(agents.undone) == ["a", "b", "c"], "c ended after the cancel, and is undone as well"

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adjourn import InvalidPlan
-from adjourn.nodes.delegation.agenda import Agenda, simulated, starts
+from adjourn.nodes.delegation.agenda import Agenda, simulated
 from adjourn.nodes.delegation.network import critical_path, cycles, graham_bound, lower_bound, network_of
 from adjourn.nodes.delegation.plans import flat, load_plan, read_plan
-from support.plans import random_network
+from benchmarks.plans import random_network
 
 GRAPHS = 200
 
@@ -59,6 +59,18 @@ def max_of_running_sum(edges):
         running += step
         most = max(most, running)
     return most
+
+
+def starts(network, done, running, capacity):
+    """The rule, from nothing: of what is ready the longest path to the end first, as far as there is capacity."""
+    place = {each: number for number, each in enumerate(network.order)}
+    ready = [
+        each
+        for each in network.order
+        if each not in done and each not in running and all(before in done for before in network.dependencies[each])
+    ]
+    ready.sort(key=lambda each: (-network.to_end[each], place[each]))
+    return ready[: max(0, capacity - len(running))]
 
 
 def test_the_agenda_starts_what_the_rule_says_whatever_happens():

@@ -7,8 +7,8 @@ from typing import Any
 from adjourn.graphs.delegation import build
 from adjourn.nodes.delegation.agents import Brief
 from adjourn.nodes.delegation.compensation import Undo
+from benchmarks.plans import random_network
 from support.crashing import note
-from support.plans import random_network
 
 
 def some_plan(seed: int, count: int, *, fails: bool) -> dict[str, Any]:
