@@ -133,8 +133,8 @@ _current: ContextVar[ChildPort | None] = ContextVar("adjourn_children", default=
 
 
 @contextmanager
-def children_in(port: ChildPort) -> Iterator[None]:
-    """Let the children of everything that runs inside be run by a port."""
+def children_in(port: ChildPort | None) -> Iterator[None]:
+    """Let the children of everything that runs inside be run by a port; with None there can be none."""
     token = _current.set(port)
     try:
         yield

@@ -155,8 +155,8 @@ _current: ContextVar[EffectPort | None] = ContextVar("adjourn_effects", default=
 
 
 @contextmanager
-def effects_in(port: EffectPort) -> Iterator[None]:
-    """Let the effects of everything that runs inside be remembered by a port."""
+def effects_in(port: EffectPort | None) -> Iterator[None]:
+    """Let the effects of everything that runs inside be remembered by a port; with None they are not."""
     token = _current.set(port)
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -50,17 +51,22 @@ class Breakers:
         breaker = self._breaker(name, rules, also)
         if breaker in self._tried:
             raise _refused(name, rules)
-        entered = False
+        entered = probing = False
         try:
             with breaker.calling():
                 entered = True
-                if breaker.current_state == STATE_HALF_OPEN:
+                probing = breaker.current_state == STATE_HALF_OPEN
+                if probing:
                     self._tried.add(breaker)  # pybreaker would let all through until this one has ended
                 yield
         except CircuitBreakerError as error:
             if entered:
                 raise
             raise _refused(name, rules) from error
+        except CancelledError:
+            if probing:
+                breaker.open()  # pybreaker took it for a success; nobody has answered yet
+            raise
         finally:
             if entered:
                 self._tried.discard(breaker)

@@ -62,7 +62,7 @@ async def guarded(place: Place, rules: Rules, attempt: Callable[[int], Awaitable
             now, tools = datetime.now(UTC), place.drive.tools
             wait = next_wait(rules.retry, number, error, draw=tools.draw(), now=now)
             if rules.rate is not None and (asked := retry_after(error, now)):
-                await place.drive.at_home(tools.turns.delay(rules.name, asked))
+                await place.drive.at_home(tools.turns.delay(rules.name, rules.rate, asked))
             if wait is None:
                 if rules.retry is not None:
                     mark_exhausted(error)

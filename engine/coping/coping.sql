@@ -53,6 +53,9 @@ returning extract(
 )::float8 as wait;
 
 -- name: delay_turns
--- Let nobody begin for a while: what a server asked for with Retry-After.
-update adjourn.call_turns set next_at = greatest(next_at, clock_timestamp() + make_interval(secs => %(seconds)s::float8))
+-- Let nobody begin for a while: what a server asked for with Retry-After. A burst is no reason to come sooner.
+update adjourn.call_turns
+set next_at = greatest(
+    next_at, clock_timestamp() + make_interval(secs => (%(seconds)s + %(apart)s * (%(burst)s - 1))::float8)
+)
 where name = %(name)s;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
@@ -39,18 +39,27 @@ class Turns:
         Raises:
             StorageUnavailable: PostgreSQL cannot be reached.
         """
-        values = {"name": name, "apart": rate.seconds / rate.calls, "burst": rate.burst}
+        values = _values(name, rate)
         with mapped_faults(f"cannot take a turn of {name}"):
             async with self._pool.connection() as connection:
                 row = await (await connection.execute(_SQL["take_turn"], values)).fetchone()
         return 0.0 if row is None else max(float(row["wait"]), 0.0)
 
-    async def delay(self, name: str, seconds: float) -> None:
+    async def delay(self, name: str, rate: Rate, seconds: float) -> None:
         """Let no call of a name begin for some seconds, in any process: its server asked for that.
+
+        Args:
+            name: What is called.
+            rate: How many calls may begin; at least one turn was taken.
+            seconds: How long.
 
         Raises:
             StorageUnavailable: PostgreSQL cannot be reached.
         """
         with mapped_faults(f"cannot delay the turns of {name}"):
             async with self._pool.connection() as connection:
-                await connection.execute(_SQL["delay_turns"], {"name": name, "seconds": seconds})
+                await connection.execute(_SQL["delay_turns"], {**_values(name, rate), "seconds": seconds})
+
+
+def _values(name: str, rate: Rate) -> dict[str, Any]:
+    return {"name": name, "apart": rate.seconds / rate.calls, "burst": rate.burst}

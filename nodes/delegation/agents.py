@@ -6,7 +6,6 @@ import asyncio
 import inspect
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -15,6 +14,7 @@ from anyio import CapacityLimiter
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable
+from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.pregel import Pregel
 
 from ...errors import (
@@ -28,12 +28,13 @@ from ...errors import (
     NotAuthorized,
     UnknownWorkflow,
 )
-from ...settings import current_settings, using_settings
 from ...state.assignments import Subtask
 from ...state.delegation import SubtaskState
 from ...state.roster import Agent, Roster
 from ...state.values import JsonValue, canonical_json
 from ..assignment.formulas import capability_score, has_room, lacking
+from ..children import children_in
+from ..effects import effects_in
 from ..prompts import load_prompt
 
 __all__ = ["AgentLike", "Brief", "Busy", "NeedsPerson", "Team", "brief_text", "is_permanent"]
@@ -238,13 +239,13 @@ async def _run(agent: Runnable[Any, Any], profile: Agent, brief: Brief) -> Any:
 
 
 async def _apart(agent: Runnable[Any, Any], given: Any) -> Any:
-    settings = current_settings()
-
     async def call() -> Any:
-        with using_settings(settings):
+        # What stands here ends with the task. The rest of the context stays: settings, the run's budget, the log's fields.
+        var_child_runnable_config.set(None)
+        with effects_in(None), children_in(None):
             return await agent.ainvoke(given)
 
-    return await asyncio.create_task(call(), context=Context())
+    return await asyncio.create_task(call())
 
 
 def _messages(profile: Agent, brief: Brief) -> list[tuple[str, str]]:

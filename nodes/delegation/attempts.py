@@ -10,7 +10,7 @@ import orjson
 from anyio import CapacityLimiter
 from typing_extensions import TypedDict
 
-from ...errors import AdjournError, ChildFailed, LeaseLost, StorageUnavailable
+from ...errors import AdjournError, BudgetExceeded, ChildFailed, LeaseLost, StorageUnavailable
 from ...state.delegation import DelegationState, SubtaskState
 from ...state.values import digest, json_problem, storable_text
 from ..effects import once
@@ -23,7 +23,8 @@ __all__ = ["MAX_OUTPUT_BYTES", "Attempt", "Attempts"]
 MAX_OUTPUT_BYTES: Final = 1_000_000
 """The largest result of a subtask, in bytes of JSON."""
 _MOST_WORDS: Final = 2000
-_GIVES_WAY: Final = (LeaseLost, StorageUnavailable)
+# the run's own trouble, and no failure of the agent: the node ends, and the subtask is done again when it goes on
+_GIVES_WAY: Final = (BudgetExceeded, LeaseLost, StorageUnavailable)
 
 
 class Attempt(TypedDict):
@@ -79,7 +80,8 @@ class Attempts:
             subtasks: All subtasks as they stand.
 
         Raises:
-            LeaseLost, StorageUnavailable: As `once`. What the agent raises is how its attempt ended.
+            BudgetExceeded: The run may ask no model any more.
+            LeaseLost, StorageUnavailable: As `once`. What else the agent raises is how its attempt ended.
         """
         if subtask["nested"]:
             return await self._kept(subtask, self._gathered(subtask, subtasks))

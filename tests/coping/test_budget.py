@@ -266,3 +266,27 @@ async def test_a_run_without_rules_touches_no_table_of_coping(database: str) -> 
             "+ (select count(*) from adjourn.call_turns)"
         ).fetchone()
     assert found == (0,)
+
+
+@pytest.mark.parametrize("kind", ["model", "agent", "function"])
+async def test_agents_of_a_delegation_spend_the_budget_of_its_run(database: str, kind: str) -> None:
+    from langchain.agents import create_agent
+
+    from adjourn.graphs.delegation import build
+
+    async def function(brief: Any) -> str:
+        return (await model_of(server).ainvoke(brief.task_id)).text
+
+    with ModelServer(lambda _: TEN) as server:
+        agents = {"model": model_of(server), "agent": create_agent(model_of(server), []), "function": function}
+        subtasks = [
+            {"id": each, "capabilities": ["ask"], "dependencies": before} for each, before in (("a", []), ("b", ["a"]))
+        ]
+        graph = build(agents={"ask": agents[kind]}, backoff_seconds=0)
+        coping = Coping(budget=Budget(tokens=10, exceeded="ask"))
+        async with coping_engine(database, graph, coping) as engine:
+            run = await engine.start("talk", {"plan": {"subtasks": subtasks}, "main_task": "all of it"})
+            assert ([each.action for each in run.reviews], len(server.requests)) == (["raise_budget"], 1)
+            run = await engine.resume(run.thread_id, approve())
+        assert (run.status, len(server.requests)) == ("completed", 2)
+        assert {each["attempts"] for each in run.state["subtasks"].values()} == {1}

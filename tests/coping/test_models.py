@@ -303,7 +303,7 @@ async def test_calls_of_a_model_are_spaced_over_all_engines(database: str, monke
     assert [round(wait, -1) for wait in waits[2:]] == [100, 200]
     waits.clear()
     with ModelServer([replies.rate_limit(retry_after=20), "hello"], strict=True) as server:
-        coping = Coping(retry=Retry(attempts=2, wait=0.01), rate=Rate(calls=1000, seconds=1))
+        coping = Coping(retry=Retry(attempts=2, wait=0.01), rate=Rate(calls=1, seconds=3, burst=5))
         async with coping_engine(database, talking(model_of(server, "full")), coping) as engine:
             assert (await engine.start("talk", {"prompt": "hi"})).status == "completed"
     # its turn, what the server asked for, and the next turn, which comes no sooner in any process

@@ -307,6 +307,8 @@ def test_an_open_breaker_lets_one_call_through_at_a_time() -> None:
     for _ in range(2):
         with pytest.raises(TimeoutError), breakers.around("m", rules):
             raise TimeoutError
+    with pytest.raises(asyncio.CancelledError), breakers.around("m", rules):
+        raise asyncio.CancelledError  # a call that was stopped says nothing
     with breakers.around("m", rules):
         with pytest.raises(CircuitOpen), breakers.around("m", rules):
             pass
