@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -47,7 +47,8 @@ def worker(
     Examples: `adjourn worker`, `adjourn worker --concurrency 32 --queues review,contract`
     """
     names = [name for part in queues.split(",") if (name := part.strip())] if queues is not None else None
-    asyncio.run(_work(session, concurrency, names))
+    with suppress(KeyboardInterrupt):  # told to stop while it waited for the database: it has taken nothing yet
+        asyncio.run(_work(session, concurrency, names))
     return Exit.COMPLETED
 
 

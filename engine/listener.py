@@ -21,6 +21,7 @@ from ..checkpoints.pool import connect
 from ..errors import AdjournError
 from ..settings import Settings
 from .recorder import CHANNEL
+from .stopping import stopped
 
 __all__ = ["Listener", "notifications"]
 
@@ -96,9 +97,7 @@ class Listener:
         """Stop listening."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await stopped(task)
 
     async def _listen(self) -> None:
         async with contextlib.aclosing(notifications(self._url, self._settings, [CHANNEL])) as heard:

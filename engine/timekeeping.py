@@ -7,9 +7,8 @@ of; and every second, in case nobody told it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Final
 
 import structlog
@@ -18,6 +17,7 @@ from ..errors import AdjournError
 from .admission import ADMISSION_CHANNEL
 from .async_engine import AsyncEngine
 from .listener import notifications
+from .stopping import stopped
 
 __all__ = ["Timekeeper"]
 
@@ -48,13 +48,11 @@ class Timekeeper:
                     await self._trying("start what schedules want", self._engine._start_scheduled(self._workflows)),
                     await self._trying("admit runs", self._admit()),
                 ]
-                with contextlib.suppress(TimeoutError):
+                with suppress(TimeoutError):
                     async with asyncio.timeout(min([_LONGEST_PAUSE, *(each for each in pauses if each is not None)])):
                         await self._told.wait()
         finally:
-            listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await listening
+            await stopped(listening)
 
     async def _admit(self) -> float | None:
         return (await self._engine._admit()).seconds

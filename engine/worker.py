@@ -21,6 +21,7 @@ from procrastinate.worker import Worker as JobWorker
 from ..errors import AdjournError
 from .async_engine import AsyncEngine
 from .jobs import job_app, job_pool
+from .stopping import stopped
 from .timekeeping import Timekeeper
 from .upkeep import Upkeep
 
@@ -30,7 +31,6 @@ _FIRST_WAIT: Final = 0.1
 _LONGEST_WAIT: Final = 2.0
 _POLL_SECONDS: Final = 2.0
 _NO_POLLING: Final = 1e6
-_SAID_AGAIN_SECONDS: Final = 1.0
 _log = structlog.get_logger("adjourn")
 
 
@@ -82,11 +82,7 @@ class Worker:
             await asyncio.wait({feeding, stopping}, return_when=asyncio.FIRST_COMPLETED)
             return await self._drained(feeding)
         finally:
-            # what cancels a call may be taken for the call's failure, and tried again: so it is said until it is heard
-            while left := {task for task in (upkeep, times, stopping) if not task.done()}:
-                for task in left:
-                    task.cancel()
-                await asyncio.wait(left, timeout=_SAID_AGAIN_SECONDS)
+            await stopped(upkeep, times, stopping)
             await self._upkeep.leave()
 
     async def _drained(self, feeding: asyncio.Task[None]) -> bool:

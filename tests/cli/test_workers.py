@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from adjourn.cli import status as status_module
+from support.eventually import wait_for
 from support.forking import Forked
 from support.postgres import execute
 from support.processes import Child
@@ -61,6 +62,15 @@ def test_a_run_is_submitted_driven_by_a_worker_and_answered_from_the_command_lin
         assert str(worker.pid) in cli("status").out
     assert "takes runs of" in worker.output
     assert execute(database, "select count(*) from adjourn.workers") == [(0,)]
+
+
+def test_a_worker_that_is_told_to_stop_while_it_waits_for_the_database_ends_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADJOURN_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    with working(tmp_path) as worker:
+        wait_for(lambda: "Trying again" in worker.output)
+    assert "takes runs of" not in worker.output
 
 
 def test_a_worker_refuses_workflows_that_are_not_known_here(cli: Command) -> None:

@@ -189,7 +189,7 @@ async def test_workers_that_vanished_are_forgotten_after_a_while(database: str, 
 async def test_a_worker_ends_although_its_upkeep_takes_the_end_for_a_failure(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adjourn.engine.worker._SAID_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("adjourn.engine.stopping._SAID_AGAIN_SECONDS", 0.05)
     heard = 0
 
     async def keep(self: Upkeep) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from adjourn import AsyncEngine, InvalidInput, UnknownThread
+from adjourn.engine.listener import Listener
 from adjourn.settings import Settings
 from support.eventually import eventually
 from support.postgres import execute
@@ -70,6 +72,52 @@ async def test_a_wait_reads_again_after_its_connection_was_lost(
     assert not waits.done()
     listening.set()
     assert (await asyncio.wait_for(waits, 20)).status == "completed"
+
+
+async def waited(listener: Listener, listening: asyncio.Event) -> None:
+    async with listener.woken("t"):
+        await listening.wait()
+
+
+async def test_a_wait_ends_although_its_listener_does_not_hear_that_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adjourn.engine.stopping._SAID_AGAIN_SECONDS", 0.05)
+    heard, listening = 0, asyncio.Event()
+
+    async def deaf(*args: Any) -> AsyncGenerator[None, None]:
+        nonlocal heard
+        listening.set()
+        while heard < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                heard += 1
+        yield None
+
+    monkeypatch.setattr("adjourn.engine.listener.notifications", deaf)
+    waiting = asyncio.create_task(waited(Listener(SecretStr(""), Settings()), listening))
+    done, _ = await asyncio.wait({waiting}, timeout=5)
+    assert (done, heard) == ({waiting}, 2)
+
+
+async def test_a_wait_that_is_stopped_while_its_listener_ends_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    listening, ending, gone = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def slow(*args: Any) -> AsyncGenerator[None, None]:
+        try:
+            listening.set()
+            await asyncio.Event().wait()
+            yield None
+        finally:
+            ending.set()
+            await gone.wait()
+
+    monkeypatch.setattr("adjourn.engine.listener.notifications", slow)
+    waiting = asyncio.create_task(waited(Listener(SecretStr(""), Settings()), listening))
+    await ending.wait()
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    gone.set()
+    assert waiting.cancelled()
 
 
 async def test_a_wait_needs_no_notification(database: str, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
