@@ -211,7 +211,7 @@ def _send(
         if changed is None:
             session.err.print("Nothing was changed, so nothing was sent.")
             return Exit.PAUSED
-        decided = type(answer)("edit", changed, answer.message)
+        decided = replace(answer, args=changed)
         with _explained(session, target, given):
             run = _answer(session, engine, target, decided, by, shown or target.review.digest)
     return _told(session, run, by, submit=target.submit)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -60,9 +61,8 @@ class Editing:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         typed = _without_comments(self._file)
-        if error is None or typed in ("", _pretty(self._review.args)):
-            self._file.unlink(missing_ok=True)
-            self._folder.rmdir()
+        if error is None or typed in ("", dumps(self._review.args)):
+            shutil.rmtree(self._folder, ignore_errors=True)  # with the copies that editors leave beside it
             return
         _write(self._file, typed)  # without the comments, so that --edit takes it as it is
         kept = f"What you typed is kept: --edit @{self._file} sends it."
@@ -82,7 +82,7 @@ class Editing:
             InvalidDecision: It was left as it was although it does not fit.
             ConfigurationError: The editor cannot be started, or ended with an error.
         """
-        text, problems = _pretty(self._review.args), list[str]()
+        text, problems = dumps(self._review.args), list[str]()
         while True:
             _write(self._file, _head(self._review, problems) + text)
             self._run_editor()
@@ -103,8 +103,8 @@ class Editing:
         command = preferred_editor()
         # what the command prints may go to a file; an editor needs the terminal
         out = None if sys.stdout.isatty() else _STANDARD_ERROR
-        words = [*shlex.split(command), str(self._file)]
         try:
+            words = [*shlex.split(command), str(self._file)]
             code = subprocess.run(words, stdout=out, check=False).returncode  # noqa: S603
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"The editor {command!r} cannot be started: {error}. Set EDITOR.") from None
@@ -121,10 +121,6 @@ def _head(review: Review, problems: list[str]) -> str:
                 f"{name}: {', '.join(json.dumps(each, ensure_ascii=False) for each in schema['enum'])}"[:_CHOICES]
             )
     return "".join(f"{_COMMENT} {one_line(line)}\n" for line in lines)
-
-
-def _pretty(args: dict[str, Any]) -> str:
-    return dumps(args)
 
 
 # Bytes that are no UTF-8 stay as they are, for whoever typed them; the engine refuses them.

@@ -64,11 +64,7 @@ EXIT_OF: Final[dict[type[errors.AdjournError], Exit]] = {
     errors.UnknownWorkflow: Exit.REFUSED,
 }
 
-_OF_STATUS: Final = {
-    "completed": Exit.COMPLETED,
-    "paused": Exit.PAUSED,
-    "failed": Exit.FAILED,
-}
+_OF_STATUS: Final = {"completed": Exit.COMPLETED, "paused": Exit.PAUSED, "failed": Exit.FAILED}
 
 
 class Interrupted(Exception):

@@ -14,7 +14,7 @@ from .text import clean, one_line
 if TYPE_CHECKING:
     from ..engine import Child
 
-__all__ = ["family", "family_json", "waits"]
+__all__ = ["family", "waits"]
 
 Command = Callable[..., str]
 
@@ -22,15 +22,6 @@ Command = Callable[..., str]
 def family(children: Sequence[Child]) -> RenderableType:
     """Return the runs below a run, one a line, each under the one that started it."""
     return Group(*_lines(children, 1))
-
-
-def family_json(children: Sequence[Child]) -> list[dict[str, object]]:
-    """Return them for `--json`."""
-    names = ("id", "thread_id", "workflow", "status", "waited_for", "questions", "error")
-    return [
-        {**{name: getattr(child, name) for name in names}, "children": family_json(child.children)}
-        for child in children
-    ]
 
 
 def waits(children: Sequence[Child], command: Command) -> RenderableType:

@@ -13,17 +13,16 @@ from rich.text import Text
 
 from .layout import blank, command_line
 from .policy_words import approvals, time_left
-from .question import edited
+from .question import DIGEST, edited
 from .text import clean, one_line, span
 
 if TYPE_CHECKING:
     from ..engine import Review
 
-__all__ = ["digest_of", "names_of", "review_table", "short_id", "with_commands"]
+__all__ = ["names_of", "review_table", "short_id", "with_commands"]
 
 ID: Final = 8
 LONGEST: Final = 64
-DIGEST: Final = 12
 WORKFLOW: Final = 18
 ROLES: Final = 20
 # From this many columns on its run is shown too.
@@ -52,11 +51,6 @@ def names_of(reviews: Sequence[Review]) -> list[str]:
     while length < LONGEST and len({short_id(each, length) for each in runs}) < len(runs):
         length += 1
     return [short_id(each.id, length) if len(runs[each.id]) == 1 else one_line(each.thread_id) for each in reviews]
-
-
-def digest_of(review: Review) -> str:
-    """Return the beginning of the digest of what a review shows."""
-    return review.digest[:DIGEST]
 
 
 def review_table(reviews: Sequence[Review], now: datetime, width: int, *, digests: bool = False) -> RenderableType:
@@ -114,7 +108,7 @@ def _columns(reviews: Sequence[Review], now: datetime, *, digests: bool, thread:
         "approved": [Text(approvals(each)) for each in reviews],
         "roles": [Text(", ".join(one_line(role) for role in each.roles)) for each in reviews],
         "priority": [Text(str(each.policy.priority) if each.policy.priority else "") for each in reviews],
-        "digest": [Text(digest_of(each) if digests else "", style="dim") for each in reviews],
+        "digest": [Text(each.digest[:DIGEST] if digests else "", style="dim") for each in reviews],
         "run": [Text(one_line(each.thread_id) if thread else "") for each in reviews],
     }
     return {name: cells for name, cells in found.items() if any(cell.plain for cell in cells)}

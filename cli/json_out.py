@@ -13,13 +13,13 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from ..state.policies import policy_json
-from .family import family_json
 
 if TYPE_CHECKING:
-    from ..engine import AuditEntry, AuditReport, Event, Page, Review, Run, Status, Step, Swept, Timeline, Vote
+    from ..engine import AuditEntry, AuditReport, Child, Event, Page, Review, Run, Status, Step, Swept, Timeline, Vote
 
 __all__ = [
     "audit_json",
+    "children_json",
     "dumps",
     "event_json",
     "plain",
@@ -64,8 +64,17 @@ def run_json(run: Run, *, whole: bool = True) -> dict[str, Any]:
     shown: dict[str, Any] = {name: getattr(run, name) for name in names}
     if whole:
         shown |= {"state": run.state, "reviews": [review_json(review) for review in run.reviews]}
-        shown["children"] = family_json(run.children)
+        shown["children"] = children_json(run.children)
     return shown
+
+
+def children_json(children: Sequence[Child]) -> list[dict[str, Any]]:
+    """Return the runs below a run, each with those below it."""
+    names = ("id", "thread_id", "workflow", "status", "waited_for", "questions", "error")
+    return [
+        {**{name: getattr(child, name) for name in names}, "children": children_json(child.children)}
+        for child in children
+    ]
 
 
 def review_json(review: Review) -> dict[str, Any]:

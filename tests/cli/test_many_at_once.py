@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,8 +91,12 @@ def test_without_the_database_those_that_have_not_begun_are_left(
 
 
 def test_the_reviews_of_one_run_are_approved_one_after_the_other(cli: Command, files: list[Path]) -> None:
-    """Two at once would find the run being driven, by nobody else than the command itself."""
+    """Two at once would find the run being driven, by nobody else than the command itself.
+
+    The first review of one run is held until the last of the other: a second one of the same run would begin meanwhile.
+    """
     under_way: set[str] = set()
+    last_of_other = threading.Event()
     order = []
 
     class Slow:
@@ -101,7 +104,9 @@ def test_the_reviews_of_one_run_are_approved_one_after_the_other(cli: Command, f
             assert thread_id not in under_way
             under_way.add(thread_id)
             order.append(review_id)
-            time.sleep(0.01)
+            if review_id == "other 2":
+                last_of_other.set()
+            assert thread_id == "other" or last_of_other.wait(20)
             under_way.remove(thread_id)
             return run
 

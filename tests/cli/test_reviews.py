@@ -158,6 +158,7 @@ EDITOR = """\
 import pathlib, sys
 seen, turns, file = (pathlib.Path(name) for name in (*sys.argv[1:3], sys.argv[3]))
 text = file.read_text()
+file.with_name(file.name + "~").write_text(text)  # as many editors do
 with seen.open("a") as out:
     out.write(text + "====")
 name, *rest = turns.read_text().split("|")
@@ -186,7 +187,7 @@ def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pat
 
 
 def kept(folder: Path) -> list[Path]:
-    return list(folder.glob("adjourn-edit-*/*"))
+    return [file for file in folder.glob("adjourn-edit-*/*") if not file.name.endswith("~")]
 
 
 def test_an_edit_that_does_not_fit_comes_back_with_what_is_wrong_and_what_was_typed(
@@ -206,7 +207,7 @@ def test_an_edit_that_does_not_fit_comes_back_with_what_is_wrong_and_what_was_ty
     vote = cli("review", "r", "--json").json["votes"][0]
     assert (vote["kind"], vote["message"]) == ("edit", "less")
     assert cli("review", "r", "--json").json["args"]["risk_level"] == "high"
-    assert kept(tmp_path) == []
+    assert list(tmp_path.glob("adjourn-edit-*")) == []
 
 
 def test_an_edit_that_changes_nothing_is_not_sent(cli: Command, asked: Asked, editor: Callable[..., Path]) -> None:
@@ -240,7 +241,11 @@ def test_an_editor_that_does_not_work_is_told_and_nothing_is_sent(
     cli: Command, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked()
-    for name, said in (("no-such-editor", "cannot be started"), ("false", "ended with 1")):
+    for name, said in (
+        ("no-such-editor", "cannot be started"),
+        ("'no end", "cannot be started: No closing quotation"),
+        ("false", "ended with 1"),
+    ):
         monkeypatch.setenv("EDITOR", name)
         refused = cli("resume", "r", "edit", "--editor")
         assert (refused.code, said in refused.err) == (2, True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,12 @@ LOAD = Settings(lease_seconds=3.0, acquire_timeout=5.0)
 
 async def troubled(
     database: str, trouble: Callable[[], Any], ledger: Path, *, runs: int, times: int | None, every: float, pause: float
-) -> None:
-    """Work runs off while trouble comes every so often, until they have ended or it came so often."""
+) -> Counter[str]:
+    """Work runs off while trouble comes every so often, until they have ended or it came so often.
+
+    Returns:
+        How many runs ended how.
+    """
     chance, names, came = random.Random(11), [f"r{n}" for n in range(runs)], 0
     workflows = {"load": load_workflow(ledger, pause)}
     async with AsyncEngine.open(database, workflows=workflows, settings=LOAD) as engine:
@@ -38,42 +43,45 @@ async def troubled(
             await asyncio.to_thread(trouble)
             came += 1
         told = await working
-    assert_all_ended_right(database, ledger, names)
     print(f"{runs} runs, {came} times trouble; the callers were told {dict(told)}")
+    return assert_all_ended_right(database, ledger, names)
 
 
-async def restarted(restarting: tuple[Server, str], ledger: Path, **options: Any) -> None:
+async def restarted(restarting: tuple[Server, str], ledger: Path, **options: Any) -> Counter[str]:
     server, database = restarting
 
     def restart() -> None:
         server.stop()
         server.start()
 
-    await troubled(database, restart, ledger, **options)
+    return await troubled(database, restart, ledger, **options)
 
 
 async def test_runs_end_right_when_the_server_crashes_and_comes_back(
     restarting: tuple[Server, str], tmp_path: Path
 ) -> None:
-    await restarted(restarting, tmp_path / "ledger", runs=48, times=1, every=0.4, pause=0.4)
+    ended = await restarted(restarting, tmp_path / "ledger", runs=48, times=1, every=0.4, pause=0.4)
+    assert ended == {"completed": 48}
 
 
 async def test_runs_end_right_when_every_connection_is_killed(database: str, tmp_path: Path) -> None:
-    await troubled(
+    ended = await troubled(
         database, lambda: execute(database, KILL_OTHERS), tmp_path / "ledger", runs=48, times=1, every=0.4, pause=0.4
     )
+    assert ended == {"completed": 48}
 
 
 @pytest.mark.soak
 async def test_runs_end_right_when_the_server_crashes_every_few_seconds(
     restarting: tuple[Server, str], tmp_path: Path
 ) -> None:
-    await restarted(restarting, tmp_path / "ledger", runs=1000, times=None, every=3.0, pause=1.5)
+    ended = await restarted(restarting, tmp_path / "ledger", runs=1000, times=None, every=3.0, pause=1.5)
+    assert ended == {"completed": 1000}
 
 
 @pytest.mark.soak
 async def test_runs_end_right_when_every_connection_is_killed_again_and_again(database: str, tmp_path: Path) -> None:
-    await troubled(
+    ended = await troubled(
         database,
         lambda: execute(database, KILL_OTHERS),
         tmp_path / "ledger",
@@ -82,6 +90,7 @@ async def test_runs_end_right_when_every_connection_is_killed_again_and_again(da
         every=1.0,
         pause=1.5,
     )
+    assert ended == {"completed": 1000}
 
 
 async def test_an_effect_that_was_done_while_the_database_went_away_is_not_in_doubt(

@@ -5,7 +5,7 @@ import random
 import signal
 import subprocess
 import textwrap
-import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from support.eventually import wait_for
 from support.forking import fork_server
 from support.load import assert_all_ended_right
 
@@ -67,6 +68,10 @@ class Drivers:
     def start(self, name: str) -> None:
         self.alive.append(self._ask(f"start {name}"))
 
+    def noted(self) -> int:
+        """How many lines they have written down."""
+        return self.ledger.read_bytes().count(b"\n")
+
     def kill(self, driver: int) -> None:
         """kill -9; a driver that has ended because there was nothing left to do is as good."""
         self.alive.remove(driver)
@@ -94,6 +99,9 @@ def drivers(database: str, folder: Path, runs: int, pause: float, lease: float) 
     started = Drivers(database, folder, runs, pause, lease)
     try:
         yield started
+    except AssertionError as error:
+        error.add_note(started.log.read_text())
+        raise
     finally:
         started.close()
 
@@ -105,31 +113,31 @@ def kill_again_and_again(
     runs: int,
     processes: int,
     kills: int | None,
-    every: float,
+    every: int,
     pause: float,
     lease: float,
-) -> None:
-    """Kill a random driver every so often, and start another, until all runs have ended or it was done so often."""
-    chance = random.Random(7)
+) -> tuple[Counter[str], int]:
+    """Kill a random driver, and start another, whenever about so many more lines were written down, at most so often.
+
+    Returns:
+        How many runs ended how, and how many drivers were told to die before all had.
+    """
+    chance, kills_done = random.Random(7), 0
     with drivers(database, folder, runs, pause, lease) as started:
         for n in range(processes):
             started.start(f"d{n}")
-        before, since, kills_done = 0, time.monotonic(), 0
-        while (ended := count_completed(database)) < runs:
-            if ended > before:
-                before, since = ended, time.monotonic()
-            assert time.monotonic() - since < 60, (
-                f"{ended} runs have ended, and none in 60 s\n{started.log.read_text()}"
-            )
-            time.sleep(every)
+        while count_completed(database) < runs:
+            mark = started.noted() + chance.randint(every // 2, every * 3 // 2)
+            wait_for(lambda mark=mark: started.noted() >= mark or count_completed(database) == runs, timeout=60)
             if kills is None or kills_done < kills:
                 kills_done += 1
                 started.kill(chance.choice(started.alive))
                 started.start(f"d{processes + kills_done}")
     again = started.ledger.read_text().count(" charged ") - runs
-    assert_all_ended_right(database, started.ledger, [f"r{n}" for n in range(runs)], started.killed)
+    ended = assert_all_ended_right(database, started.ledger, [f"r{n}" for n in range(runs)], started.killed)
     assert "a lease was lost" not in started.log.read_text(), started.log.read_text()
     print(f"{runs} runs, {kills_done} kills, {again} effects in doubt, done again by their key")
+    return ended, kills_done
 
 
 def count_completed(database: str) -> int:
@@ -141,11 +149,16 @@ def count_completed(database: str) -> int:
 def test_of_runs_whose_processes_are_killed_none_is_lost_and_nothing_is_done_twice(
     database: str, tmp_path: Path
 ) -> None:
-    kill_again_and_again(database, tmp_path, runs=24, processes=2, kills=3, every=0.4, pause=0.2, lease=1.0)
+    done = kill_again_and_again(database, tmp_path, runs=24, processes=2, kills=3, every=12, pause=0.2, lease=1.0)
+    assert done == ({"completed": 24}, 3)
 
 
 @pytest.mark.soak
 def test_of_five_hundred_runs_whose_processes_are_killed_none_is_lost_and_nothing_is_done_twice(
     database: str, tmp_path: Path
 ) -> None:
-    kill_again_and_again(database, tmp_path, runs=500, processes=4, kills=None, every=1.0, pause=1.0, lease=3.0)
+    ended, killed = kill_again_and_again(
+        database, tmp_path, runs=500, processes=4, kills=None, every=32, pause=1.0, lease=3.0
+    )
+    assert ended == {"completed": 500}
+    assert killed > 20

@@ -357,7 +357,7 @@ async def test_two_processes_that_tell_of_one_run_lose_nothing(engine: AsyncEngi
         blocked = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%adjourn.add_events%'"
         await eventually(lambda: execute(database, blocked))
         other.commit()
-    await eventually(lambda: execute(database, stored)[6:] == [(7, "custom"), (8, "custom"), (9, "custom")])
+    assert await eventually(lambda: execute(database, stored)[6:] == [(7, "custom"), (8, "custom"), (9, "custom")])
 
 
 async def test_events_of_several_runs_are_written_in_the_order_in_which_everybody_locks_runs(
@@ -372,9 +372,9 @@ async def test_events_of_several_runs_are_written_in_the_order_in_which_everybod
         erasing.execute("select from adjourn.runs where thread_id = 't0' for update")
         told = asyncio.create_task(asyncio.to_thread(writer.execute, "select adjourn.add_events(%s, 'c')", [given]))
         await eventually(lambda: execute(database, writing))
-        erasing.execute(
-            "select from adjourn.runs order by thread_id for update nowait"
-        )  # the writer holds none of them
+        # it waits for the first and holds none of the others
+        free = erasing.execute("select thread_id from adjourn.runs order by thread_id for update nowait").fetchall()
+        assert [thread for (thread,) in free] == [f"t{number}" for number in range(6)]
         erasing.rollback()
         await told
 

@@ -54,4 +54,4 @@ async def test_an_engine_forgets_the_runs_that_it_drove(engine: AsyncEngine) -> 
     await asyncio.gather(*(engine.resume(each, approve(), by=lee) for each in sorted(threads)[:20]))
     await asyncio.gather(*(engine.cancel(each, reason="enough") for each in sorted(threads)[20:25]))
     # what is still to be written for followers goes in a moment
-    await eventually(lambda: len(texts_within(vars(engine)) & threads) <= 2)
+    assert await eventually(lambda: len(texts_within(vars(engine)) & threads) <= 2)

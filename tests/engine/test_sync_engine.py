@@ -109,7 +109,7 @@ def test_an_interrupt_from_the_keyboard_leaves_a_run_that_can_be_retried(databas
 
         async def slow(state):
             print("@inside", flush=True)
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
 
         graph = chain(("before", mark("before")), ("slow", slow))
         with Engine.open(sys.argv[1], workflows={"slow": graph}) as engine:

@@ -50,14 +50,16 @@ def test_an_error_ends_it_with_its_traceback() -> None:
 
 
 def test_it_gets_the_signals_of_the_command_and_dies_with_it() -> None:
-    program = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(60)"
+    program = "import os, sys; print(os.getpid(), flush=True); sys.stdin.read()"
     for number in (signal.SIGTERM, signal.SIGKILL):
-        with subprocess.Popen([fork_server() / "python", "-c", program], stdout=subprocess.PIPE, text=True) as command:
+        with subprocess.Popen(
+            [fork_server() / "python", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as command:
             assert command.stdout is not None
             forked = psutil.Process(int(command.stdout.readline()))
             command.send_signal(number)
             assert command.wait(20) == -number
-            wait_for(lambda process=forked: not process.is_running())
+            assert wait_for(lambda process=forked: not process.is_running())
 
 
 def test_kill_ends_the_child_itself() -> None:

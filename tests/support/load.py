@@ -117,11 +117,16 @@ def _passing(told: Counter[str]) -> Iterator[None]:
         told[type(error).__name__] += 1
 
 
-def assert_all_ended_right(database: str, ledger: Path, names: Sequence[str], killed: Collection[int] = ()) -> None:
+def assert_all_ended_right(
+    database: str, ledger: Path, names: Sequence[str], killed: Collection[int] = ()
+) -> Counter[str]:
     """Assert that no run was lost or completed twice, and that nodes and effects ran as often as they may.
 
     A node never begins after the checkpoint that finished it; it runs again only if the process that ran it was killed
     or lost the database before that. An effect is done again only if the process that did it was killed.
+
+    Returns:
+        How many runs ended how.
     """
     lines = [_line(text) for text in ledger.read_text().splitlines()]
     with psycopg.connect(database) as connection:
@@ -147,6 +152,7 @@ def assert_all_ended_right(database: str, ledger: Path, names: Sequence[str], ki
     for done in charges.values():
         assert len({line.key for line in done}) == 1, done
         assert {line.pid for line in done[:-1]} <= set(killed), done
+    return Counter(statuses.values())
 
 
 def _line(text: str) -> Line:
