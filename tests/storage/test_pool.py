@@ -117,7 +117,7 @@ async def test_a_connection_that_was_used_just_now_needs_no_round_trip(
     async def look(connection: object) -> None:
         looked.append(connection)
 
-    async with open_pool(SecretStr(database), SETTINGS) as connections:
+    async with open_pool(SecretStr(database), load_settings(pool_size=1)) as connections:
         monkeypatch.setattr(connections, "check_connection", look)
         for _ in range(3):
             async with connections.connection() as connection:
