@@ -91,7 +91,6 @@ async def open_pool(url: SecretStr, settings: Settings) -> AsyncIterator[Pool]:
     Raises:
         ConfigurationError: The URL is malformed.
     """
-
     used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
 
     async def returned(connection: Connection) -> None:

@@ -14,7 +14,9 @@ from adjourn.checkpoints import open_saver
 from support.eventually import eventually
 from support.postgres import execute
 
-KILL_ALL = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database() and pid <> {}"
+KILL_ALL = (
+    "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database() and pid <> {}"
+)
 
 
 class State(TypedDict):
