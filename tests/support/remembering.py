@@ -1,5 +1,6 @@
 """Workflows that recall and remember past cases."""
 
+import asyncio
 from typing import Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
@@ -7,7 +8,7 @@ from langgraph.graph import END, START, StateGraph
 from adjourn import AsyncEngine, Principal
 from adjourn.nodes.cases import recall, remember
 
-__all__ = ["ALERTS", "FULL", "Incident", "filled", "opened", "remembering", "steps"]
+__all__ = ["ALERTS", "FULL", "Incident", "filled", "filled_sync", "opened", "remembering", "steps"]
 
 # what happened → what helped
 ALERTS = {
@@ -59,3 +60,13 @@ async def filled(engine: AsyncEngine) -> dict[str, str]:
     runs = {cure: await engine.start("remembering", {"alert": text, "cure": cure}) for text, cure in ALERTS.items()}
     assert {run.status for run in runs.values()} == {"completed"}
     return {cure: run.thread_id for cure, run in runs.items()}
+
+
+def filled_sync(database: str) -> None:
+    """`filled` for tests that are not coroutines."""
+
+    async def fill() -> None:
+        async with opened(database) as engine:
+            await filled(engine)
+
+    asyncio.run(fill())

@@ -214,10 +214,8 @@ async def test_a_worker_ends_although_its_upkeep_takes_the_end_for_a_failure(
 async def test_cases_that_are_too_old_are_removed(database: str, serving: Serving) -> None:
     async with AsyncEngine.open(database, workflows={"remembering": remembering()}) as engine:
         await filled(engine)
-        execute(
-            database,
-            "update adjourn.cases set remembered_at = now() - interval '11 days' where content ->> 'text' not like 'Checkout%'",
-        )
+        old = "update adjourn.cases set remembered_at = now() - interval '11 days'"
+        execute(database, f"{old} where content ->> 'text' not like 'Checkout%'")
         ids = {case.id for case in await engine.cases()}
         kept = {case.id for case in await engine.cases() if case.text.startswith("Checkout")}
         assert kept < ids
