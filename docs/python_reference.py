@@ -125,8 +125,8 @@ The public names of `adjourn`, from their docstrings; this page is generated. Ea
 
 Contents: [engine](#engine) · [decisions](#decisions) · [policies](#policies) · [coping](#coping) ·
 [what the engine shows](#what-the-engine-shows) · [events](#events) · [errors](#errors) · [questions](#questions) ·
-[effects](#effects) · [past cases](#past-cases) · [child runs](#child-runs) · [voting](#voting) · [assignment](#assignment) · [council](#council) ·
-[testing](#testing) · [settings](settings.md)
+[effects](#effects) · [past cases](#past-cases) · [child runs](#child-runs) · [voting](#voting) ·
+[assignment](#assignment) · [council](#council) · [testing](#testing) · [settings](settings.md)
 """
 
 CASES = """\

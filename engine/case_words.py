@@ -93,7 +93,10 @@ class Words:
         """
         counted = Counter(self._stems(text))  # in the order in which they come first
         spelt = [(self._spellings(tenant, word), times) for word, times in counted.items()][:_MOST_TO_SEARCH]
-        asked = [{"spellings": each, "query": _any_of(each), "times": times} for each, times in spelt]
+        asked = [
+            {"number": number, "spellings": each, "query": _any_of(each), "times": times}
+            for number, (each, times) in enumerate(spelt)
+        ]
         return asked, sum(counted.values())
 
     def scope(self, tenant: str, kind: str | None = None) -> str:

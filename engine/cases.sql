@@ -18,8 +18,8 @@ select exists (select from lease) as held, exists (select from added) as fresh;
 
 -- name: find_by_words
 -- The cases that share most with a text: Okapi BM25, divided by what the text itself would have, so that it is 1 for a case
--- of the same words. How many cases hold a word is counted up to a thousand; candidates are those that hold one of the
--- text's 24 rarest known words, two thousand at most.
+-- of the same words. How many cases hold a word is counted up to a thousand. Candidates are those that hold one of the text's
+-- rarest known words, as many words as bring two thousand cases.
 with size as (
     select count(*)::float8 as cases
     from (
@@ -28,8 +28,8 @@ with size as (
         limit 1000
     ) as counted
 ),
-asked as (
-    select word.spellings, word.query, word.times, (
+asked as materialized (
+    select word.number, word.spellings, word.query, word.times, (
         select count(*)::float8
         from (
             select from adjourn.cases
@@ -38,7 +38,7 @@ asked as (
             limit 1000
         ) as counted
     ) as cases
-    from jsonb_to_recordset(%(asked)s::jsonb) as word (spellings text[], query text, times float8)
+    from jsonb_to_recordset(%(asked)s::jsonb) as word (number integer, spellings text[], query text, times float8)
 ),
 weighed as (
     select asked.*, ln(1 + (greatest(size.cases - asked.cases, 0) + 0.5) / (asked.cases + 0.5)) as weight
@@ -46,9 +46,16 @@ weighed as (
 ),
 rare as (
     select string_agg('(' || query || ')', ' | ') as query
-    from (select query from weighed where cases > 0 order by cases limit 24) as known
+    from (
+        select query, sum(cases) over (
+            order by cases, number rows between unbounded preceding and 1 preceding
+        ) as before
+        from weighed
+        where cases > 0
+    ) as known
+    where coalesce(before, 0) < 2000
 ),
-candidates as (
+candidates as materialized (
     select id, words, length::float8 / avg(length) over () as long, %(length)s / avg(length) over () as asked_long
     from (
         select id, words, length
@@ -57,15 +64,16 @@ candidates as (
             and words @@ (%(scope)s || ' & (' || rare.query || ')')::tsquery
             and thread_id is distinct from %(except)s
             and (%(since)s::timestamptz is null or remembered_at >= %(since)s)
-        limit 2000
+        limit 4000
     ) as found
 ),
+spelt as materialized (select number, weight, unnest(spellings) as lexeme from weighed),
 hits as (
-    select candidates.id, candidates.long, weighed.weight, sum(cardinality(word.positions)) as times
+    select candidates.id, candidates.long, spelt.weight, sum(cardinality(word.positions)) as times
     from candidates
     cross join lateral unnest(candidates.words) as word (lexeme, positions, weights)
-    join weighed on word.lexeme = any (weighed.spellings)
-    group by candidates.id, candidates.long, weighed.query, weighed.weight
+    join spelt using (lexeme)
+    group by candidates.id, candidates.long, spelt.number, spelt.weight
 ),
 whole as (
     select sum(weight * times * 2.2 / (times + 1.2 * (0.25 + 0.75 * one.asked_long))) as score

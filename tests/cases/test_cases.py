@@ -36,6 +36,13 @@ async def test_what_is_most_like_it_comes_first_with_its_outcome(database: str) 
     assert datetime.now(UTC) - datetime.fromisoformat(first["at"]) < timedelta(hours=1)
 
 
+async def test_a_rare_word_counts_more_than_a_common_one_that_comes_often(database: str) -> None:
+    async with opened(database) as engine:
+        for text in ("server server rack", "kafka rack", "server fan", "server cable"):
+            await engine.start("remembering", {"alert": text, "cure": None})
+        assert (await engine.cases(about="server kafka"))[0].text == "kafka rack"
+
+
 async def test_where_nothing_is_like_it_nothing_is_recalled(database: str) -> None:
     async with opened(database) as engine:
         assert await recalled(engine, "Nothing yet.") == []
@@ -116,6 +123,8 @@ async def test_no_tenant_sees_or_forgets_the_cases_of_another(database: str) -> 
             own = await engine.cases(limit=100)
             assert len(own) == len(ALERTS)
             assert len(await engine.cases(about=FULL, limit=50)) == 2
+            near = await engine._cases.store.by_words(name, None, FULL, limit=2, apart_from=None)
+            assert {each for each, _ in near} < {case.id for case in own}  # nobody else's cases take up places
             found = await recalled(engine)
             assert {each["id"] for each in found} < {case.id for case in own}
     async with opened(database, "stranger") as engine:

@@ -11,6 +11,7 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from adjourn.engine.case_memory import fused
+from adjourn.engine.case_vectors import Vector
 from adjourn.engine.embedding import Embedder, open_embeddings
 from adjourn.errors import ConfigurationError
 from adjourn.nodes.cases import remember
@@ -72,7 +73,15 @@ async def test_no_tenant_is_near_to_another(database: str, provider: ModelServer
     for tenant in ("a", "b"):
         async with opened(database, tenant, embeddings=model(provider)) as engine:
             await filled(engine)
-            assert len(await engine.cases(about="No storage is left", limit=50)) == 4
+            own = {case.id for case in await engine.cases()}
+            near = await engine._cases.store.by_meaning(
+                tenant,
+                None,
+                Vector("OpenAIEmbeddings text-embedding-3-small 5", meaning("disk")),
+                limit=4,
+                apart_from=None,
+            )
+            assert {each for each, _ in near} == own  # nobody else's cases take up places
             assert list(await engine.cases(about="No storage is left", kind="ticket")) == []
     async with opened(database, "c", embeddings=model(provider)) as engine:
         assert list(await engine.cases(about="No storage is left")) == []
@@ -184,6 +193,11 @@ async def test_a_key_and_a_model_are_refused_unless_vectors_may_be_known(databas
 def test_a_model_that_cannot_be_used_says_what_is_missing(spec: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         open_embeddings(spec)
+
+
+def test_a_model_of_the_setting_is_made_by_langchain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    assert open_embeddings("openai:text-embedding-3-small").model == "text-embedding-3-small"  # type: ignore[attr-defined]
 
 
 def test_vectors_are_kept_under_the_name_of_their_model() -> None:

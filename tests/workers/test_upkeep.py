@@ -225,3 +225,16 @@ async def test_cases_that_are_too_old_are_removed(database: str, serving: Servin
                 return {case.id for case in await engine.cases()} == kept
 
             await eventually(removed)
+
+
+async def test_a_worker_remembers_for_the_tenant_whose_run_it_drives(database: str, serving: Serving) -> None:
+    known = {"remembering": remembering()}
+    async with AsyncEngine.open(database, workflows=known, principal=Principal("kim", tenant="a")) as engine:
+        async with serving(known):
+            for number in range(2):
+                run = await engine.submit("remembering", {"alert": "disk full", "cure": number})
+                run = await engine.wait(run.thread_id, timeout=20)
+        assert [case["outcome"] for case in run.state["similar"]] == [0]
+        assert [case.outcome for case in await engine.cases()] == [1, 0]
+    async with AsyncEngine.open(database) as engine:
+        assert list(await engine.cases()) == []
