@@ -1,6 +1,7 @@
 -- name: is_there
--- Whether the table of vectors has been made.
-select to_regclass('adjourn.case_vectors') is not null as made;
+-- Whether the table of vectors has been made. (to_regclass would look into a cache, which knows nothing of what another
+-- process has made while we waited for the lock.)
+select exists (select from pg_tables where schemaname = 'adjourn' and tablename = 'case_vectors') as made;
 
 -- name: one_at_a_time
 -- Of several processes that make it at once the others wait; the lock ends with the transaction.

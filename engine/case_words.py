@@ -27,8 +27,14 @@ __all__ = ["PLAIN", "Words"]
 PLAIN: Final = "none"
 """The language of texts whose words are taken as they are."""
 
-# Scripts without spaces between words are taken character by character.
-_WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W_]+")
+_DEFAULT: Final = "english"
+
+# Chinese and Japanese have no spaces between words and are taken character by character. Behind a letter belong the signs of
+# Hebrew, Arabic and the scripts of India, which `\w` does not know.
+_WORD: Final = re.compile(
+    r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|"
+    r"[^\W_](?:[^\W_\u3040-\u30ff\u3400-\u9fff]|[\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0900-\u0963\u0970-\u0dff])*"
+)
 # Words that are in nearly every text, so that a few cases cannot show how little they mean. (Of other languages there is no
 # list; the more cases there are, the less it is missed.)
 _ENGLISH: Final = frozenset(
@@ -61,9 +67,9 @@ class Words:
 
     def __init__(self, language: str, keys: Sequence[bytes] = ()) -> None:
         self._language = language
-        self._empty = _ENGLISH if language == "english" else frozenset()
+        self._empty = _ENGLISH if language == _DEFAULT else frozenset()
         self._keys = [hmac.digest(key, b"adjourn: words of cases", "sha256") for key in keys]
-        if language != PLAIN:
+        if language not in (PLAIN, _DEFAULT):  # whose stemmer is there, and is loaded when the first text is read
             _stemmer_class(language)
 
     def vector(self, tenant: str, kind: str, text: str) -> tuple[str, int]:
@@ -79,7 +85,7 @@ class Words:
         counted = Counter(self._stems(text))
         named = [(self._spellings(tenant, word)[0], times) for word, times in counted.most_common(_MOST_IN_A_CASE)]
         named += [(self.marks(tenant)[0], 1), (self.marks(tenant, kind)[0], 1)]
-        vector = " ".join(f"'{word}':{_positions(times)}" for word, times in named)
+        vector = " ".join(f"{_quoted(word)}:{_positions(times)}" for word, times in named)
         return vector, sum(counted.values())
 
     def asked(self, tenant: str, text: str) -> tuple[list[dict[str, Any]], int]:
@@ -125,8 +131,12 @@ def _positions(times: int) -> str:
 
 
 def _any_of(spellings: Sequence[str]) -> str:
-    # neither letters and digits nor base64 need an escape between quotes
-    return " | ".join(f"'{each}'" for each in spellings)
+    return " | ".join(map(_quoted, spellings))
+
+
+def _quoted(word: str) -> str:
+    # letters, digits and base64 need no escape; what a stemmer makes of a word is its business
+    return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 _own = threading.local()

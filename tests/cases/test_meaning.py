@@ -1,5 +1,6 @@
 """Past cases by meaning: pgvector where an embedding model is set, over real HTTP; words where it is not, or was another."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +11,9 @@ from langchain_openai import OpenAIEmbeddings
 from psycopg import sql
 from pydantic import SecretStr
 
+from adjourn.checkpoints.inspection import inspect_database
 from adjourn.engine.case_memory import fused
-from adjourn.engine.case_vectors import Vector
+from adjourn.engine.case_vectors import CaseVectors, Vector
 from adjourn.engine.embedding import Embedder, open_embeddings
 from adjourn.errors import ConfigurationError
 from adjourn.nodes.cases import remember
@@ -144,12 +146,21 @@ async def test_a_role_that_may_not_install_pgvector_is_told_who_must_do_what(
                 assert run.error["type"] == "ConfigurationError"
                 assert f"the database '{name}' lacks the extension pgvector" in run.error["message"]
                 assert "superuser run `CREATE EXTENSION vector;`" in run.error["message"]
+                assert not (await inspect_database(SecretStr(url), Settings())).vectors
                 admin.execute("create schema elsewhere; create extension vector schema elsewhere")
                 admin.execute(sql.SQL("grant usage on schema elsewhere to {}").format(sql.Identifier(role)))
+                assert (await inspect_database(SecretStr(url), Settings())).vectors
                 assert (await engine.retry(run.thread_id)).status == "completed"
                 assert len(await engine.cases(about="storage")) == 1
         finally:
             admin.execute(sql.SQL("drop owned by {0} cascade; drop role {0}").format(sql.Identifier(role)))
+
+
+async def test_the_table_of_vectors_is_made_once_by_however_many(database: str) -> None:
+    async with opened(database) as engine:
+        pool = engine._storage.pool
+        await asyncio.gather(*(CaseVectors(pool).ensure() for _ in range(4)))
+    assert execute(database, "select count(*) from adjourn.case_vectors") == [(0,)]
 
 
 async def test_a_server_without_pgvector_is_needed_by_nobody_who_sets_no_model(

@@ -28,6 +28,7 @@ def test_words_are_stemmed_counted_and_without_the_ones_that_say_nothing() -> No
     assert words.vector("t", "k", "a disk and a disk")[1] == 2
     assert lexemes(Words("german"), "Die Platten sind voll") == {"die": 1, "platt": 1, "sind": 1, "voll": 1}
     assert lexemes(Words("none"), "the disks") == {"the": 1, "disks": 1}
+    assert lexemes(words, "हिन्दी में disk磁盘") == {"हिन्दी": 1, "में": 1, "disk": 1, "磁": 1, "盘": 1}
     assert lexemes(words, "磁盘已满") == {"磁": 1, "盘": 1, "已": 1, "满": 1}
     assert lexemes(words, "\uff24\uff29\uff33\uff2b Straße") == {"disk": 1, "strass": 1}
 
