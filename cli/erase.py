@@ -25,7 +25,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     by: By = None,
 ) -> int:
-    """Remove what a run that has ended was about, for good: input, state, history, questions, answers, events, errors.
+    """Remove what a run that has ended was about, for good: input, state, history, questions, answers, events, cases, errors.
 
     That there was a run stays, with its status and times, and its audit, which holds ids and digests only.
     """

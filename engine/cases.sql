@@ -19,7 +19,7 @@ select exists (select from lease) as held, exists (select from added) as fresh;
 -- name: find_by_words
 -- The cases that share most with a text: Okapi BM25, divided by what the text itself would have, so that it is 1 for a case
 -- of the same words. How many cases hold a word is counted up to a thousand. Candidates are those that hold one of the text's
--- rarest known words, as many words as bring two thousand cases.
+-- rarest known words, as many words as bring a thousand cases.
 with size as (
     select count(*)::float8 as cases
     from (
@@ -53,7 +53,7 @@ rare as (
         from weighed
         where cases > 0
     ) as known
-    where coalesce(before, 0) < 2000
+    where coalesce(before, 0) < 1000
 ),
 candidates as materialized (
     select id, words, length::float8 / avg(length) over () as long, %(length)s / avg(length) over () as asked_long
@@ -64,7 +64,7 @@ candidates as materialized (
             and words @@ (%(scope)s || ' & (' || rare.query || ')')::tsquery
             and thread_id is distinct from %(except)s
             and (%(since)s::timestamptz is null or remembered_at >= %(since)s)
-        limit 4000
+        limit 2000
     ) as found
 ),
 spelt as materialized (select number, weight, unnest(spellings) as lexeme from weighed),

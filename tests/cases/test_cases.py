@@ -1,6 +1,7 @@
 """Past cases: a run leaves one once, later runs of its tenant find it, and nobody else does."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -160,42 +161,50 @@ async def test_cases_are_listed_newest_first_page_by_page(database: str) -> None
                 await engine.cases(**wrong)
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "is empty"),
-        (" \n", "is empty"),
-        ("a\x00b", "U\\+0000"),
-        ("half \ud800", "not valid Unicode"),
-        ("word " * 2_000_000, "at most 100,000"),
-        (7, "must be a text"),
-    ],
-    ids=["empty", "blank", "zero byte", "half a character", "10 MB", "a number"],
-)
-async def test_a_text_that_is_none_stores_nothing_and_finds_nothing(database: str, text: Any, said: str) -> None:
-    writing = steps(("remember", remember("incident", text=lambda _: text)))
-    reading = steps(("recall", recall("incident", about=lambda _: text, into="similar")))
+BAD_TEXTS: list[tuple[Any, str]] = [
+    ("", "is empty"),
+    (" \n", "is empty"),
+    ("a\x00b", "U+0000"),
+    ("half \ud800", "not valid Unicode"),
+    ("word " * 2_000_000, "at most 100,000"),
+    (7, "must be a text"),
+]
+
+
+async def test_a_text_that_is_none_stores_nothing_and_finds_nothing(database: str) -> None:
+    given: list[Any] = []
+    writing = steps(("remember", remember("incident", text=lambda _: given[-1])))
+    reading = steps(("recall", recall("incident", about=lambda _: given[-1], into="similar")))
     async with opened(database, workflows={"writing": writing, "reading": reading}) as engine:
-        for name in ("writing", "reading"):
-            run = await engine.start(name, {"alert": "x"})
-            assert (run.status, run.error["type"]) == ("failed", "InvalidInput")
-            with pytest.raises(InvalidInput, match=said):
-                raise InvalidInput(run.error["message"])
-        if isinstance(text, str):
-            with pytest.raises(InvalidInput, match=said):
-                await engine.cases(about=text)
+        for text, said in BAD_TEXTS:
+            given.append(text)
+            for name in ("writing", "reading"):
+                run = await engine.start(name, {"alert": "x"})
+                assert (run.status, run.error["type"]) == ("failed", "InvalidInput")
+                assert said in run.error["message"]
+            if isinstance(text, str):
+                with pytest.raises(InvalidInput, match=re.escape(said)):
+                    await engine.cases(about=text)
         assert list(await engine.cases()) == []
 
 
-@pytest.mark.parametrize(
-    "outcome", [{1: 2}, {"a": object()}, float("nan"), "\x00", "\ud800", "x" * 10_000_000, {"at": datetime.now(UTC)}]
-)
-async def test_an_outcome_that_is_not_json_safe_stores_nothing(database: str, outcome: Any) -> None:
-    graph = steps(("remember", remember("incident", text="alert", outcome=lambda _: outcome)))
+async def test_an_outcome_that_is_not_json_safe_stores_nothing(database: str) -> None:
+    given: list[Any] = []
+    graph = steps(("remember", remember("incident", text="alert", outcome=lambda _: given[-1])))
     async with opened(database, workflows={"writing": graph}) as engine:
-        run = await engine.start("writing", {"alert": "x"})
-        assert run.error["type"] == "InvalidInput"
-        assert len(run.error["message"]) < 300
+        for outcome in (
+            {1: 2},
+            {"a": object()},
+            float("nan"),
+            "\x00",
+            "\ud800",
+            "x" * 10_000_000,
+            {"at": datetime.now(UTC)},
+        ):
+            given.append(outcome)
+            run = await engine.start("writing", {"alert": "x"})
+            assert run.error["type"] == "InvalidInput"
+            assert len(run.error["message"]) < 300
         assert list(await engine.cases()) == []
 
 
