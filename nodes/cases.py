@@ -26,8 +26,13 @@ __all__ = ["CaseNode", "CasePort", "Part", "cases_in", "install_cases", "recall"
 Part: TypeAlias = str | Callable[[Any], Any]
 """A part of a state: the name of a key, or a function of the state."""
 
-CaseNode: TypeAlias = Callable[[Any], Awaitable[dict[str, Any]]]
-"""A node that recalls or remembers; async, for graphs that an engine drives."""
+
+class CaseNode(Protocol):
+    """A node that recalls or remembers, for graphs that an engine drives."""
+
+    def __call__(self, state: Any) -> Awaitable[dict[str, Any]]:
+        """Do the step."""
+        ...
 
 
 class CasePort(Protocol):
