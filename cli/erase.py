@@ -25,7 +25,8 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     by: By = None,
 ) -> int:
-    """Remove what a run that has ended was about, for good: input, state, history, questions, answers, events, cases, errors.
+    """Remove what a run that has ended was about, for good: input, state, history, questions, answers, events, errors
+    and the cases that it has left to later runs.
 
     That there was a run stays, with its status and times, and its audit, which holds ids and digests only.
     """
