@@ -22,6 +22,7 @@ from adjourn import (
     Breaker,
     Budget,
     Cache,
+    Case,
     Child,
     Coping,
     Decision,
@@ -53,6 +54,7 @@ from adjourn.engine import Finding, QueueStatus, Status, WorkerStatus, events
 from adjourn.graphs.council import build as build_council
 from adjourn.graphs.delegation import build as build_delegation
 from adjourn.nodes.assignment import assign, reputation_after, trust_after
+from adjourn.nodes.cases import recall, remember
 from adjourn.nodes.children import ChildCall, child, child_sync, children, children_sync, gather
 from adjourn.nodes.conflicts import find_conflicts
 from adjourn.nodes.council import (
@@ -107,6 +109,7 @@ VERBS = (
     *("start", "submit", "wait", "resume", "retry", "cancel", "recover", "fork"),
     *("get", "runs", "reviews", "review", "history", "timeline", "stream", "follow"),
     *("audit", "verify_audit", "anchor_audit", "export_audit", "erase"),
+    *("cases", "forget"),
     *("set_limit", "remove_limit", "limits", "schedule", "unschedule", "schedules"),
     *("status", "sweep", "rebuild"),
 )
@@ -122,8 +125,12 @@ The public names of `adjourn`, from their docstrings; this page is generated. Ea
 
 Contents: [engine](#engine) · [decisions](#decisions) · [policies](#policies) · [coping](#coping) ·
 [what the engine shows](#what-the-engine-shows) · [events](#events) · [errors](#errors) · [questions](#questions) ·
-[effects](#effects) · [child runs](#child-runs) · [voting](#voting) · [assignment](#assignment) · [council](#council) ·
-[testing](#testing) · [settings](settings.md)
+[effects](#effects) · [past cases](#past-cases) · [child runs](#child-runs) · [voting](#voting) ·
+[assignment](#assignment) · [council](#council) · [testing](#testing) · [settings](settings.md)
+"""
+
+CASES = """\
+`from adjourn.nodes.cases import recall, remember`. How to use them: [Remember past cases](../how-to/memory.md).
 """
 
 CHILDREN = """\
@@ -183,6 +190,10 @@ def python_page() -> str:
         "## Effects\n",
         "`from adjourn.nodes.effects import once, once_sync, once_for`\n",
         *(callable_part(f"{each.__name__}()", each) for each in (once, once_sync, once_for)),
+        "## Past cases\n",
+        CASES,
+        *(callable_part(f"{each.__name__}()", each) for each in (recall, remember)),
+        class_part(Case),
         "## Child runs\n",
         CHILDREN,
         *(callable_part(f"{each.__name__}()", each) for each in (child, children)),
