@@ -5,6 +5,7 @@ Each key is written by the node that is named beside it; what stands under `give
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from typing_extensions import TypedDict  # on Python 3.11 Pydantic makes no JSON Schema of the one in typing
@@ -20,6 +21,8 @@ __all__ = [
     "PersonsWord",
     "ResourceConstraints",
     "Start",
+    "StartedBy",
+    "has_attempts",
 ]
 
 
@@ -41,17 +44,22 @@ class ResourceConstraints(TypedDict, total=False):
     people: bool
 
 
+StartedBy = Literal["given", "best_record", "still_to_be_seen", "first_in_order"]
+
+
 class Start(TypedDict):
     """Which strategy a run began with.
 
     Args:
         strategy: Its name.
-        why: `given` by the caller, `best_record` of earlier runs, or `first_in_order`.
-        records: Strategy → what is remembered of it for this type of task: `attempts`, `mean`, `at_least`.
+        why: `given` by the caller; `best_record` of earlier runs; `still_to_be_seen`, when nothing that is remembered was
+            good enough in the mean; or `first_in_order`, when nothing is remembered.
+        records: Strategy → what is remembered of it for this type of task: `attempts`, `mean`,
+            `at_least` and `at_most`.
     """
 
     strategy: str
-    why: Literal["given", "best_record", "first_in_order"]
+    why: StartedBy
     records: dict[str, dict[str, float]]
 
 
@@ -171,3 +179,14 @@ class AdaptiveState(TypedDict, total=False):
     # finish
     final_result: AdaptiveResult
     current_step: str
+
+
+def has_attempts(state: Any) -> bool:
+    """Say whether this is the state of an adaptive run: other workflows may use the same words for something else."""
+    attempts = state.get("attempts") if isinstance(state, Mapping) else None
+    wanted = {"number", "strategy", "performance_metrics", "poor", "seconds", "error"}
+    return (
+        isinstance(attempts, list)
+        and bool(attempts)
+        and all(isinstance(each, dict) and wanted <= each.keys() for each in attempts)
+    )

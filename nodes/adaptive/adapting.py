@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final, Literal
 
-from ...state.adaptive import Adaptation, AdaptiveState, Start
+from ...state.adaptive import Adaptation, AdaptiveState, Start, StartedBy
 from ..arguments import check_count, one_of
 from ..step import Clock, utcnow
 from .measuring import Measure, check_thresholds, read_measurers
 from .memory import check_memory, remembered
 from .node import AsyncNode
-from .records import by_record
+from .records import GOOD, by_record
 from .rules import Rules, poor_metrics, reason_of, remedies_of
 from .strategies import Strategies, StrategyLike, check_order, first_available, read_strategies, task_of, tried_in
 from .telling import teller
@@ -34,8 +34,8 @@ def choosing(
     """Make a node that chooses the strategy to begin with.
 
     It is `current_strategy`, when the caller gave one; otherwise, of those that can be tried, the one with the best
-    record for this `task_type` (see `records`); and the first one in order when nothing is remembered. A strategy that
-    asks people is never begun with by its record: answers of people are not measured.
+    record for this `task_type` (see `records.by_record`); the first one in order when nothing is remembered. A strategy
+    that asks people is never begun with by its record: answers of people are not measured.
 
     Args:
         strategies: Name → strategy, in order.
@@ -83,11 +83,14 @@ async def _start(state: AdaptiveState, known: Strategies, order: Sequence[str], 
     shown = {name: asdict(records[name]) for name in order if name in records}
     doing = [name for name in order if not known[name].asks]
     task = task_of(state, 1)
-    best, _ = await first_available(by_record(records, doing), known, task)
-    if best is not None:
-        return {"strategy": best, "why": "best_record", "records": shown}
-    first, _ = await first_available([*doing, *(name for name in order if known[name].asks)], known, task)
-    return {"strategy": first or order[0], "why": "first_in_order", "records": shown}
+    asking = [name for name in order if known[name].asks]
+    first, _ = await first_available([*by_record(records, doing), *asking], known, task)
+    chosen = first or order[0]
+    why: StartedBy = "first_in_order"
+    if records:
+        good = chosen in records and records[chosen].mean >= GOOD
+        why = "best_record" if good else "still_to_be_seen"
+    return {"strategy": chosen, "why": why, "records": shown}
 
 
 def adapting(

@@ -67,8 +67,7 @@ def completeness(attempted: Attempted) -> float:
 
 
 def accuracy(attempted: Attempted) -> float:
-    """Return how sure the result is of itself: its `agreement` (of voters) or its `confidence`, or their mean over its
-    `parts`.
+    """Return how sure the result is of itself: its `agreement` (of voters), its `confidence`, or the mean over its `parts`.
 
     A result that says nothing about it counts as right, 1. It is a default: whoever can check a result gives a measurer
     that does.
@@ -155,12 +154,14 @@ def measuring(
     async def measure(state: Any) -> AdaptiveState:
         last: AttemptState = state["attempts"][-1]
         metrics = await _measured(known, state, last, target_seconds)
-        poor = poor_metrics(metrics, state.get("quality_thresholds") or {}, judged_by)
+        thresholds = state.get("quality_thresholds") or {}
+        poor = poor_metrics(metrics, thresholds, judged_by)
         points = score(metrics, good=not poor and last["error"] is None)
         judged: AttemptState = {**last, "performance_metrics": metrics, "poor": poor, "score": points}
         attempts = [*state["attempts"][:-1], judged]
         await record_run(memory, state.get("task_type") or "general", attempts, clock=clock)
-        teller()("measured", number=last["number"], strategy=last["strategy"], metrics=metrics, poor=poor)
+        limits = {name: thresholds.get(name, judged_by.threshold) for name in poor}
+        teller()("measured", number=last["number"], strategy=last["strategy"], metrics=metrics, poor=limits)
         return {
             "attempts": attempts,
             "performance_metrics": metrics,

@@ -154,7 +154,7 @@ def remedies_of(
 def score(metrics: Mapping[str, float], *, good: bool) -> float:
     """Return what is remembered of an attempt, 0-1: half for being good in everything, and half of the metrics' mean.
 
-    So any good attempt scores above any poor one, and between two good ones the better figures win.
+    So any good attempt scores at least 0.5 and above any poor one, and between two good ones the better figures win.
     """
     mean = sum(metrics.values()) / len(metrics)
     return round((0.5 if good else 0.0) + mean / 2, 9)
