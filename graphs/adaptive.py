@@ -76,13 +76,13 @@ def build(
         InvalidInput: There are no strategies or measurers, a number is out of range, or a metric has a threshold and no
             measurer.
     """
-    known = read_strategies(shipped_strategies(work, memory=memory or "adaptive") if strategies is None else strategies)
+    known = read_strategies(shipped_strategies(work) if strategies is None else strategies)
     measured = read_measurers(measurers)
     workflow = StateGraph(AdaptiveState, input_schema=adaptive_input(known, measured))
     workflow.add_node("choose", choosing(known, measured, thresholds=thresholds, rules=rules, memory=memory))
-    workflow.add_node("attempt", attempting(known, timeout=timeout))
+    workflow.add_node("attempt", attempting(known, timeout=timeout, memory=memory))
     workflow.add_node("measure", measuring(measured, rules=rules, target_seconds=target_seconds, memory=memory))
-    workflow.add_node("adapt", adapting(known, rules=rules, max_attempts=max_attempts))
+    workflow.add_node("adapt", adapting(known, rules=rules, max_attempts=max_attempts, memory=memory))
     workflow.add_node("human_review", human_review(ask_person(known), read=take_answer, policy=policy))
     workflow.add_node("finish", finishing(memory=memory))
 

@@ -54,8 +54,7 @@ def choosing(
     known, measured = read_strategies(strategies), read_measurers(measurers)
     own = check_thresholds(thresholds or {}, measured)
     usual = (rules or Rules()).threshold
-    if memory is not None:
-        check_memory(memory)
+    check_memory(memory)
 
     async def choose(state: Any) -> AdaptiveState:
         order = check_order(state.get("fallback_strategies") or list(known), known)
@@ -82,7 +81,7 @@ async def _start(state: AdaptiveState, known: Strategies, order: Sequence[str], 
     records = await remembered(memory, state.get("task_type") or "general")
     shown = {name: asdict(records[name]) for name in order if name in records}
     doing = [name for name in order if not known[name].asks]
-    task = task_of(state, 1)
+    task = task_of(state, 1, memory=memory)
     asking = [name for name in order if known[name].asks]
     first, _ = await first_available([*by_record(records, doing), *asking], known, task)
     chosen = first or order[0]
@@ -98,6 +97,7 @@ def adapting(
     *,
     rules: Rules | None = None,
     max_attempts: int = MAX_ATTEMPTS,
+    memory: str | None = "adaptive",
     clock: Clock = utcnow,
 ) -> AsyncNode:
     """Make a node that changes the strategy after an attempt that was not good enough.
@@ -110,16 +110,18 @@ def adapting(
         strategies: Name → strategy, in order.
         rules: Reasons and remedies.
         max_attempts: The most attempts of a run.
+        memory: The name under which good answers are kept, for `cached_responses`; None for no memory.
         clock: The time.
 
     Returns:
         A node that writes `current_strategy` and adds to `adaptation_history`; `to` is None when a person has to decide.
 
     Raises:
-        InvalidInput: There are no strategies, or `max_attempts` is no whole number of at least 1.
+        InvalidInput: There are no strategies, `max_attempts` is no whole number of at least 1, or `memory` is no name.
     """
     known, adapts_by = read_strategies(strategies), rules or Rules()
     check_count("max_attempts", max_attempts, 1)
+    check_memory(memory)
 
     async def adapt(state: Any) -> AdaptiveState:
         attempts, current = state["attempts"], state["current_strategy"]
@@ -131,7 +133,7 @@ def adapting(
         if len(attempts) < limit_of(state, max_attempts):
             order = state.get("fallback_strategies") or list(known)
             names = remedies_of(reason, current, order, tried_in(attempts), adapts_by)
-            task = task_of(state, len(attempts) + 1)
+            task = task_of(state, len(attempts) + 1, memory=memory)
             chosen, refused = await first_available((name for name in names if name in known), known, task)
         change: Adaptation = {
             "time": clock().isoformat(),

@@ -10,13 +10,13 @@ from typing import Any, Final
 import orjson
 from typing_extensions import TypedDict
 
-from ...errors import RunFailed
 from ...state.adaptive import AdaptiveState, AttemptState
 from ...state.values import json_problem
 from ..arguments import check_count, one_of
 from ..effects import once, remembers_effects
 from ..step import Clock, utcnow
 from .measuring import check_seconds
+from .memory import check_memory
 from .node import AsyncNode
 from .strategies import Output, Strategy, StrategyLike, read_strategies, task_of
 from .telling import teller
@@ -39,6 +39,7 @@ def attempting(
     strategies: Mapping[str, StrategyLike],
     *,
     timeout: float | None = None,
+    memory: str | None = "adaptive",
     max_output_bytes: int = MAX_OUTPUT_BYTES,
     clock: Clock = utcnow,
 ) -> AsyncNode:
@@ -52,6 +53,7 @@ def attempting(
         strategies: Name → strategy.
         timeout: Seconds after which an attempt has failed, where the run's `resource_constraints` do not say; None for
             no limit.
+        memory: The name under which good answers are kept, for `cached_responses`; None for no memory.
         max_output_bytes: The largest result, in bytes of JSON; a larger one is a failure.
         clock: The time.
 
@@ -66,6 +68,7 @@ def attempting(
     check_count("max_output_bytes", max_output_bytes, 1)
     if timeout is not None:
         check_seconds("timeout", timeout)
+    check_memory(memory)
 
     async def attempt(state: Any) -> AdaptiveState:
         number, name = len(state.get("attempts") or []) + 1, state["current_strategy"]
@@ -74,7 +77,7 @@ def attempting(
         limit = (state.get("resource_constraints") or {}).get("timeout_seconds", timeout)
 
         async def make(idempotency_key: str = "") -> _Made:
-            task = task_of(state, number, idempotency_key)
+            task = task_of(state, number, memory=memory, idempotency_key=idempotency_key)
             started, begun = clock().isoformat(), time.monotonic()
             output, error = await _tried(known[name], task, limit, max_output_bytes)
             attempted: AttemptState = {
@@ -117,7 +120,7 @@ async def _tried(strategy: Strategy, task: Any, limit: float | None, most_bytes:
         late = f"there was no result after {limit:g} seconds" if patience.expired() else in_words(problem)
         return Output(None), late
     except Exception as problem:  # noqa: BLE001  (a strategy is the user's, and so are its errors)
-        return Output(None), str(problem) if isinstance(problem, RunFailed) else in_words(problem)
+        return Output(None), in_words(problem)
     if problem_with := json_problem(output.result, "its result"):
         return Output(None), f"{problem_with}; a strategy returns JSON-safe values"
     size = len(orjson.dumps(output.result))

@@ -30,13 +30,13 @@ def finishing(*, memory: str | None = "adaptive", clock: Clock = utcnow) -> Asyn
     Raises:
         InvalidInput: `memory` is no name.
     """
-    if memory is not None:
-        check_memory(memory)
+    check_memory(memory)
 
     async def finish(state: Any) -> AdaptiveState:
         final = result_of(state)
         if final["good"] or (final["decided_by"] != "metrics" and state.get("human_decision") != "reject"):
-            await keep_answer(memory, task_of(state, len(state.get("attempts") or [])), final["result"], clock=clock)
+            task = task_of(state, len(state.get("attempts") or []), memory=memory)
+            await keep_answer(task, final["result"], clock=clock)
         teller()("finished", strategy=final["strategy"], decided_by=final["decided_by"], good=final["good"])
         return {"final_result": final, "current_step": "finish"}
 

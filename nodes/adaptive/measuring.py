@@ -148,8 +148,7 @@ def measuring(
     """
     known, judged_by = read_measurers(measurers), rules or Rules()
     check_seconds("target_seconds", target_seconds)
-    if memory is not None:
-        check_memory(memory)
+    check_memory(memory)
 
     async def measure(state: Any) -> AdaptiveState:
         last: AttemptState = state["attempts"][-1]
@@ -190,7 +189,7 @@ async def _measured(
         return dict.fromkeys(measurers, 0.0)
     constraints = state.get("resource_constraints") or {}
     attempted = Attempted(
-        task=task_of(state, last["number"]),
+        task=task_of(state, last["number"], memory=None),
         strategy=last["strategy"],
         result=state.get("result"),
         seconds=last["seconds"],

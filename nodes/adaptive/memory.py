@@ -29,15 +29,14 @@ _NAME: Final = re.compile(r"[A-Za-z0-9 -]{1,100}")
 _DIGITS: Final = 32
 
 
-def check_memory(memory: str) -> str:
-    """Return the name of a memory.
+def check_memory(memory: str | None) -> None:
+    """Refuse a name that a store could mistake for another; None, for no memory, is fine.
 
     Raises:
-        InvalidInput: It is not made of letters, digits, blanks and hyphens; a store could mistake it for another.
+        InvalidInput: It is not made of letters, digits, blanks and hyphens.
     """
-    if not _NAME.fullmatch(str(memory)):
+    if memory is not None and not _NAME.fullmatch(str(memory)):
         raise InvalidInput(f"memory is a name of letters, digits, blanks and hyphens, not {memory!r}.")
-    return memory
 
 
 async def remembered(memory: str | None, task_type: str) -> dict[str, Standing]:
@@ -64,28 +63,25 @@ async def record_run(
     await store.aput(_records(memory, task_type), thread, item)
 
 
-async def keep_answer(memory: str | None, task: Task, result: Any, *, clock: Clock = utcnow) -> None:
-    """Keep a good answer for whoever asks exactly the same again; the last one counts."""
-    store = _store() if memory is not None else None
-    if store is None or memory is None or json_problem(result) is not None:
+async def keep_answer(task: Task, result: Any, *, clock: Clock = utcnow) -> None:
+    """Keep a good answer for whoever asks exactly the same again; the last one counts. Without a memory nothing happens."""
+    store = _store() if task.memory is not None else None
+    if store is None or task.memory is None or json_problem(result) is not None:
         return
     item = {"at": clock().astimezone(UTC).isoformat(), "result": result}
-    await store.aput(_answers(memory), _key(task), item)
+    await store.aput(_answers(task.memory), _key(task), item)
 
 
-async def kept_answer(
-    memory: str, task: Task, max_age: float | None = None, *, clock: Clock = utcnow
-) -> Mapping[str, Any] | None:
+async def kept_answer(task: Task, max_age: float | None = None, *, clock: Clock = utcnow) -> Mapping[str, Any] | None:
     """Return the good answer that is kept for a task, under `result`; None without one, or when it is too old.
 
     Args:
-        memory: The name under which it is kept.
         task: The task.
         max_age: Seconds after which it is too old.
         clock: The time.
     """
-    store = _store()
-    item = None if store is None else await store.aget(_answers(memory), _key(task))
+    store = _store() if task.memory is not None else None
+    item = None if store is None or task.memory is None else await store.aget(_answers(task.memory), _key(task))
     if item is None:
         return None
     age = (clock() - datetime.fromisoformat(str(item.value["at"]))).total_seconds()

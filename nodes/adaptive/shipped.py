@@ -35,21 +35,20 @@ __all__ = [
 ]
 
 
-def shipped_strategies(work: Work | None = None, *, memory: str = "adaptive") -> dict[str, Strategy]:
+def shipped_strategies(work: Work | None = None) -> dict[str, Strategy]:
     """Return the strategies that ship, by name, in the order in which they are tried where nothing speaks for another.
 
         build(strategies={**shipped_strategies(work), "overnight": ask_the_batch_api})
 
     Args:
         work: What they do. Default: reading texts, with the model of `ADJOURN_MODEL` when it is set, otherwise with rules.
-        memory: The name under which good answers are kept in the store.
     """
     chosen = work or reading_texts()
     return {
         "standard_processing": standard_processing(chosen),
         "parallel_execution": parallel_execution(chosen),
         "simplified_processing": simplified_processing(chosen),
-        "cached_responses": cached_responses(memory),
+        "cached_responses": cached_responses(),
         "multi_model_ensemble": multi_model_ensemble(chosen),
         "detailed_analysis": detailed_analysis(chosen),
         "human_in_loop": human_in_loop(),
@@ -95,21 +94,20 @@ def simplified_processing(work: Work) -> Strategy:
     return Strategy(act, lambda _: "the work has no simpler way (Work.simple)" if worker is None else None)
 
 
-def cached_responses(memory: str = "adaptive", *, max_age: float | None = None) -> Strategy:
+def cached_responses(*, max_age: float | None = None) -> Strategy:
     """Give the answer that was good before: for exactly the same task, material and type, in an earlier run of the tenant.
 
-    `finishing` keeps good answers in the store of the run; where there is no store, there is none.
+    `finishing` keeps good answers in the store of the run; where there is no store or no memory, there is none.
 
     Args:
-        memory: The name under which they are kept.
         max_age: Seconds after which an answer is too old; None for never.
     """
 
     async def available(task: Task) -> str | None:
-        return "no good answer is kept for this task" if await kept_answer(memory, task, max_age) is None else None
+        return "no good answer is kept for this task" if await kept_answer(task, max_age) is None else None
 
     async def act(task: Task) -> Any:
-        found = await kept_answer(memory, task, max_age)
+        found = await kept_answer(task, max_age)
         if found is None:
             raise LookupError("the answer that was kept is gone")
         return found["result"]

@@ -45,6 +45,7 @@ class Task:
         best_result: The best result so far; None without one.
         resource_constraints: What may be used.
         idempotency_key: The same each time this attempt is made, also by other processes.
+        memory: The name under which the workflow remembers; None without a memory.
     """
 
     main_task: str
@@ -55,6 +56,7 @@ class Task:
     best_result: Any = None
     resource_constraints: ResourceConstraints = field(default_factory=ResourceConstraints)
     idempotency_key: str = ""
+    memory: str | None = None
 
     @property
     def max_workers(self) -> int:
@@ -166,7 +168,7 @@ def check_order(names: Any, known: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def task_of(state: AdaptiveState, attempt: int, idempotency_key: str = "") -> Task:
+def task_of(state: AdaptiveState, attempt: int, *, memory: str | None, idempotency_key: str = "") -> Task:
     """Return what a strategy is given; a pure function of the state."""
     history, best = state.get("adaptation_history") or [], state.get("best")
     return Task(
@@ -178,6 +180,7 @@ def task_of(state: AdaptiveState, attempt: int, idempotency_key: str = "") -> Ta
         best_result=best["result"] if best else None,
         resource_constraints=state.get("resource_constraints") or {},
         idempotency_key=idempotency_key,
+        memory=memory,
     )
 
 

@@ -17,7 +17,7 @@ from anyio import CapacityLimiter, to_thread
 from langchain_core.language_models import BaseChatModel
 from langgraph.errors import GraphBubbleUp
 
-from ...errors import BudgetExceeded, InvalidInput, LeaseLost, RunFailed, StorageUnavailable
+from ...errors import AdjournError, BudgetExceeded, InvalidInput, LeaseLost, RunFailed, StorageUnavailable
 from ...state.values import storable_text
 from ..arguments import is_number
 from ..children import gather
@@ -165,9 +165,7 @@ def parts_of(work: Work, task: Task) -> list[Part]:
     return [Part(task, str(name), content) for name, content in found.items()]
 
 
-async def done_by(
-    worker: Callable[[Part], Any], work: Work, task: Task, *, at_once: int, parts: list[Part] | None = None
-) -> Output:
+async def done_by(worker: Callable[[Part], Any], work: Work, task: Task, *, at_once: int) -> Output:
     """Do all parts of a task, so many at the same time, and put the results together.
 
     A part that fails costs only itself. When all fail, the attempt fails with the first failure.
@@ -177,13 +175,12 @@ async def done_by(
         work: How the task is split and put together.
         task: The task.
         at_once: How many parts are worked on at the same time; plain functions get as many threads.
-        parts: The parts, where they are known.
 
     Raises:
         RunFailed: No part has a result.
         BudgetExceeded, LeaseLost, StorageUnavailable: The run's own trouble.
     """
-    todo = parts_of(work, task) if parts is None else parts
+    todo = parts_of(work, task)
     room, threads = asyncio.Semaphore(at_once), CapacityLimiter(at_once)
     results: dict[str, Any] = {}
     failures: dict[str, str] = {}
@@ -215,4 +212,6 @@ async def _worked(worker: Callable[[Part], Any], part: Part, threads: CapacityLi
 def in_words(problem: BaseException) -> str:
     """Return an error in words, not long, and as PostgreSQL can hold it."""
     said = storable_text(str(problem))[:_MOST_WORDS]
+    if isinstance(problem, AdjournError):  # our own words need no name of a class before them
+        return said
     return f"{type(problem).__name__}: {said}" if said else type(problem).__name__
