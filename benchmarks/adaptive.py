@@ -140,7 +140,7 @@ def _share(value: float) -> float:
 def main() -> None:
     """Print the tables, and write them as JSON and as a page."""
     options = read_options(__doc__)
-    seeds, runs, engine_runs = (range(20), 30, 5) if options.quick else (range(200), 100, 30)
+    seeds, runs, engine_runs = (range(8), 20, 4) if options.quick else (range(200), 100, 30)
     paper = on_paper(seeds, runs)
     with server(options.url) as base:
         machine = describe(base)
