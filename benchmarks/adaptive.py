@@ -140,11 +140,11 @@ def _share(value: float) -> float:
 def main() -> None:
     """Print the tables, and write them as JSON and as a page."""
     options = read_options(__doc__)
-    seeds, runs, engine_runs = (range(8), 20, 4) if options.quick else (range(200), 100, 30)
+    seeds, runs, engine_runs = (range(8), 20, 3) if options.quick else (range(200), 100, 30)
     paper = on_paper(seeds, runs)
     with server(options.url) as base:
         machine = describe(base)
-        real = asyncio.run(really(new_database(base, "bench_adaptive"), 3, engine_runs))
+        real = asyncio.run(really(new_database(base, "bench_adaptive"), 1, engine_runs))
     worlds = (
         f"{len(seeds)} seeded worlds of {len(NAMES)} strategies, {runs} runs in each, at most {MAX_ATTEMPTS} attempts"
     )

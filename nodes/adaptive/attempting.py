@@ -113,6 +113,8 @@ async def _tried(strategy: Strategy, task: Any, limit: float | None, most_bytes:
     patience = asyncio.timeout(limit)
     try:
         async with patience:
+            if (refusal := await strategy.refuses(task)) is not None:  # the caller, or a person, named it
+                return Output(None), f"not available: {refusal}"
             output = await strategy.attempt(task)
     except GIVES_WAY:
         raise

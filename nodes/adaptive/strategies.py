@@ -104,10 +104,7 @@ class Strategy:
 
     async def refuses(self, task: Task) -> str | None:
         """Say why it is of no use for a task now, or None."""
-        if self.available is None:
-            return None
-        found = self.available(task)
-        return await found if inspect.isawaitable(found) else found
+        return None if self.available is None else await called(self.available, task)
 
     async def attempt(self, task: Task) -> Output:
         """Do it."""

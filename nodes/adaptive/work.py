@@ -21,7 +21,7 @@ from ...errors import AdjournError, BudgetExceeded, InvalidInput, LeaseLost, Run
 from ...state.values import storable_text
 from ..arguments import is_number
 from ..children import gather
-from .strategies import Output, Task, is_async
+from .strategies import Output, Task, called, is_async
 
 __all__ = [
     "GIVES_WAY",
@@ -180,7 +180,7 @@ async def done_by(worker: Callable[[Part], Any], work: Work, task: Task, *, at_o
         RunFailed: No part has a result.
         BudgetExceeded, LeaseLost, StorageUnavailable: The run's own trouble.
     """
-    todo = parts_of(work, task)
+    todo = await called(parts_of, work, task)
     room, threads = asyncio.Semaphore(at_once), CapacityLimiter(at_once)
     results: dict[str, Any] = {}
     failures: dict[str, str] = {}
@@ -199,7 +199,7 @@ async def done_by(worker: Callable[[Part], Any], work: Work, task: Task, *, at_o
         raise RunFailed(f"No part has a result: {failures[todo[0].name]}")
     done = {part.name: results[part.name] for part in todo if part.name in results}
     failed = {part.name: failures[part.name] for part in todo if part.name in failures}
-    return Output(work.combine(task, done), len(todo), failed)
+    return Output(await called(work.combine, task, done), len(todo), failed)
 
 
 async def _worked(worker: Callable[[Part], Any], part: Part, threads: CapacityLimiter) -> Any:

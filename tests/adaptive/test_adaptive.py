@@ -21,6 +21,7 @@ from adjourn.graphs.adaptive import build
 from adjourn.nodes.adaptive import Strategy, Task, Work, measuring, shipped_strategies
 from adjourn.nodes.adaptive.checking import check_constraints
 from adjourn.state.adaptive import AdaptiveState, has_attempts
+from adjourn.testing import ModelServer
 from benchmarks.adaptive import NAMES, world_of
 
 _numbers = itertools.count()
@@ -273,8 +274,42 @@ async def test_a_run_may_allow_less_than_the_workflow_and_say_where_to_begin(ope
         assert run.status == "completed"
 
 
+async def test_a_strategy_that_was_named_and_is_not_available_is_an_attempt_that_says_so(opened: Open) -> None:
+    strategies = {**shipped_strategies(Work(lambda part: part.content)), "parallel_execution": gives()}
+    async with opened(strategies=strategies) as engine:
+        run = await engine.start("a", {"main_task": "x", "current_strategy": "multi_model_ensemble"})
+        first = run.state["attempts"][0]
+        assert first["error"] == "not available: the work has no two voters (Work.voters)"
+        run = await engine.start("a", {"main_task": "x", "fallback_strategies": ["human_in_loop"]})
+        assert "A person is to do this task." in run.reviews[0].description
+        assert "approve" not in run.reviews[0].allowed  # there is nothing to approve yet
+        run = await engine.resume(run.thread_id, respond("Done."), by="dana")
+    assert (run.state["final_result"]["result"], run.state["final_result"]["attempts"]) == ("Done.", 0)
+
+
+async def test_models_that_are_not_sure_are_followed_by_several_that_vote_over_http(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reply(asked: Any) -> Any:
+        if "ANSWERS" in asked.last_text:
+            return {"decision": "bo", "confidence": 0.9, "reason": "It says how many."}
+        return {"answer": f"as {asked.model} sees it", "confidence": 0.4}
+
+    with ModelServer(reply) as server:
+        for variable, value in server.environment().items():
+            monkeypatch.setenv(variable, value)
+        models = {name: f"openai:gpt-5-{size}" for name, size in {"ada": "mini", "bo": "nano", "cy": "pro"}.items()}
+        async with opened(work=Work(models["ada"], voters=models), measurers=None) as engine:
+            given = {"main_task": "How many?", "material": "a b c", "resource_constraints": {"people": False}}
+            run = await engine.start("a", given)
+    assert [each["strategy"] for each in run.state["attempts"]] == ["standard_processing", "multi_model_ensemble"]
+    assert run.state["adaptation_history"][0]["reason"] == "low_accuracy"
+    final = run.state["final_result"]
+    assert (final["result"]["answer"], final["result"]["agreement"]) == ("as gpt-5-nano sees it", 1.0)
+
+
 async def test_through_the_engine_remembering_needs_fewer_attempts_than_the_fixed_order(opened: Open) -> None:
-    world = world_of(3, mixed=False)
+    world = world_of(1, mixed=False)
     counts = {}
     for memory in (None, "world"):
         chance = random.Random(3)
@@ -285,14 +320,12 @@ async def test_through_the_engine_remembering_needs_fewer_attempts_than_the_fixe
         measurers = {"response_time": of("response_time"), "accuracy": of("accuracy")}
         options = {"strategies": {name: strategy(name) for name in NAMES}, "measurers": measurers, "memory": memory}
         async with opened(**options) as engine:
-            runs = [await engine.start("a", {"main_task": str(turn)}) for turn in range(6)]
+            runs = [await engine.start("a", {"main_task": str(turn)}) for turn in range(3)]
         counts[memory] = [len(run.state["attempts"]) for run in runs]
-    fixed, remembering = counts[None], counts["world"]
-    assert sum(remembering) < sum(fixed)
-    assert remembering[-1] == 1
+    assert counts == {None: [3, 3, 3], "world": [3, 1, 1]}
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), limit=st.integers(1, 6), count=st.integers(1, 5))
 def test_it_never_goes_on_beyond_its_limit(seed: int, limit: int, count: int) -> None:
     chance = random.Random(seed)
