@@ -1,13 +1,15 @@
 """The example works on real files over real HTTP; and the benchmark runs."""
 
+import io
 import json
-import subprocess
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from adjourn.examples.adaptive_pages import check, serving, show
-from support.forking import fork_server
+from benchmarks.adaptive import main
 
 ROOT = Path(__file__).parents[2]
 # sixteen pages one by one take 1.6 s of a target of one second; sixteen at once have 1.4 s for what takes a tenth of one
@@ -24,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_pages_are_checked_at_the_same_time_when_one_by_one_is_too_slow_and_the_next_check_begins_with_that(
-    folder: Path, adaptive_database: str, capsys: pytest.CaptureFixture[str]
+    folder: Path, adaptive_database: str
 ) -> None:
     there = folder.parent / "there"
     there.mkdir()
@@ -42,23 +44,17 @@ def test_pages_are_checked_at_the_same_time_when_one_by_one_is_too_slow_and_the_
     assert (result["pages"], result["missing"], result["different"]) == (16, [first], [second])
     assert again.state["start"]["why"] == "best_record"
     assert [each["strategy"] for each in again.state["attempts"]] == ["parallel_execution"]
-    show(run)
-    assert "slow_response → parallel_execution" in capsys.readouterr().out
+    with redirect_stdout(io.StringIO()) as shown:
+        show(run)
+    assert "slow_response → parallel_execution" in shown.getvalue()
 
 
-def test_a_short_benchmark_shows_that_remembering_needs_fewer_attempts(server: str, tmp_path: Path) -> None:
-    command = [
-        fork_server() / "python",
-        "-m",
-        "benchmarks.adaptive",
-        "--quick",
-        "--url",
-        server,
-        "--out",
-        str(tmp_path),
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def test_a_short_benchmark_shows_that_remembering_needs_fewer_attempts(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["adaptive", "--quick", "--url", server, "--out", str(tmp_path)])
+    main()
     written = json.loads((tmp_path / "adaptive.json").read_text())
     assert all(each["ratio"] <= written["target"] for each in written["on_paper"].values())
     assert written["really"]["remembering"] < written["really"]["fixed"]
+    assert "| one, through the engine |" in (tmp_path / "adaptive.md").read_text()
