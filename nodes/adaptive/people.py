@@ -50,9 +50,7 @@ def ask_person(strategies: Mapping[str, StrategyLike]) -> Callable[[Any], Questi
             args_schema=schema,
             context={
                 "main_task": state.get("main_task", ""),
-                "attempts": [_shown(each) for each in attempts],
-                "adaptation_history": [dict(each) for each in state.get("adaptation_history") or []],
-                "quality_thresholds": dict(state.get("quality_thresholds") or {}),
+                "attempts": [_in_words(each, state.get("quality_thresholds") or {}) for each in attempts],
             },
         )
 
@@ -101,9 +99,16 @@ def _why(state: Any) -> str:
         return "A person is to do this task."
     last = history[-1]
     tried = f"{count} attempt{'s' * (count != 1)} {'was' if count == 1 else 'were'} not good enough ({last['reason']})"
-    return f"{tried}; {'a person comes next.' if last['to'] else 'nothing else is left to try.'}"
+    return f"{tried}; {'a person comes next.' if last['to'] else 'no other is made by itself.'}"
 
 
-def _shown(attempt: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("number", "strategy", "seconds", "performance_metrics", "poor", "error")
-    return {name: attempt[name] for name in names}
+def _in_words(attempt: Mapping[str, Any], thresholds: Mapping[str, float]) -> str:
+    head = f"{attempt['number']}. {attempt['strategy']}, {attempt['seconds']:.3g} s"
+    if attempt["error"] is not None:
+        return f"{head}: {attempt['error']}"
+    figures = [
+        f"{name} {value:.2f}"
+        + (f" (below {thresholds[name]:g})" if name in attempt["poor"] and name in thresholds else "")
+        for name, value in attempt["performance_metrics"].items()
+    ]
+    return f"{head}: {', '.join(figures)}"

@@ -20,6 +20,7 @@ SHARES = st.floats(0, 1)
 def test_a_metric_below_its_threshold_is_poor_and_the_furthest_below_comes_first() -> None:
     metrics = {"response_time": 0.69, "accuracy": 0.7, "completeness": 0.2}
     assert poor_metrics(metrics, {}) == ["completeness", "response_time"]
+    assert poor_metrics({"a": 0.6, "b": 0.1, "c": 0.6}, {}) == ["b", "a", "c"]
     assert poor_metrics(metrics, {"completeness": 0.2, "response_time": 0.5}) == []
     assert poor_metrics(metrics, {}, Rules(threshold=0.1)) == []
 
