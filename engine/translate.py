@@ -10,14 +10,13 @@ import structlog
 
 from .child_waits import is_wait_id
 from .events import Custom, Event, ModelToken, NodeFinished, NodeStarted
+from .internals import Part
 
 __all__ = ["Translator"]
 
-_log = structlog.get_logger("adjourn")
-
 
 class Translator:
-    """Turns the parts of one drive's stream (LangGraph's format `v2`) into events.
+    """Turns the parts of one drive's stream into events.
 
     Args:
         thread_id: The run.
@@ -32,25 +31,24 @@ class Translator:
         self._thread_id = thread_id
         self._clock = clock
         self._started: dict[str, float] = {}
+        # bound once: a logger from `get_logger` is made anew for each line, even for one that is not written
+        self._log = structlog.get_logger("adjourn").bind()
 
-    def translate(self, part: Any) -> Iterator[Event]:
+    def translate(self, part: Part) -> Iterator[Event]:
         """Yield the events that one part of the stream stands for."""
-        if part["type"] == "messages":
-            yield from self._token(*part["data"])
+        namespace, mode, data = part
+        if mode == "messages":
+            yield from self._token(*data)
             return
-        path = tuple(piece.partition(":")[0] for piece in part["ns"])
-        if part["type"] == "custom":
-            yield Custom(self._thread_id, path, part["data"])
-        elif part["type"] == "tasks":
-            task = part["data"]
-            if "result" in task:
-                yield self._finished(task, path)
-            else:
-                yield self._begun(task, path)
+        path = tuple(piece.partition(":")[0] for piece in namespace)
+        if mode == "custom":
+            yield Custom(self._thread_id, path, data)
+        elif mode == "tasks":
+            yield self._finished(data, path) if "result" in data else self._begun(data, path)
 
     def _begun(self, task: dict[str, Any], path: tuple[str, ...]) -> Event:
         self._started[task["id"]] = self._clock()
-        _log.debug("node started", node=task["name"])
+        self._log.debug("node started", node=task["name"])
         return NodeStarted(self._thread_id, task["name"], path)
 
     def _finished(self, task: dict[str, Any], path: tuple[str, ...]) -> Event:
@@ -59,7 +57,7 @@ class Translator:
         outcome = "failed" if error is not None else _pause(task["interrupts"]) if task["interrupts"] else "done"
         if outcome == "failed" and self.failed_node is None:
             self.failed_node = name
-        _log.debug("node finished", node=name, outcome=outcome, seconds=round(seconds, 4))
+        self._log.debug("node finished", node=name, outcome=outcome, seconds=round(seconds, 4))
         return NodeFinished(
             self._thread_id,
             name,
