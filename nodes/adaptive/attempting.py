@@ -20,7 +20,7 @@ from .memory import check_memory
 from .node import AsyncNode
 from .strategies import Output, Strategy, StrategyLike, read_strategies, task_of
 from .telling import teller
-from .work import GIVES_WAY, in_words
+from .work import FAILS, GIVES_WAY, in_words
 
 __all__ = ["MAX_OUTPUT_BYTES", "attempting"]
 
@@ -121,7 +121,12 @@ async def _tried(strategy: Strategy, task: Any, limit: float | None, most_bytes:
     except TimeoutError as problem:
         late = f"there was no result after {limit:g} seconds" if patience.expired() else in_words(problem)
         return Output(None), late
-    except Exception as problem:  # noqa: BLE001  (a strategy is the user's, and so are its errors)
+    except asyncio.CancelledError as problem:
+        task_here = asyncio.current_task()
+        if task_here is None or task_here.cancelling():  # the node is being stopped, and not only what it waited for
+            raise
+        return Output(None), in_words(problem)
+    except FAILS as problem:  # a strategy is the user's, and so are its errors
         return Output(None), in_words(problem)
     if problem_with := json_problem(output.result, "its result"):
         return Output(None), f"{problem_with}; a strategy returns JSON-safe values"

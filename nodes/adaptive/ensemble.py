@@ -12,7 +12,7 @@ from ..children import gather
 from ..voting import abstention, decide, read_vote
 from .models import as_function, can_vote
 from .strategies import called
-from .work import GIVES_WAY, Part, Worker, in_words
+from .work import FAILS, GIVES_WAY, Part, Worker, in_words
 
 __all__ = ["elected", "elected_field_by_field", "voted"]
 
@@ -111,7 +111,7 @@ async def _answered(name: str, worker: Any, part: Part) -> tuple[str, Any, str |
         answer = await called(worker, part)
     except GIVES_WAY:
         raise
-    except Exception as problem:  # noqa: BLE001  (whatever a voter raises, it abstains)
+    except FAILS as problem:  # whatever a voter raises, it abstains
         return name, None, in_words(problem)
     problem_with = json_problem(answer, "its answer")
     return name, answer, problem_with
@@ -129,7 +129,7 @@ async def _ballot(part: Part, workers: Mapping[str, Any], answers: Mapping[str, 
             return read_vote(await workers[name].vote(part, shown), agent=name, options=options)
         except GIVES_WAY:
             raise
-        except Exception as problem:  # noqa: BLE001  (whatever a voter raises, it abstains)
+        except FAILS as problem:  # whatever a voter raises, it abstains
             return abstention(name, in_words(problem))
 
     votes = await gather(*(choice(name) for name in options))

@@ -24,6 +24,7 @@ from ..children import gather
 from .strategies import Output, Task, called, is_async
 
 __all__ = [
+    "FAILS",
     "GIVES_WAY",
     "Part",
     "Work",
@@ -38,6 +39,8 @@ __all__ = [
 
 # the run's own trouble, and no failure of a strategy: the node ends, and the attempt is made again when the run goes on
 GIVES_WAY: Final = (BudgetExceeded, LeaseLost, StorageUnavailable, GraphBubbleUp)
+FAILS: Final = (Exception, SystemExit)
+"""What a user's function may raise; all of it is its own affair."""
 _MOST_CHARACTERS: Final = 4000
 _MOST_WORDS: Final = 500
 _HEADING: Final = re.compile(r"(?m)^(?=#{1,6} )")
@@ -191,7 +194,7 @@ async def done_by(worker: Callable[[Part], Any], work: Work, task: Task, *, at_o
                 results[part.name] = await _worked(worker, part, threads)
             except GIVES_WAY:
                 raise
-            except Exception as problem:  # noqa: BLE001  (a worker is the user's, and so are its errors)
+            except FAILS as problem:  # a worker is the user's, and so are its errors
                 failures[part.name] = in_words(problem)
 
     await gather(*(do(part) for part in todo))

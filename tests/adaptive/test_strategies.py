@@ -305,6 +305,16 @@ async def test_whatever_goes_wrong_in_a_strategy_is_the_error_of_its_attempt() -
     def broken(task: Task) -> str:
         raise TimeoutError("the server does not answer")
 
+    def leaves(task: Task) -> str:
+        raise SystemExit(3)
+
+    async def gives_up(task: Task) -> str:
+        raise asyncio.CancelledError
+
+    assert await attempted(leaves) == ("SystemExit: 3", None)
+    assert await attempted(gives_up) == ("CancelledError", None)
+    with pytest.raises(RunFailed, match="SystemExit: 3"):
+        await made("parallel_execution", Work(leaves))
     assert await attempted(lambda task: {"n": 1}) == (None, {"n": 1})
     assert await attempted(lambda task: Output("x", 2, {"1": "why"})) == (None, "x")
     assert await attempted(slow, timeout=0.01) == ("there was no result after 0.01 seconds", None)
