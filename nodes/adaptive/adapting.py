@@ -57,7 +57,7 @@ def choosing(
     check_memory(memory)
 
     async def choose(state: Any) -> AdaptiveState:
-        order = check_order(state.get("fallback_strategies") or list(known), known)
+        order = _order(state, known)
         given = check_thresholds(state.get("quality_thresholds") or {}, measured)
         start = await _start(state, known, order, memory)
         teller()("chosen", **start)
@@ -86,7 +86,7 @@ async def _start(state: AdaptiveState, known: Strategies, order: Sequence[str], 
     first, _ = await first_available([*by_record(records, doing), *asking], known, task)
     chosen = first or order[0]
     why: StartedBy = "first_in_order"
-    if records:
+    if shown:
         good = chosen in records and records[chosen].mean >= GOOD
         why = "best_record" if good else "still_to_be_seen"
     return {"strategy": chosen, "why": why, "records": shown}
@@ -115,6 +115,7 @@ def adapting(
 
     Returns:
         A node that writes `current_strategy` and adds to `adaptation_history`; `to` is None when a person has to decide.
+        It raises InvalidInput for what is no metric, and for strategies in the state that do not exist.
 
     Raises:
         InvalidInput: There are no strategies, `max_attempts` is no whole number of at least 1, or `memory` is no name.
@@ -131,10 +132,9 @@ def adapting(
         chosen: str | None = None
         refused: dict[str, str] = {}
         if len(attempts) < limit_of(state, max_attempts):
-            order = state.get("fallback_strategies") or list(known)
-            names = remedies_of(reason, current, order, tried_in(attempts), adapts_by)
+            names = remedies_of(reason, current, _order(state, known), tried_in(attempts), adapts_by)
             task = task_of(state, len(attempts) + 1, memory=memory)
-            chosen, refused = await first_available((name for name in names if name in known), known, task)
+            chosen, refused = await first_available(names, known, task)
         change: Adaptation = {
             "time": clock().isoformat(),
             "from": current,
@@ -147,6 +147,11 @@ def adapting(
         return update if chosen is None else {**update, "current_strategy": chosen}
 
     return adapt
+
+
+def _order(state: AdaptiveState, known: Strategies) -> list[str]:
+    given = state.get("fallback_strategies")
+    return check_order(list(known) if given is None else given, known)
 
 
 def limit_of(state: AdaptiveState, max_attempts: int) -> int:

@@ -22,7 +22,9 @@ from adjourn.nodes.adaptive import (
     Task,
     Work,
     accuracy,
+    adapting,
     attempting,
+    choosing,
     completeness,
     response_time,
     shipped_strategies,
@@ -321,6 +323,26 @@ async def test_whatever_goes_wrong_in_a_strategy_is_the_error_of_its_attempt() -
     assert await attempted(broken) == ("TimeoutError: the server does not answer", None)
     assert "its result.when is a datetime" in (await attempted(lambda task: {"when": datetime.now(UTC)}))[0]
     assert "more than 10" in (await attempted(lambda task: "x" * 20, max_output_bytes=10))[0]
+
+
+async def test_nodes_refuse_what_a_state_of_your_own_may_hold() -> None:
+    choose, adapt = choosing({"s": shout, "t": shout}), adapting({"s": shout, "t": shout})
+    for names, says in (
+        ([], "is an empty list"),
+        (["u"], "There is no strategy 'u'; known: s, t"),
+        ("s", "a list of names"),
+    ):
+        state: Any = {"main_task": "x", "fallback_strategies": names}
+        with pytest.raises(InvalidInput, match=says):
+            await choose(state)
+        after = {**state, "attempts": [{"strategy": "s", "error": None}], "current_strategy": "s"}
+        with pytest.raises(InvalidInput, match=says):
+            await adapt({**after, "performance_metrics": {"accuracy": 0.1}})
+    after["fallback_strategies"] = ["s", "t"]
+    for metrics in ({"accuracy": 1.1}, {"accuracy": float("nan")}, {"accuracy": True}, {"accuracy": "good"}, {}, None):
+        with pytest.raises(InvalidInput, match="metric"):
+            await adapt({**after, "performance_metrics": metrics})
+    assert (await adapt({**after, "performance_metrics": {"accuracy": 0.1}}))["current_strategy"] == "t"
 
 
 @pytest.mark.parametrize(
