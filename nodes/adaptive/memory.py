@@ -23,10 +23,14 @@ from ..step import Clock, utcnow
 from .records import RUNS, Standing, standings
 from .strategies import Task
 
-__all__ = ["check_memory", "keep_answer", "kept_answer", "record_run", "remembered"]
+__all__ = ["ANSWERS", "check_memory", "keep_answer", "kept_answer", "record_run", "remembered"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9 -]{1,100}")
 _DIGITS: Final = 32
+ANSWERS: Final = 1000
+"""How many good answers are kept under one name of memory: the last ones."""
+
+_AT_ONCE: Final = 20
 
 
 def check_memory(memory: str | None) -> None:
@@ -54,6 +58,7 @@ async def record_run(
     """Write down the attempts of this run that were measured; where there is no store, nothing happens.
 
     It is one item, under the run's thread id, which is written anew with each attempt: however often, a run counts once.
+    What is older than the last `RUNS` runs is deleted.
     """
     store, thread = _store() if memory is not None else None, _thread()
     if store is None or memory is None or thread is None:
@@ -61,15 +66,18 @@ async def record_run(
     told = [{"strategy": each["strategy"], "score": each["score"]} for each in attempts if each["score"] is not None]
     item = {"at": clock().astimezone(UTC).isoformat(), "task_type": task_type, "attempts": told}
     await store.aput(_records(memory, task_type), thread, item)
+    if len(told) == 1:
+        await _forget(store, _records(memory, task_type), RUNS)
 
 
 async def keep_answer(task: Task, result: Any, *, clock: Clock = utcnow) -> None:
-    """Keep a good answer for whoever asks exactly the same again; the last one counts. Without a memory nothing happens."""
+    """Keep a good answer for whoever asks exactly the same again; the last one counts, and the last `ANSWERS` are kept."""
     store = _store() if task.memory is not None else None
     if store is None or task.memory is None or json_problem(result) is not None:
         return
     item = {"at": clock().astimezone(UTC).isoformat(), "result": result}
     await store.aput(_answers(task.memory), _key(task), item)
+    await _forget(store, _answers(task.memory), ANSWERS)
 
 
 async def kept_answer(task: Task, max_age: float | None = None, *, clock: Clock = utcnow) -> Mapping[str, Any] | None:
@@ -86,6 +94,12 @@ async def kept_answer(task: Task, max_age: float | None = None, *, clock: Clock 
         return None
     age = (clock() - datetime.fromisoformat(str(item.value["at"]))).total_seconds()
     return item.value if max_age is None or age <= max_age else None
+
+
+async def _forget(store: BaseStore, namespace: tuple[str, ...], kept: int) -> None:
+    """Delete what is older than the last so many items; a few at a time, which is enough where one is added at a time."""
+    for item in await store.asearch(namespace, limit=_AT_ONCE, offset=kept):
+        await store.adelete(namespace, item.key)
 
 
 def _key(task: Task) -> str:

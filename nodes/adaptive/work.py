@@ -187,12 +187,17 @@ async def done_by(worker: Callable[[Part], Any], work: Work, task: Task, *, at_o
     room, threads = asyncio.Semaphore(at_once), CapacityLimiter(at_once)
     results: dict[str, Any] = {}
     failures: dict[str, str] = {}
+    stopped = False
 
     async def do(part: Part) -> None:
+        nonlocal stopped
         async with room:
+            if stopped:
+                return
             try:
                 results[part.name] = await _worked(worker, part, threads)
-            except GIVES_WAY:
+            except GIVES_WAY as trouble:
+                stopped = not isinstance(trouble, GraphBubbleUp)  # one that waits does not hold up the others
                 raise
             except FAILS as problem:  # a worker is the user's, and so are its errors
                 failures[part.name] = in_words(problem)

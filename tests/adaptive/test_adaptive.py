@@ -197,6 +197,19 @@ async def test_a_record_is_written_once_however_often_its_node_runs(opened: Open
     assert [each["strategy"] for each in value["attempts"]] == ["a", "b"]
 
 
+async def test_only_the_last_runs_and_answers_are_kept(
+    opened: Open, adaptive_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adjourn.nodes.adaptive.memory.RUNS", 2)
+    monkeypatch.setattr("adjourn.nodes.adaptive.memory.ANSWERS", 3)
+    async with opened(strategies={"a": gives()}, memory="little") as engine:
+        runs = [(await engine.start("a", {"main_task": str(turn)})).thread_id for turn in range(5)]
+    with psycopg.connect(adaptive_database) as connection:
+        kept = connection.execute("select prefix, key from store where prefix like '%adaptive.little.%'").fetchall()
+    assert sorted(key for prefix, key in kept if ".records." in prefix) == sorted(runs[-2:])
+    assert len([key for prefix, key in kept if prefix.endswith(".answers")]) == 3
+
+
 async def test_a_measurer_that_is_wrong_fails_the_run_stores_nothing_and_can_be_mended(
     opened: Open, adaptive_database: str
 ) -> None:

@@ -127,11 +127,15 @@ async def test_a_part_that_fails_costs_only_itself_and_the_attempt_fails_when_al
 
 
 async def test_the_runs_own_trouble_is_no_failure_of_a_part() -> None:
+    asked: list[str] = []
+
     def poor(part: Part) -> str:
+        asked.append(part.name)
         raise BudgetExceeded("nothing left")
 
     with pytest.raises(BudgetExceeded):
-        await made("parallel_execution", Work(poor))
+        await made("standard_processing", Work(poor))
+    assert asked == ["1"], "nothing more is begun then"
 
 
 async def test_voters_that_are_functions_decide_by_what_most_of_them_say() -> None:
