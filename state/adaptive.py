@@ -72,7 +72,8 @@ class AttemptState(TypedDict):
         start_time: When it began (ISO 8601, UTC).
         seconds: How long it took, in the process that ended it.
         parts: How many parts the work had.
-        failures: Part → why it has no result.
+        failed: How many of them have no result.
+        failures: Part → why it has none; of many the first.
         error: Why the whole attempt has none.
         performance_metrics: What was measured, 0-1 each; empty before.
         poor: The metrics below their thresholds, the worst first.
@@ -84,6 +85,7 @@ class AttemptState(TypedDict):
     start_time: str
     seconds: float
     parts: int
+    failed: int
     failures: dict[str, str]
     error: str | None
     performance_metrics: dict[str, float]

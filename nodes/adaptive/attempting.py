@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -26,6 +27,9 @@ __all__ = ["MAX_OUTPUT_BYTES", "attempting"]
 
 MAX_OUTPUT_BYTES: Final = 1_000_000
 """The largest result of an attempt, in bytes of JSON."""
+
+
+_MOST_FAILURES: Final = 50
 
 
 class _Made(TypedDict):
@@ -86,7 +90,8 @@ def attempting(
                 "start_time": started,
                 "seconds": round(time.monotonic() - begun, 6),
                 "parts": output.parts,
-                "failures": dict(output.failures),
+                "failed": len(output.failures),
+                "failures": dict(islice(output.failures.items(), _MOST_FAILURES)),
                 "error": error,
                 "performance_metrics": {},
                 "poor": [],
@@ -138,9 +143,5 @@ async def _tried(strategy: Strategy, task: Any, limit: float | None, most_bytes:
 
 
 def _told(attempt: AttemptState) -> None:
-    names = ("number", "strategy", "seconds", "parts", "error")
-    teller()(
-        "attempted",
-        **{name: value for name, value in attempt.items() if name in names},
-        failed=len(attempt["failures"]),
-    )
+    names = ("number", "strategy", "seconds", "parts", "failed", "error")
+    teller()("attempted", **{name: value for name, value in attempt.items() if name in names})

@@ -40,7 +40,8 @@ class Attempted:
         seconds: How long it took.
         target_seconds: How long it may take to be fast.
         parts: How many parts the work had.
-        failures: Part → why it has no result.
+        failed: How many of them have no result.
+        failures: Part → why it has none; of many the first.
     """
 
     task: Task
@@ -49,6 +50,7 @@ class Attempted:
     seconds: float
     target_seconds: float = TARGET_SECONDS
     parts: int = 1
+    failed: int = 0
     failures: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -63,7 +65,7 @@ def response_time(attempted: Attempted) -> float:
 
 def completeness(attempted: Attempted) -> float:
     """Return the share of the parts that have a result."""
-    return 1 - len(attempted.failures) / max(1, attempted.parts)
+    return 1 - attempted.failed / max(1, attempted.parts)
 
 
 def accuracy(attempted: Attempted) -> float:
@@ -195,6 +197,7 @@ async def _measured(
         seconds=last["seconds"],
         target_seconds=constraints.get("target_seconds", target_seconds),
         parts=last["parts"],
+        failed=last["failed"],
         failures=last["failures"],
     )
     return {name: check_metric(name, await called(measure, attempted)) for name, measure in measurers.items()}

@@ -291,7 +291,7 @@ def test_the_shipped_measurers_measure() -> None:
 
     assert response_time(of()) == 0.5
     assert response_time(of(seconds=1.0)) == response_time(of(seconds=0.0)) == 1.0
-    assert completeness(of(parts=4, failures={"2": "why"})) == 0.75
+    assert completeness(of(parts=4, failed=1)) == 0.75
     assert [accuracy(of(result=each)) for each in ({"agreement": 0.4, "confidence": 0.9}, {"confidence": 0.9}, "x")] == [
         0.4, 0.9, 1.0,
     ]  # fmt: skip
@@ -323,6 +323,9 @@ async def test_whatever_goes_wrong_in_a_strategy_is_the_error_of_its_attempt() -
         await made("parallel_execution", Work(leaves))
     assert await attempted(lambda task: {"n": 1}) == (None, {"n": 1})
     assert await attempted(lambda task: Output("x", 2, {"1": "why"})) == (None, "x")
+    many = Output("x", 1000, {str(number): "why" for number in range(900)})
+    update = await attempting({"s": lambda task: many})({"main_task": "x", "current_strategy": "s"})
+    assert (update["attempts"][0]["failed"], len(update["attempts"][0]["failures"])) == (900, 50)
     assert await attempted(slow, timeout=0.01) == ("there was no result after 0.01 seconds", None)
     assert await attempted(broken) == ("TimeoutError: the server does not answer", None)
     assert "its result.when is a datetime" in (await attempted(lambda task: {"when": datetime.now(UTC)}))[0]
