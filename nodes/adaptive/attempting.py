@@ -16,12 +16,12 @@ from ...state.values import json_problem
 from ..arguments import check_count, one_of
 from ..effects import once, remembers_effects
 from ..step import Clock, utcnow
+from .doing import FAILS, GIVES_WAY, in_words
 from .measuring import check_seconds
 from .memory import check_memory
 from .node import AsyncNode
 from .strategies import Output, Strategy, StrategyLike, read_strategies, task_of
 from .telling import teller
-from .work import FAILS, GIVES_WAY, in_words
 
 __all__ = ["MAX_OUTPUT_BYTES", "attempting"]
 
@@ -50,8 +50,9 @@ def attempting(
     """Make a node that attempts the task with `current_strategy`.
 
     Guarantees: an attempt that has ended is recorded before anything else happens (`once`), and is never made again, by any
-    process. One that a process died in is made again as a whole, with the same `idempotency_key`; what its functions do
-    to the world stands under `once` of their own. A strategy's failure is a fact of its attempt, and not of the node.
+    process. One that a process died in is made again, with the same `idempotency_key`, except for parts that were kept
+    (`Work.keep_parts`); what its functions do to the world stands under `once` of their own. A strategy's failure is a
+    fact of its attempt, and not of the node.
 
     Args:
         strategies: Name → strategy.
@@ -88,7 +89,7 @@ def attempting(
                 "number": number,
                 "strategy": name,
                 "start_time": started,
-                "seconds": round(time.monotonic() - begun, 6),
+                "seconds": round(time.monotonic() - begun + output.seconds_before, 6),
                 "parts": output.parts,
                 "failed": len(output.failures),
                 "failures": dict(islice(output.failures.items(), _MOST_FAILURES)),

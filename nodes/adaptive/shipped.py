@@ -16,12 +16,13 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
+from .doing import done_by
 from .ensemble import voted
 from .memory import kept_answer
 from .models import as_function
 from .strategies import Output, Strategy, Task, called
 from .texts import reading_texts
-from .work import Part, Work, done_by, parts_of
+from .work import Part, Work, parts_of
 
 __all__ = [
     "cached_responses",

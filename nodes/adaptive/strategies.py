@@ -72,11 +72,13 @@ class Output:
         result: What came out (JSON-safe).
         parts: How many parts the work had.
         failures: Part → why it has no result.
+        seconds_before: How much of the time was spent in a process that died meanwhile.
     """
 
     result: Any
     parts: int = 1
     failures: Mapping[str, str] = field(default_factory=dict)
+    seconds_before: float = 0.0
 
 
 Act: TypeAlias = "Callable[[Task], Any]"

@@ -6,43 +6,28 @@ thoroughly, by several workers that vote. A worker is a function of a `Part`, a 
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from anyio import CapacityLimiter, to_thread
 from langchain_core.language_models import BaseChatModel
-from langgraph.errors import GraphBubbleUp
 
-from ...errors import AdjournError, BudgetExceeded, InvalidInput, LeaseLost, RunFailed, StorageUnavailable
-from ...state.values import storable_text
+from ...errors import InvalidInput
 from ..arguments import is_number
-from ..children import gather
-from .strategies import Output, Task, called, is_async
+from .strategies import Task
 
 __all__ = [
-    "FAILS",
-    "GIVES_WAY",
     "Part",
     "Work",
     "Worker",
     "combined",
-    "done_by",
-    "in_words",
     "parts_of",
     "pieces",
     "split_material",
 ]
 
-# the run's own trouble, and no failure of a strategy: the node ends, and the attempt is made again when the run goes on
-GIVES_WAY: Final = (BudgetExceeded, LeaseLost, StorageUnavailable, GraphBubbleUp)
-FAILS: Final = (Exception, SystemExit)
-"""What a user's function may raise; all of it is its own affair."""
 _MOST_CHARACTERS: Final = 4000
-_MOST_WORDS: Final = 500
 _HEADING: Final = re.compile(r"(?m)^(?=#{1,6} )")
 
 
@@ -133,6 +118,9 @@ class Work:
         simple: Does a part in a simpler and faster way; without one there is no `simplified_processing`.
         thorough: Does a part more thoroughly; by default a chat model checks what `do` found, and anything else cannot.
         voters: Name → worker; at least two make the `multi_model_ensemble`.
+        keep_parts: Whether each part is recorded when it is done (`once`), so that an attempt that a process died in
+            does only
+            the others again. It costs two commits for each part: for parts that take long, or cost money.
 
     Raises:
         InvalidInput: A worker is neither a function nor a chat model nor the name of one.
@@ -144,6 +132,7 @@ class Work:
     simple: Worker | None = None
     thorough: Worker | None = None
     voters: Mapping[str, Worker] = field(default_factory=dict)
+    keep_parts: bool = False
 
     def __post_init__(self) -> None:
         workers = {"do": self.do, "simple": self.simple, "thorough": self.thorough, **self.voters}
@@ -166,60 +155,3 @@ def parts_of(work: Work, task: Task) -> list[Part]:
     if not found:
         raise InvalidInput("Work.split must return at least one part: {name: content}.")
     return [Part(task, str(name), content) for name, content in found.items()]
-
-
-async def done_by(worker: Callable[[Part], Any], work: Work, task: Task, *, at_once: int) -> Output:
-    """Do all parts of a task, so many at the same time, and put the results together.
-
-    A part that fails costs only itself. When all fail, the attempt fails with the first failure.
-
-    Args:
-        worker: Does a part.
-        work: How the task is split and put together.
-        task: The task.
-        at_once: How many parts are worked on at the same time; plain functions get as many threads.
-
-    Raises:
-        RunFailed: No part has a result.
-        BudgetExceeded, LeaseLost, StorageUnavailable: The run's own trouble.
-    """
-    todo = await called(parts_of, work, task)
-    room, threads = asyncio.Semaphore(at_once), CapacityLimiter(at_once)
-    results: dict[str, Any] = {}
-    failures: dict[str, str] = {}
-    stopped = False
-
-    async def do(part: Part) -> None:
-        nonlocal stopped
-        async with room:
-            if stopped:
-                return
-            try:
-                results[part.name] = await _worked(worker, part, threads)
-            except GIVES_WAY as trouble:
-                stopped = not isinstance(trouble, GraphBubbleUp)  # one that waits does not hold up the others
-                raise
-            except FAILS as problem:  # a worker is the user's, and so are its errors
-                failures[part.name] = in_words(problem)
-
-    await gather(*(do(part) for part in todo))
-    if not results:
-        raise RunFailed(f"No part has a result: {failures[todo[0].name]}")
-    done = {part.name: results[part.name] for part in todo if part.name in results}
-    failed = {part.name: failures[part.name] for part in todo if part.name in failures}
-    return Output(await called(work.combine, task, done), len(todo), failed)
-
-
-async def _worked(worker: Callable[[Part], Any], part: Part, threads: CapacityLimiter) -> Any:
-    if is_async(worker):
-        return await worker(part)
-    found = await to_thread.run_sync(worker, part, limiter=threads, abandon_on_cancel=True)
-    return await found if inspect.isawaitable(found) else found
-
-
-def in_words(problem: BaseException) -> str:
-    """Return an error in words, not long, and as PostgreSQL can hold it."""
-    said = storable_text(str(problem))[:_MOST_WORDS]
-    if isinstance(problem, AdjournError):  # our own words need no name of a class before them
-        return said
-    return f"{type(problem).__name__}: {said}" if said else type(problem).__name__

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import random
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -16,9 +17,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 
 from adjourn import AsyncEngine, Principal, approve, edit, reject, respond
-from adjourn.errors import InvalidInput
+from adjourn.errors import BudgetExceeded, InvalidInput
 from adjourn.graphs.adaptive import build
-from adjourn.nodes.adaptive import Strategy, Task, Work, measuring, shipped_strategies
+from adjourn.nodes.adaptive import Part, Strategy, Task, Work, measuring, shipped_strategies
 from adjourn.nodes.adaptive.checking import check_constraints
 from adjourn.state.adaptive import AdaptiveState, has_attempts
 from adjourn.testing import ModelServer
@@ -233,6 +234,28 @@ async def test_a_measurer_that_is_wrong_fails_the_run_stores_nothing_and_can_be_
         run = await engine.retry(run.thread_id)
     assert (run.status, len(made)) == ("completed", 1)
     assert made[0], "an attempt has an idempotency key"
+
+
+async def test_parts_that_are_kept_are_not_done_again_and_their_time_still_counts(opened: Open) -> None:
+    asked: list[str] = []
+
+    def index(part: Part) -> str:
+        asked.append(part.content)
+        if part.content in "ab":
+            time.sleep(0.05)
+        if part.content == "c" and asked.count("c") == 1:
+            raise BudgetExceeded("nothing left")
+        return str(part.content).upper()
+
+    for keep, expected in ((True, "abccd"), (False, "abcabcd")):
+        asked.clear()
+        async with opened(work=Work(index, keep_parts=keep), measurers=None) as engine:
+            run = await engine.start("a", {"main_task": "x", "material": ["a", "b", "c", "d"]})
+            assert (run.status, run.error["type"]) == ("failed", "BudgetExceeded")
+            run = await engine.retry(run.thread_id)
+        assert "".join(asked) == expected
+        assert run.state["final_result"]["result"]["answer"] == "A\n\nB\n\nC\n\nD"
+        assert run.state["attempts"][0]["seconds"] > 0.1, "what was done before counts"
 
 
 async def test_a_bad_input_is_refused_with_what_would_be_right_and_nothing_is_stored(opened: Open) -> None:
