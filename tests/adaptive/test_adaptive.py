@@ -362,7 +362,7 @@ async def test_through_the_engine_remembering_needs_fewer_attempts_than_the_fixe
     assert counts == {None: [3, 3, 3], "world": [3, 1, 1]}
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), limit=st.integers(1, 6), count=st.integers(1, 5))
 def test_it_never_goes_on_beyond_its_limit(seed: int, limit: int, count: int) -> None:
     chance = random.Random(seed)

@@ -147,7 +147,7 @@ def test_what_cannot_be_read_in_a_record_is_left_out() -> None:
 
 
 def test_remembering_reaches_the_best_strategy_in_fewer_attempts_than_the_fixed_order() -> None:
-    found = on_paper(range(20), 30)
+    found = on_paper(range(15), 25)
     for kind, each in found.items():
         assert each["ratio"] <= TARGET, kind
         assert each["reaches the best, remembering"] > each["reaches the best, fixed"], kind
@@ -158,7 +158,7 @@ def test_remembering_reaches_the_best_strategy_in_fewer_attempts_than_the_fixed_
 
 
 def test_in_no_world_does_remembering_cost_much() -> None:
-    for seed in range(12):
+    for seed in range(6):
         for mixed in (False, True):
             world = world_of(seed, mixed=mixed)
             with_memory, without = (
