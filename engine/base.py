@@ -175,6 +175,7 @@ class EngineBase:
 
     async def _close(self) -> None:
         await self._notifications.close()
+        await self._listener.close()
         await self._keeper.close()
 
     def _actor(self, by: str | None) -> str:
