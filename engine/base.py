@@ -67,6 +67,7 @@ class DriveOptions(TypedDict, total=False):
         on_event: Gets the events.
         tokens: Whether models stream their tokens.
         alone: Whether its parent is left to the caller.
+        held: Whether a worker drives it, so that limits hold back whatever else begins with it: its children, its parent.
     """
 
     fresh: Any
@@ -75,6 +76,7 @@ class DriveOptions(TypedDict, total=False):
     on_event: Emit | None
     tokens: bool
     alone: bool
+    held: bool
 
 
 class EngineBase:
@@ -244,8 +246,8 @@ class EngineBase:
             The run as it was recorded, or None where that must be read again.
         """
         graph = self._remembering(graph, row["tenant"])
-        drive = Drive(row["thread_id"], row["token"])
-        children = ChildRuns(self._starter, row, drive, lambda: self._keeper.cancel(drive))
+        drive, held = Drive(row["thread_id"], row["token"]), options.get("held", False)
+        children = ChildRuns(self._starter, row, drive, lambda: self._keeper.cancel(drive), held=held)
         work = Work(
             row=row,
             graph=graph,
@@ -264,17 +266,19 @@ class EngineBase:
             with self._policies.learned(work.thread_id, drive.token, row["policies"]):
                 run = await self._run_task(work, drive)
             if await children.rest():  # what it waits for may have ended since
-                run = await self._go_on_with(work.thread_id, row["tenant"])
+                run = await self._go_on_with(work.thread_id, row["tenant"], held=held)
         except BaseException:
             await children.stop()
             raise
         alone = options.get("alone", False)
         if row["parent_id"] is not None and not alone and (run is None or run.status in ENDED):
-            await self._go_on_with(row["parent_id"], row["tenant"])
+            await self._go_on_with(row["parent_id"], row["tenant"], held=held)
         return run
 
-    async def _go_on_with(self, thread_id: str, tenant: str) -> Run | None:
+    async def _go_on_with(self, thread_id: str, tenant: str, *, held: bool = False) -> Run | None:
         """Drive a paused run on if the children that it waits for have ended; return it if it was driven here.
+
+        Where limits hold back what begins here (`held`), one that comes under a limit is queued instead.
 
         If it cannot be done here (its workflow is not registered, the database goes away), recovery finds it.
         """
@@ -284,8 +288,8 @@ class EngineBase:
             if row is None or row["status"] != "paused" or self._keeper.draining:
                 return None  # of a process that stops, workers and recovery go on with what it leaves
             async with self._graph_of(row) as graph:
-                claimed = await self._children.wake(thread_id, tenant)
-                return None if claimed is None else await self._drive(claimed, graph)
+                claimed = await self._children.wake(thread_id, tenant, held=held)
+                return None if claimed is None else await self._drive(claimed, graph, held=held)
         except AdjournError as error:
             _log.warning("a run whose children have ended cannot go on here", thread=thread_id, error=error.message)
             if claimed is not None and not isinstance(error, LeaseLost):

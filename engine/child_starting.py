@@ -36,9 +36,9 @@ class Drive(Protocol):
     """Drives a run whose lease was just taken; `fresh` is its input where it was accepted just now."""
 
     def __call__(
-        self, row: RunRow, graph: Compiled, *, fresh: Any = ..., blank: bool = ..., alone: bool = ...
+        self, row: RunRow, graph: Compiled, *, fresh: Any = ..., blank: bool = ..., alone: bool = ..., held: bool = ...
     ) -> Coroutine[Any, Any, Run]:
-        """Drive it; `alone` leaves its parent to the caller."""
+        """Drive it; `alone` leaves its parent to the caller, and limits hold back what is `held`."""
         ...
 
 
@@ -116,7 +116,7 @@ class ChildStarter:
             )
         expected = _to_be_taken_up(found)
         if expected is not None:
-            return await self._go_on(found, expected, link.on_failure)
+            return await self._go_on(found, expected, link)
         return await self._as_it_stands(found, link.on_failure)
 
     async def _start(
@@ -146,19 +146,22 @@ class ChildStarter:
             )
             row = await self._store.accept(link, new, submit=call.submit)
             begun()
-            if call.submit:
+            if row["status"] == "queued":
                 return run_id
             return await self._driven(
-                self._drive(row, graph, fresh=call.input, blank=True, alone=True), run_id, link.on_failure
+                self._drive(row, graph, fresh=call.input, blank=True, alone=True, held=link.held),
+                run_id,
+                link.on_failure,
             )
 
-    async def _go_on(self, found: RunRow, expected: RunStatus, on_failure: str) -> Ended | Waits:
+    async def _go_on(self, found: RunRow, expected: RunStatus, link: Link) -> Ended | Waits:
         thread_id = found["thread_id"]
         async with self._graph_of(found) as graph:
-            row = await self._store.take_up(found, expected)
-            if row is None:  # somebody else was faster, and drives it
+            row = await self._store.take_up(found, expected, held=link.held)
+            if row is None:  # somebody else was faster, and drives it; or a limit holds it back
                 return str(thread_id)
-            return await self._driven(self._drive(row, graph, alone=True), thread_id, on_failure)
+            driving = self._drive(row, graph, alone=True, held=link.held)
+            return await self._driven(driving, thread_id, link.on_failure)
 
     async def _driven(self, drive: Coroutine[Any, Any, Run], thread_id: str, on_failure: str) -> Ended | Waits:
         try:

@@ -18,8 +18,10 @@ returning runs.*, children.thread_id as child, children.again,
     coalesce(leases.expires_at <= clock_timestamp(), true) as expired;
 
 -- name: lock_parent
--- The parent, while its drive starts a child: whoever cancels it waits, or has done so. Says how deep it stands itself.
-select coalesce(children.depth, 0) as depth, coalesce(children.root_id, runs.thread_id) as root_id
+-- The parent, while its drive starts a child: whoever cancels it waits, or has done so. Says how deep it stands itself, and
+-- whether the child comes under a limit that is to hold it back.
+select coalesce(children.depth, 0) as depth, coalesce(children.root_id, runs.thread_id) as root_id,
+    %(held)s and adjourn.is_limited(%(workflow)s, tenant) as limited
 from adjourn.runs left join adjourn.children using (thread_id)
 where runs.thread_id = %(parent_id)s and runs.status = 'running'
 for no key update of runs;
@@ -48,6 +50,10 @@ select adjourn.wait_for_children(%(parent_id)s, %(thread_ids)s::text[], %(untils
 -- name: may_go_on
 -- Whether a run is paused and what it waits for has ended.
 select adjourn.may_go_on(thread_id) as goes_on from adjourn.runs where thread_id = %(parent_id)s and status = 'paused';
+
+-- name: is_limited
+-- Whether a run comes under a limit.
+select adjourn.is_limited(workflow, tenant) as limited from adjourn.runs where thread_id = %(thread_id)s;
 
 -- name: wait_no_more
 -- A run that waited is driven again.

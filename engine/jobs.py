@@ -1,7 +1,8 @@
 """Procrastinate, at work in our schema and on our connections.
 
 Its statements name its tables without a schema. They get one here, so that nothing depends on a session's search_path:
-behind a transaction pooler each statement may run in another session.
+behind a transaction pooler each statement may run in another session. And jobs are fetched by a function of our own, which
+looks at the worker's queues alone; Procrastinate's walks past all that lies in others.
 """
 
 from __future__ import annotations
@@ -119,5 +120,6 @@ async def _once_more(on_notification: Notify) -> None:
 @cache
 def _qualified(query: LiteralString) -> LiteralString:
     # it is made of Procrastinate's own text: what psycopg means by a literal string
-    qualified: LiteralString = re.sub(r"\b(?=procrastinate_[a-z])", "adjourn.", query)
+    fetching: LiteralString = re.sub(r"\bprocrastinate_fetch_job_v\d+(?=\()", "adjourn.fetch_job", query)
+    qualified: LiteralString = re.sub(r"\b(?<!\.)(?=procrastinate_[a-z])", "adjourn.", fetching)
     return qualified

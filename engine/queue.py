@@ -148,14 +148,18 @@ class RunQueue:
             token: The lease.
             after: Seconds before which nobody is to take it.
         """
-        values = {"thread_id": thread_id, "token": token, "after": after, "actor": Jsonb(WORKER)}
 
         async def attempt() -> None:
             async with self._saver.lend() as connection:
-                await connection.execute(_SQL["hand_back"], values)
+                await self.hand_back_on(connection, thread_id, token, after=after)
 
         with mapped_faults("cannot hand a run back", thread_id=thread_id):
             await patiently(attempt, self._saver.patience)
+
+    async def hand_back_on(self, connection: Connection, thread_id: str, token: int, *, after: float = 0.0) -> None:
+        """Do the same in a transaction of the caller's, or in one of its own."""
+        values = {"thread_id": thread_id, "token": token, "after": after, "actor": Jsonb(WORKER)}
+        await connection.execute(_SQL["hand_back"], values)
 
     async def names_of(self, workflows: Sequence[str]) -> list[str]:
         """Return the names of the queues of workflows."""
