@@ -20,7 +20,7 @@ from ..nodes.analysts import check_model
 from ..nodes.children import children_in
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
-from ..state.coping import Coping, named
+from ..state.coping import Coping
 from ..state.values import storable_text
 from .answering import Answering
 from .audit import AuditStore, actor_of
@@ -28,7 +28,7 @@ from .binding import Binder, Compiled
 from .child_runs import ChildRuns
 from .child_starting import ENDED, ChildStarter
 from .child_store import ChildStore
-from .coping.book import coping_book
+from .coping.book import CopingBook
 from .coping.place import CopingDrive, driving
 from .coping.setting_up import coping_tools
 from .drive import Driver, Emit, Work
@@ -41,7 +41,7 @@ from .leases import Drive, LeaseKeeper
 from .listener import Listener
 from .model import Principal, Run
 from .notifiers import Notifier
-from .policy_book import Policies, PolicyBook
+from .policy_book import COPING, Policies, PolicyBook
 from .queue import RunQueue
 from .reader import Reader
 from .reading import visible_state
@@ -136,12 +136,12 @@ class EngineBase:
         self._answering = Answering(storage, self._runs, self._reviews, self._queue)
         self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
-        self._coping = coping_book(
+        self._coping = CopingBook(
             ("ADJOURN_COPING", settings.coping), ("langgraph.json", registry.coping), ("coping", coping)
         )
-        self._coping_tools = coping_tools(storage, settings, self._coping)
+        self._coping_tools = coping_tools(storage, settings)
         self._memory = Memory(storage.pool, self._seal, principal.tenant)
-        self._binder = Binder(storage.saver, self._memory, self._coping, self._coping_tools.answers)
+        self._binder = Binder(storage.saver, self._memory, self._coping_tools.answers)
         self._policies = PolicyBook(self._seal)
         self._workflow_policies = dict(policies or {})
         self._children = ChildStore(storage.pool, self._runs, self._queue, self._seal, settings.max_child_depth)
@@ -152,6 +152,7 @@ class EngineBase:
             storage.saver.serde,
             limit=settings.max_input_bytes,
             policies=self._workflow_policies,
+            coping=self._coping,
             bound=self._bound,
             graph_of=self._graph_of,
             drive=self._drive,
@@ -196,17 +197,27 @@ class EngineBase:
         door, trusted = actor_of(self.principal, self.channel), self.principal.source == "trusted"
         return self._audit.recording(thread_id, {**door, "by" if trusted else "as": named or self.principal.id}, given)
 
-    def _bound(self, workflow: Workflow, thread_id: str, context: Any) -> AbstractAsyncContextManager[Compiled]:
+    def _bound(
+        self, workflow: Workflow, thread_id: str, context: Any, kept: Mapping[str, Any] | None = None
+    ) -> AbstractAsyncContextManager[Compiled]:
+        """Give the graph of a workflow for a thread.
+
+        Args:
+            workflow: The workflow.
+            thread_id: The thread.
+            context: Its context.
+            kept: The rules for coping that its run keeps; None for one that is new.
+        """
         if workflow.built_in and self.settings.model:
             check_model(self.settings.model)
-        return self._binder.bound(workflow, thread_id, context)
+        return self._binder.bound(workflow, thread_id, context, self._coping.rules(workflow.name, kept))
 
     def _graph_of(self, row: RunRow, thread_id: str | None = None) -> AbstractAsyncContextManager[Compiled]:
         """Give the graph of a run, for a drive of its thread or of another that goes on from it."""
         workflow = self.registry.find_for_run(row["workflow"], row["source"], row["thread_id"])
         kind, data = row["context_type"], row["context"]
         context = None if kind is None else self._storage.saver.serde.loads_typed((kind, data))
-        return self._bound(workflow, thread_id or row["thread_id"], context)
+        return self._bound(workflow, thread_id or row["thread_id"], context, self._kept_coping(row))
 
     async def _row(self, thread_id: str, tenant: str | None = None) -> RunRow:
         row = await self._runs.get(thread_id, tenant or self.principal.tenant)
@@ -303,8 +314,14 @@ class EngineBase:
         return graph if memory is self._memory or graph.store is not self._memory else graph.copy({"store": memory})
 
     def _coping_drive(self, row: RunRow) -> CopingDrive | None:
-        rules = named(self._coping, row["workflow"])
-        return None if rules is None else CopingDrive(row["thread_id"], row["tenant"], rules, self._coping_tools)
+        rules = self._coping.rules(row["workflow"], self._kept_coping(row))
+        if rules is None:
+            return None
+        return CopingDrive(row["thread_id"], row["tenant"], rules.coping, self._coping_tools)
+
+    def _kept_coping(self, row: RunRow) -> Mapping[str, Any] | None:
+        """Return the rules for coping that a run keeps."""
+        return self._policies.opened(row["policies"]).get(COPING)
 
     async def _run_task(self, work: Work, drive: Drive) -> Run | None:
         """Run the drive in a task of its own, so that it can be stopped without stopping its caller."""

@@ -53,6 +53,7 @@ class Schedule:
         next_at: The next moment; None when none comes.
         last_at: The last moment that was started.
         last_thread_id: The run of that moment.
+        problem: Why it cannot be kept here, such as a zone that this machine does not know; None where it can.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Schedule:
     next_at: datetime | None
     last_at: datetime | None
     last_thread_id: str | None
+    problem: str | None = None
 
 
 class Scheduling(Starting):
@@ -141,7 +143,7 @@ class Scheduling(Starting):
             )
 
     async def schedules(self) -> list[Schedule]:
-        """Return the schedules, by name."""
+        """Return the schedules, by name; what keeps one from being kept here is in its `problem`."""
         with mapped_faults("cannot read the schedules"):
             async with self._storage.pool.connection() as connection:
                 cursor = await connection.execute(_SQL["list"], {"tenant": self.principal.tenant})
@@ -182,7 +184,9 @@ class Scheduling(Starting):
 
     async def _start_due(self, connection: Connection, row: DictRow) -> None:
         workflow = self.registry.find(row["workflow"])
-        timetable = _timetable(row)
+        timetable, problem = _stored(row)
+        if problem is not None:
+            raise ConfigurationError(problem)
         due = due_moments(timetable, row["settled_until"], row["now"])
         runs = [_run(row, moment, version=workflow.version, source=workflow.source) for moment in due.moments]
         if runs:
@@ -214,7 +218,7 @@ async def _put(connection: Connection, values: dict[str, Any], timetable: Timeta
     """Store a schedule; one whose times are the same goes on from where it was."""
     cursor = await connection.execute(_SQL["get"], {"tenant": values["tenant"], "name": values["name"]})
     before = await cursor.fetchone()
-    if before is not None and _timetable(before) == timetable:
+    if before is not None and _stored(before)[0] == timetable:
         settled, next_at = before["settled_until"], before["next_at"]
     else:
         clock = await (await connection.execute(_SQL["clock"])).fetchone()
@@ -256,18 +260,20 @@ def _run(row: DictRow, moment: datetime, *, version: str, source: str) -> NewRun
     )
 
 
-def _timetable(row: DictRow) -> Timetable:
-    return Timetable(row["cron"], row["timezone"], row["missed"], row["grace"])
+def _stored(row: DictRow) -> tuple[Timetable, str | None]:
+    return Timetable.stored(row["cron"], row["timezone"], row["missed"], row["grace"])
 
 
 def _schedule(row: DictRow) -> Schedule:
+    timetable, problem = _stored(row)
     return Schedule(
         name=row["name"],
         workflow=row["workflow"],
-        timetable=_timetable(row),
+        timetable=timetable,
         priority=row["priority"],
         created_by=row["created_by"],
         next_at=row["next_at"],
         last_at=row["last_at"],
         last_thread_id=row["last_thread_id"],
+        problem=problem,
     )

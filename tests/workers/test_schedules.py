@@ -130,6 +130,12 @@ async def test_a_schedule_that_cannot_be_kept_holds_up_no_other(database: str, e
     execute(database, "update adjourn.schedules set timezone = 'Europe/Atlantis' where name = 'bad'")
     await engine._start_scheduled(["marks"])
     assert {who for _, who, *_ in execute(database, STARTED)} == {"schedule:good"}
+    bad, good = await engine.schedules()
+    assert (bad.name, bad.timetable.timezone, good.problem) == ("bad", "Europe/Atlantis", None)
+    assert bad.problem is not None
+    assert "'Europe/Atlantis' is no time zone" in bad.problem
+    mended = await engine.schedule("bad", "marks", {"name": "x"}, cron="* * * * * *")
+    assert mended.problem is None
 
 
 async def test_who_lacks_the_workflow_leaves_its_schedules_to_others(database: str, engine: AsyncEngine) -> None:
