@@ -304,7 +304,9 @@ FULL: Final = Coping(
     model_timeout=2.5,
     breaker=Breaker(3, 4),
     fallback=("openai:x",),
-    budget=Budget(cost=2, prices={"m": Price(1, 2)}, exceeded="ask", policy=ReviewPolicy(roles=("finance",), deadline=5)),
+    budget=Budget(
+        cost=2, prices={"m": Price(1, 2)}, exceeded="ask", policy=ReviewPolicy(roles=("finance",), deadline=5)
+    ),
     loops=Loops(2, ("look",)),
     cache=Cache(answers=9),
     rate={"openai:m": Rate(calls=3)},

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-
 import psycopg
 from procrastinate import sql
 from psycopg.rows import dict_row

@@ -4,8 +4,8 @@ import random
 from typing import Any
 
 from adjourn import AsyncEngine, NotPaused, Principal, ReviewClosed, approve
-from adjourn.nodes.children import children as wanted
 from adjourn.nodes.children import ChildCall
+from adjourn.nodes.children import children as wanted
 from support.auditing import agree
 from support.eventually import eventually
 from support.families import Runs, parent_of, told, working
