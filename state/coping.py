@@ -7,7 +7,7 @@
         nodes={"fetch": Coping(timeout=20, cache=Cache(results=600))},
     )
 
-It is given to the engine by the name of a workflow; no node knows of it. Times are seconds.
+It is given to the engine by the name of a workflow; no node knows of it. A run keeps it. Times are seconds.
 """
 
 from __future__ import annotations
