@@ -232,7 +232,8 @@ class ToolRules:
 
     Args:
         retry: Tries of a call; only for tools that may be called twice. None: once.
-        timeout: Seconds for one try. A tool without async code runs in a thread, which cannot be stopped: it is not timed.
+        timeout: Seconds for one try. A tool without async code runs in a thread, which cannot be stopped: its call is
+            refused where the tool is named, and not timed where the rules are for all others.
         breaker: When calls are refused at once.
         rate: How many calls may begin.
     """
