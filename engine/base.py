@@ -338,10 +338,9 @@ class EngineBase:
             try:
                 await asyncio.wait({task})
             except asyncio.CancelledError:
-                task.cancel()
                 # anyio cancels again and again until its scope is left; the outcome must be recorded all the same
                 with anyio.CancelScope(shield=True):
-                    await asyncio.wait({task})
+                    await drive.stopped()
                 raise
         if not task.cancelled():
             if isinstance(task.exception(), StorageUnavailable):
