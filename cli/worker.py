@@ -103,8 +103,8 @@ async def _patiently(session: Session, attempt: Callable[[], Awaitable[AsyncEngi
 def _obey_signals(running: Worker, seconds: float) -> None:
     """Drain at the first signal, and end at once at the second or after so many seconds.
 
-    A node that blocks the event loop holds up the drain, but neither the second signal nor the end: signals are heard between
-    any two steps of Python, and the time runs in a thread.
+    A node that blocks the event loop holds up the drain, but neither the second signal nor the end: signals are heard
+    between any two steps of Python, and the time runs in a thread.
     """
     loop = asyncio.get_running_loop()
     told: list[int] = []

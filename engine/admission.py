@@ -32,6 +32,8 @@ _SQL: Final = load_queries(__package__, "admission.sql")
 ADMISSION_CHANNEL: Final = "adjourn_admission"
 _LOCK: Final = {"key": int.from_bytes(b"admit\0\0\0", "big", signed=True)}
 _MOST: Final = 500
+# one whose time has come may be locked by somebody at this moment
+_SHORTEST_PAUSE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class AdmissionStore:
                         return Passed(0, None)
                     moved = (await _one(connection, "come_due", most=_MOST))["moved"]
                     passed = await self._decide(connection)
-        return Passed(moved + passed.admitted, min((each for each in (later, passed.seconds) if each), default=None))
+        times = [max(each, _SHORTEST_PAUSE) for each in (later, passed.seconds) if each is not None]
+        return Passed(moved + passed.admitted, min(times, default=None))
 
     async def _decide(self, connection: Connection) -> Passed:
         pairs, counts, now = await _counted(connection)

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, Final, LiteralString
 
 import structlog
-from procrastinate import App, JobContext, PsycopgConnector
+from procrastinate import App, JobContext, PsycopgConnector, utils
 from procrastinate.connector import Notify
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
@@ -87,6 +87,8 @@ class _Connector(PsycopgConnector):
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
         # Statements without a result only keep the books: jobs that are over, heartbeats. What is left undone while the
         # database is away is found out later, and harmless; a worker must not end for it.
+        if "retry_at" in arguments:
+            query, arguments = _by_the_clock_of_the_database(query, arguments)
         try:
             await super().execute_query_async(_qualified(query), **arguments)
         except ConnectorException as error:
@@ -115,6 +117,15 @@ class _Connector(PsycopgConnector):
 async def _once_more(on_notification: Notify) -> None:
     await asyncio.sleep(_ONCE_MORE_SECONDS)
     await on_notification(channel="", payload=_INSERTED)
+
+
+def _by_the_clock_of_the_database(
+    query: LiteralString, arguments: dict[str, Any]
+) -> tuple[LiteralString, dict[str, Any]]:
+    """Return a statement that retries a job: a worker whose clock is an hour ahead must not put it off for an hour."""
+    seconds = (arguments.pop("retry_at") - utils.utcnow()).total_seconds()
+    retry: LiteralString = query.replace("%(retry_at)s", "now() + make_interval(secs => %(retry_in)s::float8)")
+    return retry, {**arguments, "retry_in": max(seconds, 0.0)}
 
 
 @cache

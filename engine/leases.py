@@ -43,8 +43,8 @@ class Drive:
         cancelled: Whether the run was cancelled while it was driven.
         draining: Whether this process stops: the run is handed back to the queue before its next step.
         fed_tasks: The tasks that were given recorded decisions.
-        ending: Whether the drive is over and gives its lease back, or has: then a heartbeat that no longer finds the lease says
-            nothing. Whether it was still ours, the statement that gives it back finds out.
+        ending: Whether the drive is over and gives its lease back, or has: then a heartbeat that no longer finds the lease
+            says nothing. Whether it was still ours, the statement that gives it back finds out.
     """
 
     thread_id: str

@@ -130,7 +130,7 @@ def _check_timed(place: Place, tool: str, *, timed: bool) -> None:
             ConfigurationError(
                 f"The tool {tool!r} has a time-out, but runs in a thread here, which cannot be stopped. Make the tool async "
                 "and call it with `await ….ainvoke(…)`, or give what it calls a time-out of its own; for all others "
-                "(\"*\") a time-out leaves such tools out."
+                '("*") a time-out leaves such tools out.'
             )
         )
 

@@ -208,7 +208,10 @@ async def test_a_time_out_that_a_plain_tool_cannot_have_is_refused_where_it_is_n
         return "seen"
 
     graphs = {"named": calling(blocking), "all": calling(blocking)}
-    coping = {"named": Coping(tools={"blocking": ToolRules(timeout=9)}), "all": Coping(tools={"*": ToolRules(timeout=9)})}
+    coping = {
+        "named": Coping(tools={"blocking": ToolRules(timeout=9)}),
+        "all": Coping(tools={"*": ToolRules(timeout=9)}),
+    }
     async with AsyncEngine.open(database, workflows=graphs, coping=coping) as engine:
         refused = await engine.start("named", {"prompt": "hi"})
         assert refused.error is not None

@@ -1,13 +1,15 @@
 """How a worker takes its next job: by a look into an index for each of its queues."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
-from procrastinate import sql
+import pytest
+from procrastinate import sql, utils
 from psycopg.rows import dict_row
 
 from adjourn import AsyncEngine
-from adjourn.engine.jobs import _qualified
+from adjourn.engine.jobs import _qualified, job_app, job_pool
 from support.postgres import execute
 from support.workflows import chain, mark
 
@@ -63,3 +65,24 @@ async def test_a_job_for_later_is_not_taken(database: str) -> None:
     execute(database, "update adjourn.procrastinate_jobs set scheduled_at = now() + interval '1 hour' where id = 1")
     with psycopg.connect(database) as connection:
         assert [fetched(connection, "others")["id"] for _ in range(2)] == [2, None]
+
+
+async def test_a_job_is_tried_again_by_the_clock_of_the_database(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker whose own clock is an hour ahead puts nothing off for an hour."""
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr(utils, "utcnow", lambda: ahead)
+    async with AsyncEngine.open(database) as engine:
+        execute(database, OTHERS.replace("20000", "1"))
+        execute(database, "update adjourn.procrastinate_jobs set status = 'doing'")
+
+        async def nothing(*_: str) -> None: ...
+
+        app = job_app(nothing, engine._listen_url, engine.settings)
+        async with app.open_async(job_pool(engine._storage.saver)):
+            (job,) = await app.job_manager.list_jobs_async()
+            await app.job_manager.retry_job(job, ahead + timedelta(seconds=5))
+    query = "select status::text, extract(epoch from scheduled_at - now())::float from adjourn.procrastinate_jobs"
+    ((status, wait),) = execute(database, query)
+    assert (status, wait) == ("todo", pytest.approx(5, abs=4))
