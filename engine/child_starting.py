@@ -147,6 +147,7 @@ class ChildStarter:
                 given=given,
                 context=context,
                 policies=json.dumps(self._seal.close(kept)) if kept else None,
+                priority=parent["priority"],
             )
             row = await self._store.accept(link, new, submit=call.submit)
             begun()

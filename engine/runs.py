@@ -23,13 +23,15 @@ from .model import Held, Run, RunStatus
 from .opening import Opening
 from .run_groups import End, NewRun, RunGroups, accept_on
 
-__all__ = ["Outcome", "RunRow", "RunStore", "Settled", "to_run"]
+__all__ = ["TAKE_LEASE", "Outcome", "RunRow", "RunStore", "Settled", "to_run"]
 
 RunRow = DictRow
 Settled = Literal["recorded", "go on", "gone"]
 Connection = AsyncConnection[DictRow]
 
 _SQL: Final = load_queries(__package__, "runs.sql")
+TAKE_LEASE: Final = _SQL["take_lease"]
+_CLAIM: Final = _SQL["claimable"] + TAKE_LEASE
 # what a queued run waits for before a worker may take it
 _HELD: Final[dict[str | None, Held]] = {"later": "start_at", "waiting": "limits"}
 
@@ -167,9 +169,7 @@ class RunStore:
     ) -> AsyncCursor[RunRow]:
         """Send what `claim` does, for `claimed` to read later."""
         values = {"thread_id": thread_id, "tenant": tenant, "expected": list(expected)}
-        return await connection.execute(
-            _SQL["claim_run"], {**self._lessee, **values, "actor": Jsonb(actor or self._actor)}
-        )
+        return await connection.execute(_CLAIM, {**self._lessee, **values, "actor": Jsonb(actor or self._actor)})
 
     async def claimed(self, cursor: AsyncCursor[RunRow]) -> RunRow | None:
         """Return the run that `ask_claim` has claimed, if it has."""

@@ -100,6 +100,23 @@ async def test_children_of_what_a_worker_drives_wait_for_a_place_and_those_of_ot
     assert most_running(database, "quick") == 1
 
 
+async def test_a_child_is_as_urgent_as_its_parent_and_comes_before_what_was_submitted_after_that(database: str) -> None:
+    """Otherwise all parents would begin before the first of them could end."""
+    known = {**KNOWN, "parent": parent_of("quick")}
+    async with AsyncEngine.open(database, workflows=known, principal=KIM) as engine:
+        await engine.set_limit(at_once=1)
+        for name in ("p0", "p1"):
+            await engine.submit("parent", {"name": "x"}, thread_id=name, priority=3)
+        order = []
+        for _ in range(4):
+            await engine._admit()
+            order.append(execute(database, "select args ->> 'thread_id' from adjourn.procrastinate_jobs order by id")[-1][0])
+            await engine._drive_queued(order[-1])
+        (child,) = (await engine.get("p0")).children
+        assert order == ["p0", child.thread_id, "p0", "p1"]
+        assert (await engine.get(child.thread_id)).priority == 3
+
+
 async def test_a_child_that_is_tried_again_with_its_parent_asks_for_a_place(database: str, serving: Serving) -> None:
     flaky = Flaky()
     known = {**KNOWN, "flaky": flaky.graph, "hopeful": parent_of("flaky")}
