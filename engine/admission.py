@@ -106,9 +106,14 @@ class AdmissionStore:
         if decision.admitted:
             chosen = [run.thread_id for run in decision.admitted]
             await _one(connection, "admit", thread_ids=texts(chosen), now=now)
-            await connection.execute(_SQL["forget"])
         again = decision.again_at
         return Passed(len(decision.admitted), None if again is None else max((again - now).total_seconds(), 0.001))
+
+    async def forget(self) -> None:
+        """Forget starts and turns that are too old to count; also of runs that nobody had to admit."""
+        with mapped_faults("cannot forget what is too old for limits"):
+            async with self._pool.connection() as connection:
+                await connection.execute(_SQL["forget"])
 
     async def set_limit(self, limit: Limit, by: str) -> None:
         """Set a limit, or put it in the place of the one with the same scope; what it covers waits from now on."""

@@ -16,7 +16,7 @@ from ..checkpoints.queries import load_queries
 from ..checkpoints.sealing import Seal
 from ..errors import DepthExceeded, LeaseLost
 from .model import Child, RunStatus
-from .queue import WORKER, RunQueue
+from .queue import WORKER, RunQueue, is_limited
 from .run_groups import NewRun
 from .runs import RunRow, RunStore
 
@@ -159,7 +159,7 @@ class ChildStore:
                 await connection.execute(_SQL["taken_up"], {"thread_id": thread_id})
                 await self._again_below(found, connection)
                 # what was running when its driver died has its place still
-                if held and expected != "running" and await _is_limited(connection, thread_id):
+                if held and expected != "running" and await is_limited(connection, thread_id):
                     await self._queue.hand_back_on(connection, thread_id, claimed["token"])
                     return None
                 return claimed
@@ -179,7 +179,7 @@ class ChildStore:
                 found = await (await connection.execute(_SQL["may_go_on"], values)).fetchone()
                 if found is None or not found["goes_on"]:
                     return None
-                if held and await _is_limited(connection, parent_id):
+                if held and await is_limited(connection, parent_id):
                     await self._queue.put(connection, parent_id, WORKER)
                     return None
                 claimed = await self._runs.claim(parent_id, tenant, ("paused",), connection)
@@ -217,11 +217,6 @@ class ChildStore:
                 cursor = await connection.execute(_SQL["tree"], {"thread_id": thread_id, "limit": _MOST_SHOWN})
                 rows = await cursor.fetchall()
         return _tree(thread_id, rows, self._seal.open)
-
-
-async def _is_limited(connection: Connection, thread_id: str) -> bool:
-    row = await (await connection.execute(_SQL["is_limited"], {"thread_id": thread_id})).fetchone()
-    return row is not None and bool(row["limited"])
 
 
 def _tree(parent_id: str, rows: list[DictRow], opened: Callable[[Any], Any]) -> tuple[Child, ...]:

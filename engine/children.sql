@@ -57,10 +57,6 @@ select adjourn.wait_for_children(%(parent_id)s, %(thread_ids)s::text[], %(untils
 -- Whether a run is paused and what it waits for has ended.
 select adjourn.may_go_on(thread_id) as goes_on from adjourn.runs where thread_id = %(parent_id)s and status = 'paused';
 
--- name: is_limited
--- Whether a run comes under a limit.
-select adjourn.is_limited(workflow, tenant) as limited from adjourn.runs where thread_id = %(thread_id)s;
-
 -- name: wait_no_more
 -- A run that waited is driven again.
 update adjourn.children set waited = null where parent_id = %(parent_id)s and waited is not null;

@@ -25,7 +25,7 @@ from .recovery import Attempt
 from .run_groups import NewRun, columns_of
 from .runs import TAKE_LEASE, RunRow
 
-__all__ = ["WORKER", "RunQueue", "enqueue", "submit_on"]
+__all__ = ["WORKER", "RunQueue", "enqueue", "is_limited", "submit_on"]
 
 _SQL: Final = load_queries(__package__, "queue.sql")
 _CLAIM: Final = _SQL["drivable"] + TAKE_LEASE
@@ -66,6 +66,17 @@ async def submit_on(connection: Connection, runs: Sequence[NewRun], actor: Mappi
     # in the order in which they came; only those that are new
     await enqueue(connection, [run.thread_id for run in runs if run.thread_id in taken])
     return taken
+
+
+async def is_limited(connection: Connection, thread_id: str) -> bool:
+    """Say whether a run comes under a limit, so that who drives it for a worker has to ask for a place first.
+
+    Args:
+        connection: In the transaction that is to take it.
+        thread_id: The run.
+    """
+    row = await (await connection.execute(_SQL["is_limited"], {"thread_id": thread_id})).fetchone()
+    return row is not None and bool(row["limited"])
 
 
 class RunQueue:

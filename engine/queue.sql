@@ -150,3 +150,7 @@ asking as (
 -- name: queue_names
 -- The queues of workflows.
 select adjourn.queue_of(workflow) as name from unnest(%(workflows)s::text[]) as workflow;
+
+-- name: is_limited
+-- Whether a run comes under a limit.
+select adjourn.is_limited(workflow, tenant) as limited from adjourn.runs where thread_id = %(thread_id)s;

@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-from adjourn import AsyncEngine, NotPaused, Principal, ReviewClosed, approve
+from adjourn import AsyncEngine, NotPaused, Principal, ReviewClosed, ReviewPolicy, approve
 from adjourn.nodes.children import ChildCall
 from adjourn.nodes.children import children as wanted
 from support.auditing import agree
@@ -110,7 +110,9 @@ async def test_a_child_is_as_urgent_as_its_parent_and_comes_before_what_was_subm
         order = []
         for _ in range(4):
             await engine._admit()
-            order.append(execute(database, "select args ->> 'thread_id' from adjourn.procrastinate_jobs order by id")[-1][0])
+            order.append(
+                execute(database, "select args ->> 'thread_id' from adjourn.procrastinate_jobs order by id")[-1][0]
+            )
             await engine._drive_queued(order[-1])
         (child,) = (await engine.get("p0")).children
         assert order == ["p0", child.thread_id, "p0", "p1"]
@@ -162,3 +164,24 @@ async def test_an_answer_that_nobody_was_given_asks_for_a_place(database: str) -
         for at_hand in (False, True):
             assert not await engine._drive_queued("a", at_hand=at_hand)
         assert (await engine.get("a")).held == "limits"
+
+
+async def test_what_a_deadline_has_decided_asks_for_a_place_whoever_saw_it(database: str) -> None:
+    policy = ReviewPolicy(deadline=0.05, on_deadline=approve())
+    async with AsyncEngine.open(database, workflows=KNOWN, principal=KIM) as engine:
+        await engine.start("asking", {"name": "x"}, thread_id="t", policies=policy)
+        await engine.set_limit("asking", at_once=0)
+        await eventually(lambda: engine._sweep(None, None, 10, []))  # a worker of other workflows
+        assert (await engine.get("t")).held == "limits"
+
+
+async def test_starts_that_are_too_old_to_count_are_forgotten_although_nobody_had_to_wait(
+    database: str, serving: Serving
+) -> None:
+    async with AsyncEngine.open(database, workflows=KNOWN, principal=KIM) as engine:
+        await engine.set_limit("quick", per_minute=9)
+        await engine.start("quick", {"name": "x"})
+        await engine.start("quick", {"name": "x"})
+        execute(database, "update adjourn.starts set started_at = now() - interval '3 minutes' where ctid = '(0,1)'")
+        async with serving(KNOWN):
+            await eventually(lambda: len(execute(database, "select started_at from adjourn.starts")) == 1)
