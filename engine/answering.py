@@ -112,8 +112,7 @@ class Answering:
 
     async def _look(self, connection: Connection, thread_id: str, tenant: str) -> tuple[RunRow, Looked] | None:
         async with together(connection):
-            run = await self._runs.ask(thread_id, tenant, connection)
-            return await self._reviews.look(connection, run, thread_id)
+            return await self._reviews.look(connection, thread_id, tenant)
 
     async def _record(
         self, thread_id: str, tenant: str, sent: Sent, looked: Looked, judged: list[Judged], queues: bool
