@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -26,7 +26,7 @@ from .guard import guarded
 from .registry import Graph, Workflow, check_target
 from .storable import storable_types
 
-__all__ = ["Binder", "Compiled", "opened"]
+__all__ = ["Binder", "Compiled", "opened", "saver_of"]
 
 Compiled: TypeAlias = Pregel[Any, Any, Any, Any]
 Size: TypeAlias = tuple[str, int, int]
@@ -138,3 +138,8 @@ def _compiled(graph: Graph, workflow: Workflow) -> Compiled:
                 "or with checkpointer=True to keep its state between calls."
             )
     return compiled
+
+
+def saver_of(graph: Compiled) -> BaseCheckpointSaver[str]:
+    """Return the saver of a graph that was bound here: it may store the types which the graph names."""
+    return cast("BaseCheckpointSaver[str]", graph.checkpointer)

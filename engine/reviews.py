@@ -65,9 +65,11 @@ class Looked(Locked):
 
     Args:
         seen: Changes with everything that an answer depends on; see `ReviewStore.expect`.
+        position: Changes with the checkpoints of the thread; see `ReviewStore.position`.
     """
 
     seen: str
+    position: str | None = None
 
 
 class ReviewStore:
@@ -179,13 +181,26 @@ class ReviewStore:
         """
         values = {"thread_id": thread_id, "tenant": tenant}
         run = await connection.execute(_SQL["answerable_run"], values)
-        pending = await _ask_pending(connection, thread_id)
+        pending, where = await _ask_pending(connection, thread_id), await self.ask_position(connection, thread_id)
         found = await run.fetchone()
         if found is None:
             return None
-        asked = await self._pending(pending)
-        looked = Looked(found["status"], found["requested_by"], found["now"], found["driven"], asked, found["seen"])
-        return found, looked
+        now, driven, seen = found["now"], found["driven"], found["seen"]
+        asked, position = await self._pending(pending), await self.position(where)
+        return found, Looked(found["status"], found["requested_by"], now, driven, asked, seen, position)
+
+    async def ask_position(self, connection: Connection, thread_id: str) -> AsyncCursor[DictRow]:
+        """Ask where a thread stands, for `position` to read later."""
+        return await connection.execute(_SQL["position"], {"thread_id": thread_id})
+
+    async def position(self, cursor: AsyncCursor[DictRow]) -> str | None:
+        """Return a text that changes with whatever a read of the thread would show; None for one without checkpoints.
+
+        As long as it stays the same, what was read before still holds. Read in the transaction that takes the lease, it
+        holds for the holder: nobody can store anything unseen after that.
+        """
+        found = await cursor.fetchone()
+        return None if found is None else str(found["position"])
 
     async def expect(self, connection: Connection, thread_id: str, looked: Looked) -> None:
         """Lock a run, first in a transaction that records what was judged without a lock.

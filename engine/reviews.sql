@@ -11,6 +11,22 @@ select runs.*, leases.expires_at <= clock_timestamp() as expired, clock_timestam
 from adjourn.runs left join adjourn.leases using (thread_id)
 where thread_id = %(thread_id)s and tenant = %(tenant)s;
 
+-- name: position
+-- Where a thread stands: the newest root checkpoint, as it is, and what was written after it. Changes with every commit that
+-- a read of the thread would show.
+select concat_ws(' ', newest.checkpoint_id, newest.xmin, written.rows, written.versions) as position
+from (
+    select thread_id, checkpoint_ns, checkpoint_id, xmin from checkpoints
+    where thread_id = %(thread_id)s and checkpoint_ns = ''
+    order by checkpoint_id desc
+    limit 1
+) newest,
+lateral (
+    select count(*) as rows, sum(w.xmin::text::bigint) as versions from checkpoint_writes w
+    where w.thread_id = newest.thread_id and w.checkpoint_ns = newest.checkpoint_ns
+      and w.checkpoint_id = newest.checkpoint_id
+) written;
+
 -- name: still_answerable
 -- Lock the run, unless what was read has changed.
 select adjourn.still_answerable(%(thread_id)s, %(seen)s, %(now)s);

@@ -30,6 +30,9 @@ async def stopped(
             for task in left:
                 task.cancel()
         await asyncio.wait(left, timeout=again)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # seen: nobody else asks for it
 
 
 async def within(seconds: float, doing: Awaitable[Any]) -> bool:
@@ -43,6 +46,4 @@ async def within(seconds: float, doing: Awaitable[Any]) -> bool:
     await asyncio.wait({task}, timeout=seconds)
     done = task.done()
     await stopped(task)
-    if not task.cancelled():
-        task.exception()
     return done
