@@ -74,10 +74,12 @@ async def test_a_worker_ends_although_its_queue_does_not_come_to_an_end(
     """A database that does not answer any more, and a cancellation that is lost in that."""
     monkeypatch.setattr("adjourn.engine.worker._LEAVING_SECONDS", 0.1)
     deaf, alive = Deaf(), "select count(*) from adjourn.workers"
+    fetches = "select count(*) from adjourn.procrastinate_workers"
     monkeypatch.setattr(JobManager, "unregister_worker", deaf.work)
     async with AsyncEngine.open(database, settings=Settings(drain_seconds=3600)) as engine:
         worker = Worker(engine)
         running = asyncio.create_task(worker.run())
+        await eventually(lambda: execute(database, fetches) == [(1,)])
         await eventually(lambda: execute(database, alive) == [(1,)])
         worker.drain()
         async with asyncio.timeout(30):
