@@ -9,7 +9,7 @@ business alone, so a second job of the same run is harmless. Procrastinate keeps
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
@@ -23,12 +23,11 @@ from ..checkpoints.saver import Saver
 from .grouping import Grouping
 from .recovery import Attempt
 from .run_groups import NewRun, columns_of
-from .runs import TAKE_LEASE, RunRow
+from .runs import RunRow
 
 __all__ = ["WORKER", "RunQueue", "enqueue", "is_limited", "submit_on"]
 
 _SQL: Final = load_queries(__package__, "queue.sql")
-_CLAIM: Final = _SQL["drivable"] + TAKE_LEASE
 # Who drives queued runs, for the audit: nobody in particular.
 WORKER: Final = {"by": "system:worker", "source": "authenticated", "channel": "worker"}
 
@@ -149,7 +148,7 @@ class RunQueue:
             Its row, running now, with the lease's `token`; None when there is nothing to do, or somebody has the lease.
         """
         values = {"thread_id": thread_id, "owner": self._owner, "seconds": self._seconds, "actor": Jsonb(WORKER)}
-        rows = await self._run(_CLAIM, "cannot take a queued run", values)
+        rows = await self._rows("claim_queued", "cannot take a queued run", values)
         return rows[0] if rows else None
 
     async def hand_back(self, thread_id: str, token: int, *, after: float = 0.0) -> None:
@@ -191,9 +190,6 @@ class RunQueue:
             return await submit_on(connection, runs, self._actor)
 
     async def _rows(self, query: str, doing: str, values: dict[str, Any]) -> list[DictRow]:
-        return await self._run(_SQL[query], doing, values)
-
-    async def _run(self, text: LiteralString, doing: str, values: dict[str, Any]) -> list[DictRow]:
         with mapped_faults(doing, thread_id=values.get("thread_id")):
             async with self._saver.lend() as connection:
-                return await (await connection.execute(text, values)).fetchall()
+                return await (await connection.execute(_SQL[query], values)).fetchall()

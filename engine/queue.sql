@@ -126,9 +126,10 @@ where thread_id = %(thread_id)s
   and (status = 'queued' and coalesce(admission, 'admitted') = 'admitted'
        or status = 'paused' and adjourn.has_news(thread_id));
 
--- name: drivable
--- Such a run, for `take_lease`. One that comes under a limit and was not admitted (it was paused, or was queued at the moment at
--- which the limit was set) is not taken: it asks for a place.
+-- name: claim_queued
+-- Take the lease of such a run; of several workers exactly one succeeds. A thread without a lease was never driven. If this
+-- is an attempt of recovery's, it is ours. One that comes under a limit and was not admitted (it was paused, or was queued
+-- at the moment at which the limit was set) is not taken: it asks for a place.
 with run as (
     select thread_id, status,
         (status = 'paused' or admission is null) and adjourn.is_limited(workflow, tenant) as asks
@@ -146,6 +147,20 @@ asking as (
         select from adjourn.leases where leases.thread_id = run.thread_id and expires_at > clock_timestamp())
     returning pg_notify('adjourn_admission', '')
 ),
+lease as (
+    insert into adjourn.leases (thread_id, owner, expires_at)
+    select thread_id, %(owner)s, clock_timestamp() + make_interval(secs => %(seconds)s) from run where not asks
+    on conflict (thread_id) do update
+        set token = nextval('adjourn.lease_tokens'), owner = excluded.owner, expires_at = excluded.expires_at
+        where leases.expires_at <= clock_timestamp()
+    returning token, xmax = 0 as is_first
+)
+update adjourn.runs
+set status = 'running', error = null, ended_at = null, updated_at = now(), actor = %(actor)s,
+    attempts = case when attempts = '[]' then attempts else jsonb_set(attempts, '{-1}', to_jsonb(%(owner)s::text)) end
+from lease, run
+where runs.thread_id = run.thread_id
+returning runs.*, lease.token, case when lease.is_first then 'new' else run.status end as was, false as expired;
 
 -- name: queue_names
 -- The queues of workflows.

@@ -1,30 +1,7 @@
--- name: claimable
--- A run that stands in one of some statuses, for `take_lease`. It is locked first, so that nothing happens to the lease of one
--- that stands elsewhere. No tenant: of any.
-with run as (
-    select thread_id, status, false as asks from adjourn.runs
-    where thread_id = %(thread_id)s and (%(tenant)s::text is null or tenant = %(tenant)s) and status = any(%(expected)s)
-    for no key update
-),
-
--- name: take_lease
--- Behind what finds and locks a run: take its lease, and drive it; of several callers exactly one succeeds. A thread without a
--- lease was never driven. If this is an attempt of recovery's, which had queued it, it is ours.
-lease as (
-    insert into adjourn.leases (thread_id, owner, expires_at)
-    select thread_id, %(owner)s, clock_timestamp() + make_interval(secs => %(seconds)s) from run where not asks
-    on conflict (thread_id) do update
-        set token = nextval('adjourn.lease_tokens'), owner = excluded.owner, expires_at = excluded.expires_at
-        where leases.expires_at <= clock_timestamp()
-    returning token, xmax = 0 as is_first
-)
-update adjourn.runs
-set status = 'running', error = null, ended_at = null, updated_at = now(), actor = %(actor)s,
-    attempts = case when run.status <> 'queued' or attempts = '[]' then attempts
-        else jsonb_set(attempts, '{-1}', to_jsonb(%(owner)s::text)) end
-from lease, run
-where runs.thread_id = run.thread_id
-returning runs.*, lease.token, case when lease.is_first then 'new' else run.status end as was, false as expired;
+-- name: claim_run
+-- Take the lease of a run that stands in one of some statuses, and drive it; see the function, in a migration.
+select (run).*, token, was, false as expired
+from adjourn.claim_run(%(thread_id)s, %(tenant)s, %(expected)s, %(owner)s, %(seconds)s, %(actor)s);
 
 -- name: get_run
 -- One run of one tenant, and whether the lease of its driver has run out.
