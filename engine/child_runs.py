@@ -74,14 +74,18 @@ class ChildRuns:
         parent: The row of the run that is driven.
         drive: Its drive.
         cancelled: Called when the run turns out to be cancelled.
+        held: Whether limits hold the children back.
     """
 
-    def __init__(self, starter: ChildStarter, parent: RunRow, drive: Drive, cancelled: Any) -> None:
+    def __init__(
+        self, starter: ChildStarter, parent: RunRow, drive: Drive, cancelled: Any, *, held: bool = False
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self._starter = starter
         self._parent = parent
         self._drive = drive
         self._cancelled = cancelled
+        self._held = held
         self._context = contextvars.copy_context()
         self._activations: dict[tuple[str, int, int], tuple[Any, _Activation]] = {}
         self._tasks: set[asyncio.Task[Ended | Waits]] = set()
@@ -169,7 +173,7 @@ class ChildRuns:
             if not task.cancelled():
                 task.exception()  # it is told to whoever waits; perhaps nobody does any more
 
-        link = Link(self._parent["thread_id"], self._drive.token, place.namespace, id, call.on_failure)
+        link = Link(self._parent["thread_id"], self._drive.token, place.namespace, id, call.on_failure, self._held)
         work = self._starter.run(self._parent, link, call, begun)
         task = self.loop.create_task(work, context=self._context.copy())
         self._tasks.add(task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -14,10 +14,11 @@ from ..errors import ChildMismatch, LeaseLost
 from ..nodes.children import INHERITED, ChildCall, Ended
 from .binding import Compiled
 from .child_store import ChildStore, Link
+from .coping.book import CopingBook
 from .ids import new_thread_id
 from .inputs import Stored, check_input, serialised
 from .model import Run, RunStatus
-from .policy_book import Policies, policies_json
+from .policy_book import COPING, Policies, policies_json
 from .reader import Reader
 from .reading import visible_state
 from .registry import Registry, Workflow
@@ -36,9 +37,9 @@ class Drive(Protocol):
     """Drives a run whose lease was just taken; `fresh` is its input where it was accepted just now."""
 
     def __call__(
-        self, row: RunRow, graph: Compiled, *, fresh: Any = ..., blank: bool = ..., alone: bool = ...
+        self, row: RunRow, graph: Compiled, *, fresh: Any = ..., blank: bool = ..., alone: bool = ..., held: bool = ...
     ) -> Coroutine[Any, Any, Run]:
-        """Drive it; `alone` leaves its parent to the caller."""
+        """Drive it; `alone` leaves its parent to the caller, and limits hold back what is `held`."""
         ...
 
 
@@ -52,6 +53,7 @@ class ChildStarter:
         serde: The saver's serializer.
         limit: The most bytes of an input.
         policies: By workflow, the policies of questions that bring none.
+        coping: By workflow, how runs cope with faults.
         bound: Gives a workflow's graph for a thread.
         graph_of: Gives the graph of a run.
         drive: Drives a run.
@@ -66,7 +68,8 @@ class ChildStarter:
         *,
         limit: int,
         policies: dict[str, Policies],
-        bound: Callable[[Workflow, str, Any], AbstractAsyncContextManager[Compiled]],
+        coping: CopingBook,
+        bound: Callable[[Workflow, str, Any, Mapping[str, Any] | None], AbstractAsyncContextManager[Compiled]],
         graph_of: Callable[[RunRow], AbstractAsyncContextManager[Compiled]],
         drive: Drive,
     ) -> None:
@@ -77,6 +80,7 @@ class ChildStarter:
         self._seal = Seal(serde)
         self._limit = limit
         self._policies = policies
+        self._coping = coping
         self._bound = bound
         self._graph_of = graph_of
         self._drive = drive
@@ -116,7 +120,7 @@ class ChildStarter:
             )
         expected = _to_be_taken_up(found)
         if expected is not None:
-            return await self._go_on(found, expected, link.on_failure)
+            return await self._go_on(found, expected, link)
         return await self._as_it_stands(found, link.on_failure)
 
     async def _start(
@@ -130,9 +134,9 @@ class ChildStarter:
     ) -> Ended | Waits:
         run_id = new_thread_id()
         context, value = self._context(parent, call)
-        async with self._bound(workflow, run_id, value) as graph:
+        kept = self._kept_policies(parent, workflow) or {}
+        async with self._bound(workflow, run_id, value, kept.get(COPING)) as graph:
             check_input(graph, call.input, json_only=workflow.built_in)
-            kept = self._kept_policies(parent, workflow)
             new = NewRun(
                 thread_id=run_id,
                 tenant=parent["tenant"],
@@ -142,23 +146,27 @@ class ChildStarter:
                 requested_by=parent["requested_by"],
                 given=given,
                 context=context,
-                policies=None if kept is None else json.dumps(self._seal.close(kept)),
+                policies=json.dumps(self._seal.close(kept)) if kept else None,
+                priority=parent["priority"],
             )
             row = await self._store.accept(link, new, submit=call.submit)
             begun()
-            if call.submit:
+            if row["status"] == "queued":
                 return run_id
             return await self._driven(
-                self._drive(row, graph, fresh=call.input, blank=True, alone=True), run_id, link.on_failure
+                self._drive(row, graph, fresh=call.input, blank=True, alone=True, held=link.held),
+                run_id,
+                link.on_failure,
             )
 
-    async def _go_on(self, found: RunRow, expected: RunStatus, on_failure: str) -> Ended | Waits:
+    async def _go_on(self, found: RunRow, expected: RunStatus, link: Link) -> Ended | Waits:
         thread_id = found["thread_id"]
         async with self._graph_of(found) as graph:
-            row = await self._store.take_up(found, expected)
-            if row is None:  # somebody else was faster, and drives it
+            row = await self._store.take_up(found, expected, held=link.held)
+            if row is None:  # somebody else was faster, and drives it; or a limit holds it back
                 return str(thread_id)
-            return await self._driven(self._drive(row, graph, alone=True), thread_id, on_failure)
+            driving = self._drive(row, graph, alone=True, held=link.held)
+            return await self._driven(driving, thread_id, link.on_failure)
 
     async def _driven(self, drive: Coroutine[Any, Any, Run], thread_id: str, on_failure: str) -> Ended | Waits:
         try:
@@ -189,9 +197,9 @@ class ChildStarter:
 
     def _kept_policies(self, parent: RunRow, workflow: Workflow) -> dict[str, Any] | None:
         """Return what the child's row keeps: the policies that its parent was started with count for it as well."""
-        kept = policies_json(None, self._policies.get(workflow.name)) or {}
-        inherited = (self._seal.open(parent["policies"]) or {}).get("run")
-        return ({**kept, "run": inherited} if inherited is not None else kept) or None
+        inherited = self._seal.open(parent["policies"]) or {}
+        kept = policies_json(None, self._policies.get(workflow.name), self._coping.kept(inherited.get(COPING))) or {}
+        return ({**kept, "run": inherited["run"]} if "run" in inherited else kept) or None
 
 
 def _to_be_taken_up(found: RunRow) -> RunStatus | None:
