@@ -35,14 +35,18 @@ _PLAN_KEYS: Final = ("subtasks", "dependencies", "compensations")
 Command = Callable[..., str]
 
 
-def outcome(run: Run, command: Command, *, full: bool = False) -> RenderableType:
+def outcome(run: Run, command: Command, *, full: bool = False, plan: PlanView | None = None) -> RenderableType:
     """Return where a run stands, and how to go on from there.
 
     Args:
         run: The run.
         command: Makes a command line of words.
         full: Whether long values are shown whole.
+        plan: Its plan, where the run's own state does not hold all of it.
     """
+    plan = plan or plan_of_run(run.state)
+    if plan is not None and run.status == "completed":
+        return _delegated(run, plan, command, full)
     parts = {
         "paused": _paused,
         "failed": _failed,
@@ -52,8 +56,7 @@ def outcome(run: Run, command: Command, *, full: bool = False) -> RenderableType
     }
     view = parts.get(run.status)
     shown = view(run, command, full) if view else _elsewhere(run, command)
-    plan = plan_of_run(run.state)
-    if plan is None or run.status == "completed":
+    if plan is None:
         return shown
     return Group(shown, blank(), PlanTree(plan, None if full else _SUBTASKS))
 
@@ -84,9 +87,6 @@ def _failed(run: Run, command: Command, _: bool) -> RenderableType:
 
 
 def _completed(run: Run, command: Command, full: bool) -> RenderableType:
-    plan = plan_of_run(run.state)
-    if plan is not None:
-        return _delegated(run, plan, command, full)
     decision, factors = run.state.get("final_decision"), run.state.get("decision_factors")
     final = run.state.get("final_result")
     if decision is None and isinstance(final, dict) and has_minutes(run.state):
@@ -140,13 +140,14 @@ def _elsewhere(run: Run, command: Command) -> RenderableType:
     return Group(*parts, command_line(command("wait", run.thread_id)), command_line(command("status")))
 
 
-def whole_run(run: Run, command: Command, *, full: bool) -> RenderableType:
+def whole_run(run: Run, command: Command, *, full: bool, plan: PlanView | None = None) -> RenderableType:
     """Return all there is to say about a run: outcome, origin, state.
 
     Args:
         run: The run.
         command: Makes a command line of words.
         full: Whether long values are shown whole.
+        plan: As for `outcome`.
     """
     about = {
         "workflow": f"{run.workflow} {run.version}, from {run.source}",
@@ -158,7 +159,7 @@ def whole_run(run: Run, command: Command, *, full: bool) -> RenderableType:
         about["forked from"] = run.forked_from
     if run.parent:
         about["child of"] = run.parent
-    parts = [outcome(run, command, full=True) if full else outcome(run, command), blank(), dictionary(about, 0)]
+    parts = [outcome(run, command, full=full, plan=plan), blank(), dictionary(about, 0)]
     if run.children and (run.status != "paused" or run.reviews):
         parts += [blank(), Text("Child runs", style="bold"), family(run.children)]
     if run.state and (run.status != "completed" or isinstance(run.state.get("decision_factors"), dict)):

@@ -16,7 +16,7 @@ from ..checkpoints.patience import patiently
 from ..checkpoints.queries import load_queries
 from ..checkpoints.sealing import Seal
 from ..errors import EffectMismatch, EffectUncertain, InvalidInput, LeaseLost, RunFailed
-from ..nodes.effects import Begun, Effect, PastEffect
+from ..nodes.effects import Begun, Effect, PastEffect, PastRun
 from ..state.values import canonical_json, json_problem, storable_text
 
 __all__ = ["EffectLedger"]
@@ -86,20 +86,18 @@ class EffectLedger:
             raise self._unstorable(effect, message) from problem
         await self._end(effect, "done", kind, data, None)
 
-    async def past(self, cancelled: str, *, asked_by: str) -> list[PastEffect] | None:
-        """Return what a cancelled run did; see `EffectPort`."""
-        values = {"scope": cancelled, "asked_by": asked_by}
-        with mapped_faults("cannot read what a cancelled run did", thread_id=cancelled):
+    async def past(self, thread_id: str, *, asked_by: str) -> PastRun | None:
+        """Return what a run did; see `EffectPort`."""
+        values = {"scope": thread_id, "asked_by": asked_by}
+        with mapped_faults("cannot read what another run did", thread_id=thread_id):
             async with self._pool.connection() as connection:
-                row = await (await connection.execute(_SQL["cancelled_run"], values)).fetchone()
-                if row is None:
-                    raise RunFailed(
-                        f"There is no cancelled run {cancelled!r} here; nothing is undone.", thread_id=asked_by
-                    )
-                if row["busy"]:
+                run = await (await connection.execute(_SQL["past_run"], values)).fetchone()
+                if run is None:
+                    raise RunFailed(f"There is no run {thread_id!r} here; nothing is undone.", thread_id=asked_by)
+                if run["busy"]:
                     return None
                 rows = await (await connection.execute(_SQL["past_effects"], values)).fetchall()
-        return [
+        effects = [
             PastEffect(
                 row["name"],
                 row["key"],
@@ -108,6 +106,7 @@ class EffectLedger:
             )
             for row in rows
         ]
+        return PastRun(run["status"], run["for_child"], effects)
 
     async def _again(self, effect: Effect, row: DictRow, verdict: str | None, key: str) -> Begun:
         """Decide about an effect that was begun and not done."""

@@ -39,13 +39,14 @@ set status = %(status)s, result_type = %(result_type)s, result = %(result)s, err
     ended_at = clock_timestamp()
 where scope = %(scope)s and checkpoint_ns = %(checkpoint_ns)s and name = %(name)s and key = %(key)s;
 
--- name: cancelled_run
--- Whether a run is cancelled, for another run of its tenant, and whether somebody may still be at work on it.
-select coalesce(leases.expires_at > clock_timestamp(), false) as busy
+-- name: past_run
+-- Where a run stands, for another run of its tenant, and whether somebody may still be at work on it.
+select runs.status, coalesce(leases.expires_at > clock_timestamp(), false) as busy,
+    runs.parent_id is not null and asking.parent_id is not null as for_child
 from adjourn.runs
 join adjourn.runs asking on asking.tenant = runs.tenant
 left join adjourn.leases on leases.thread_id = runs.thread_id
-where runs.thread_id = %(scope)s and asking.thread_id = %(asked_by)s and runs.status = 'cancelled';
+where runs.thread_id = %(scope)s and asking.thread_id = %(asked_by)s;
 
 -- name: past_effects
 -- What a run did, in the order in which it began it.

@@ -34,13 +34,14 @@ __all__ = [
     "EffectPort",
     "OnUncertain",
     "PastEffect",
+    "PastRun",
     "Place",
     "effects_in",
     "install_effects",
     "once",
     "once_for",
     "once_sync",
-    "past_effects",
+    "past_run",
     "remembers_effects",
 ]
 
@@ -103,7 +104,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class PastEffect:
-    """An effect of a cancelled run.
+    """An effect of a run that is over.
 
     Args:
         name: Its name.
@@ -116,6 +117,21 @@ class PastEffect:
     key: str
     status: Literal["started", "done", "failed"]
     result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """What a run did that is over.
+
+    Args:
+        status: Where it stands.
+        for_child: Whether it was a child run, and is asked for by one.
+        effects: Its effects, in the order in which they began.
+    """
+
+    status: str
+    for_child: bool
+    effects: list[PastEffect]
 
 
 class EffectPort(Protocol):
@@ -146,8 +162,8 @@ class EffectPort(Protocol):
         """
         ...
 
-    async def past(self, cancelled: str, *, asked_by: str) -> list[PastEffect] | None:
-        """Return the effects of a cancelled run in the order in which they began; see `past_effects`."""
+    async def past(self, thread_id: str, *, asked_by: str) -> PastRun | None:
+        """Return what a run did; see `past_run`."""
         ...
 
 
@@ -336,22 +352,22 @@ def once_sync(
     return result
 
 
-async def past_effects(cancelled: str) -> list[PastEffect] | None:
-    """Return what a cancelled run of the same tenant did, inside a node of the run that undoes it.
+async def past_run(thread_id: str) -> PastRun | None:
+    """Return what another run of the same tenant did, inside a node of the run that undoes it.
 
     Args:
-        cancelled: The cancelled run.
+        thread_id: The other run.
 
     Returns:
-        Its effects, in the order in which they began; None while a process may still be at work on it.
+        Where it stands and its effects; None while a process may still be at work on it.
 
     Raises:
-        RunFailed: There is no such run for this one's tenant, or it is not cancelled, or no engine drives this graph.
+        RunFailed: There is no such run for this one's tenant, or no engine drives this graph.
     """
     port = _port()
     if port is None:
-        raise RunFailed("Only an engine knows what a cancelled run did.")
-    return await port.past(cancelled, asked_by=_here().scope)
+        raise RunFailed("Only an engine knows what another run did.")
+    return await port.past(thread_id, asked_by=_here().scope)
 
 
 async def _once(

@@ -66,8 +66,7 @@ def measured(state: DelegationState) -> dict[str, Any]:
     of the longest path in real times, below which no schedule could have come.
     """
     subtasks = state.get("subtasks", {})
-    took = {each: 0.0 if subtask["nested"] else seconds(subtask) for each, subtask in subtasks.items()}
-    network = network_of(state.get("dependencies", {}), took)
+    network = network_of(state.get("dependencies", {}), {each: seconds(subtask) for each, subtask in subtasks.items()})
     began = [each["start_time"] for each in subtasks.values() if each["start_time"]]
     ended = [each["end_time"] for each in subtasks.values() if each["end_time"]]
     makespan = _between(min(began), max(ended)) if began and ended else 0.0
@@ -116,7 +115,7 @@ def _anew(subtask: SubtaskState) -> dict[str, Any]:
 
 
 def _overall(state: DelegationState) -> OverallStatus:
-    if state.get("cancelled_run"):
+    if state.get("undone_run"):
         return "cancelled"
     return "failed" if state.get("overall_status") == "failed" else "completed"
 

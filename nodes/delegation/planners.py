@@ -21,7 +21,7 @@ from ...state.plans import Plan, PlannedSubtask
 from ..analysts.chat_models import open_model
 from ..prompts import load_prompt
 from .agents import Team
-from .plans import flat, read_plan
+from .plans import planned, read_plan
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -237,7 +237,7 @@ def _as_plan(main_task: str, proposal: _Proposal, team: Team) -> Plan:
     found = read_plan(
         {"main_task": main_task, "subtasks": [each.model_dump() for each in proposal.subtasks]}, source="the proposal"
     )
-    team.check(flat(found)[0].values())
+    team.check(planned(found)[0].values())
     return found
 
 

@@ -73,7 +73,7 @@ def recovery() -> Any:
                 changed[subtask["task_id"]] = {**subtask, "status": "skipped"}
             elif subtask["next_move"] == "ask":
                 changed[subtask["task_id"]] = {**subtask, "status": "requires_human"}
-            else:
+            elif subtask["next_move"] == "fail":
                 failures.append(f"{subtask['task_id']}: {subtask['error_message']}")
         subtasks = {**state["subtasks"], **changed}
         for each in _skipped_with(subtasks, state["dependencies"]):
