@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeAlias
@@ -25,6 +26,7 @@ __all__ = ["Cancel", "ChildUndoing"]
 Cancel: TypeAlias = "Callable[[str, str, dict[str, Any]], Coroutine[Any, Any, Any]]"
 """Cancels a run of a tenant with all below it; the last argument says why."""
 
+_LOOK_SECONDS: Final = 0.2
 _OVER: Final = ("cancelled", "failed")
 _log = structlog.get_logger("adjourn")
 
@@ -116,6 +118,9 @@ class ChildUndoing:
             if row is None:
                 return each if each != thread_id else Ended(each, "completed", {})
             status = row["status"]
+            if each != thread_id and status == "running" and not row["expired"]:
+                await asyncio.sleep(_LOOK_SECONDS)  # somebody undoes it just now
+                continue
             if each != thread_id and status == "completed":
                 return Ended(each, "completed", {})
             if each != thread_id and status not in _OVER:

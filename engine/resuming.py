@@ -144,10 +144,11 @@ class Resuming(Undoing):
             note = {"type": "Cancelled", "message": reason, "by": self._actor(by)}
         undoings = await self._accept_undoings(row, note["by"])
         cancelled = await self._cancel_tree(thread_id, self.principal.tenant, note)
-        if cancelled and row["parent_id"] is not None:
-            await self._go_on_with(row["parent_id"], row["tenant"])
         for undoing in undoings:
             await self._undo(undoing)
+        # later, so that a parent that fails with this finds it undone
+        if cancelled and row["parent_id"] is not None:
+            await self._go_on_with(row["parent_id"], row["tenant"])
         run = await self._show(thread_id)
         if run.status == "completed":
             raise NotPaused(f"Run {thread_id} has completed; there is nothing to cancel.", thread_id=thread_id)

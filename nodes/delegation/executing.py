@@ -170,7 +170,7 @@ class _Execution:
         if not self._failing or self._children_cancelled:
             return
         self._children_cancelled = True
-        if any(each["attempts"] and not needs_agent(each) for each in self._subtasks.values()):
+        if any(each["start_time"] and not needs_agent(each) for each in self._subtasks.values()):
             await cancel_children(SCOPE, WHY)
 
     def _give_up_waiting(self) -> None:

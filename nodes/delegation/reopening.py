@@ -18,7 +18,7 @@ from ...settings import current_settings
 from ...state.delegation import CompensationState, DelegationState, SubtaskState
 from ...state.plans import Plan
 from ..effects import PastEffect, PastRun, past_run
-from .agents import Team
+from .agents import Team, needs_agent
 from .compensation import Compensations, fresh
 from .plans import Planned, levels, nested_plan, planned, read_plan
 
@@ -178,7 +178,9 @@ def _undone(subtasks: Mapping[str, SubtaskState], undoings: Mapping[str, PastEff
             why = "the run was cancelled while it was being undone, and nobody knows whether it happened"
             found[each] = {**fresh(each), "status": "requires_human", "error_message": why}
         elif last.status == "done" and last.result is not None and last.result["error"] is None:
-            found[each] = {**fresh(each), "status": "completed", "end_time": last.result["end_time"]}
+            own = {**fresh(each), "own_done": True, "end_time": last.result["end_time"]}
+            # what its child runs did is looked at anew: the runs that undid it may have been cancelled
+            found[each] = {**own, "status": "completed" if needs_agent(subtask) else "in_progress"}  # type: ignore[typeddict-item]
     return found
 
 

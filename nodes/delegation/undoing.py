@@ -6,6 +6,7 @@ a subtask's child runs are undone after everything that depended on it, and befo
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing_extensions import TypedDict
 
 from ...errors import ChildFailed, UnknownThread
 from ...state.delegation import DelegationState
-from ..children import ChildCall, UndoOf, children, runs_below, settled
+from ..children import ChildCall, UndoOf, children, runs_below
 from .separate import SCOPE
 
 __all__ = ["AwaitedUndoing", "Undone", "awaiting_undone", "runs_to_undo", "undone"]
@@ -67,30 +68,37 @@ async def undone(runs: Sequence[str]) -> Undone:
     Args:
         runs: Their thread ids.
     """
-    ended = await settled(*(_undone(each) for each in runs))
-    waits = [run for run, each in zip(runs, ended, strict=True) if isinstance(each, GraphInterrupt)]
-    if waits:
+    ended = await asyncio.gather(*(_undone(each) for each in runs))
+    if waits := [run for run, each in zip(runs, ended, strict=True) if each is None]:
         return Undone("waits", waits_for=waits)
-    states = [each for each in ended if not isinstance(each, GraphInterrupt)]
-    failed = [each for each in states if isinstance(each, ChildFailed)]
-    if busy := [each for each in failed if each.status != "cancelled"]:
-        return Undone("busy", str(busy[0]))
-    left = [str(each) for each in failed]
-    for each in states:
-        if not isinstance(each, ChildFailed):
+    left: list[str] = []
+    for each in ended:
+        if isinstance(each, str):
+            left.append(each)
+        elif isinstance(each, Undone):
+            return each
+        elif each is not None:
             left += each.get("final_result", {}).get("not_compensated", [])
     if left:
         return Undone("left", f"left as it is: {', '.join(left)}")
-    return Undone("done" if any(states) else "nothing")
+    return Undone("done" if any(ended) else "nothing")
 
 
-async def _undone(run: str) -> dict[str, Any] | ChildFailed:
+async def _undone(run: str) -> dict[str, Any] | Undone | str | None:
+    """Return the final state of the run that undoes another, empty where there was none; or what stands in the way.
+
+    That is None while it has not ended, in words what is left as it is, or `busy`.
+    """
     try:
-        return (await children({run: _call(run)}, scope=UNDO_SCOPE))[run]
-    except ChildFailed as failed:
-        return failed
-    except UnknownThread as gone:  # deleted, or its content erased
-        return ChildFailed(gone.message, child=run, status="cancelled", error=None, thread_id=run)
+        found = (await children({run: _call(run)}, scope=UNDO_SCOPE))[run]
+    except GraphInterrupt:
+        return None
+    except ChildFailed as failed:  # people have cancelled it, or somebody else is at work
+        return str(failed) if failed.status == "cancelled" else Undone("busy", str(failed))
+    except UnknownThread as gone:
+        return gone.message
+    assert isinstance(found, dict), "only on_failure='return' gives a failure as a value"  # noqa: S101
+    return found
 
 
 def awaiting_undone() -> Any:

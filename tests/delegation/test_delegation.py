@@ -389,11 +389,8 @@ async def test_a_text_is_planned_and_read_in_its_parts(opened: Open) -> None:
     assert run.status == "completed"
     assert run.state["planned_by"] == "plan_by_default"
     assert run.state["dependencies"]["report"] == ["handbook", "end"]
-    assert run.state["dependencies"]["handbook/whole"] == [
-        "handbook/introduction",
-        "handbook/payment",
-        "handbook/outage",
-    ]
+    assert run.state["dependencies"]["handbook"] == ["handbook.introduction", "handbook.payment", "handbook.outage"]
+    assert not run.children, "a section is no run of its own"
     result = run.state["final_result"]["result"]
     assert "The server crashed." in result["summary"]
     assert result["words"] == 11
@@ -566,7 +563,7 @@ async def test_nobody_else_has_a_cancelled_run_undone(opened: Open) -> None:
     given = plan(*[{**each, "error_recovery_strategy": "ask"} for each in UNDOABLE["subtasks"]])
     async with opened(agents={"worker": agents.named("worker")}, compensations={"undo": agents.undo}) as engine:
         run = await engine.start("delegation", {"plan": given})
-        forged = await engine.start("delegation", {"cancelled_run": run.thread_id})
+        forged = await engine.start("delegation", {"undone_run": run.thread_id})
     assert forged.status == "failed"
-    assert "set by cancelling a run" in forged.error["message"]
+    assert "set by whoever cancels" in forged.error["message"]
     assert not agents.undone

@@ -77,7 +77,7 @@ def test_events_bring_the_tree_up_to_date_and_a_long_one_shows_what_matters(plan
 def test_without_a_terminal_each_subtask_that_ends_is_a_line() -> None:
     console = Console(file=io.StringIO(), width=100)
     row = {"task_id": "a", "status": "pending", "assigned_agent": None, "start_time": None, "end_time": None,
-           "retry_count": 0, "error_message": None, "dependencies": [], "parent": None, "expected_seconds": 1}  # fmt: skip
+           "retry_count": 0, "error_message": None, "dependencies": [], "expected_seconds": 1}  # fmt: skip
     done = {**row, "status": "completed", "assigned_agent": "ada", "start_time": "2026-05-01T12:00:00+00:00",
             "end_time": "2026-05-01T12:00:03+00:00"}  # fmt: skip
     with Progress(console, lambda _: None) as progress:
