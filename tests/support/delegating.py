@@ -22,6 +22,26 @@ def some_plan(seed: int, count: int, *, fails: bool) -> dict[str, Any]:
     return {"subtasks": [*subtasks, last] if fails else subtasks}
 
 
+def some_nested_plan(seed: int, count: int, *, fails: bool) -> dict[str, Any]:
+    """Return a plan of which every other subtask is a plan again, two levels deep; otherwise as `some_plan`."""
+
+    def of(seed: int, count: int, inside: str, deeper: int) -> list[dict[str, Any]]:
+        network = random_network(seed, most=count)
+        subtasks: list[dict[str, Any]] = []
+        for number, (each, before) in enumerate(network.dependencies.items()):
+            found: dict[str, Any] = {"id": inside + each, "dependencies": [inside + other for other in before]}
+            if deeper and number % 2 == 0:
+                found["plan"] = {"subtasks": of(seed + number + 1, count // 2 + 1, f"{inside}{each}.", deeper - 1)}
+            elif fails:
+                found["compensation"] = "undo"
+            subtasks.append(found)
+        return subtasks
+
+    subtasks = of(seed, count, "", 2)
+    last = {"id": "last", "dependencies": [each["id"] for each in subtasks], "error_recovery_strategy": "fail"}
+    return {"subtasks": [*subtasks, last] if fails else subtasks}
+
+
 def delegating(pause: float) -> Any:
     """Return the workflow; each subtask and each undoing takes up to twice the pause."""
 
