@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import select
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from time import monotonic
 from typing import Any, Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection, Capabilities, errors
@@ -33,6 +37,8 @@ _DEFAULTS: Final = {
     "tcp_user_timeout": "60000",
 }
 _PIPELINE: Final = Capabilities().has_pipeline()
+# Of a network that has died silently nothing is heard in a round trip either.
+_FRESH_SECONDS: Final = 1.0
 _MAX_IDLE_SECONDS: Final = 300.0
 _MAX_LIFETIME_SECONDS: Final = 1800.0
 _EXAMPLE: Final = "postgresql://user:password@host:5432/database"
@@ -72,8 +78,8 @@ async def open_pool(url: SecretStr, settings: Settings) -> AsyncIterator[Pool]:
     """Open a pool of connections like those of `connect`, and close it at the end of the block.
 
     A connection is checked when it is handed out; a dead one is replaced, and with it all others that are dead, so
-    that a restart of the server costs the next caller a moment and nobody an error. Callers wait at most
-    `acquire_timeout` for a connection.
+    that a restart of the server costs the next caller a moment and nobody an error. One that was used just now, and whose
+    server has not said goodbye, needs no round trip for that. Callers wait at most `acquire_timeout` for a connection.
 
     Args:
         url: A PostgreSQL URL or connection string that `connect` accepts.
@@ -85,8 +91,14 @@ async def open_pool(url: SecretStr, settings: Settings) -> AsyncIterator[Pool]:
     Raises:
         ConfigurationError: The URL is malformed.
     """
+    used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
+
+    async def returned(connection: Connection) -> None:
+        used[connection] = monotonic()
 
     async def check(connection: Connection) -> None:
+        if monotonic() - used.get(connection, -math.inf) < _FRESH_SECONDS and not _is_told(connection):
+            return
         try:
             await pool.check_connection(connection)
         except psycopg.Error:
@@ -102,6 +114,7 @@ async def open_pool(url: SecretStr, settings: Settings) -> AsyncIterator[Pool]:
         max_idle=_MAX_IDLE_SECONDS,
         max_lifetime=_MAX_LIFETIME_SECONDS,
         check=check,
+        reset=returned,
         name="adjourn",
         open=False,
     )
@@ -166,6 +179,13 @@ async def _undo(connection: AsyncConnection[Any], error: BaseException) -> None:
         await connection.execute("rollback")
     else:  # cancelled: nothing may be waited for
         await connection.close()
+
+
+def _is_told(connection: AsyncConnection[Any]) -> bool:
+    """Whether the server has sent something that nobody has read: when it ends a connection, it says so."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _parameters(url: SecretStr, settings: Settings) -> dict[str, Any]:

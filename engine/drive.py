@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn, cast
 
 import structlog
 from langchain_core.runnables import RunnableConfig
@@ -34,7 +34,7 @@ from .coping.place import CopingDrive
 from .delivery import delivered
 from .events import Completed, Event, Failed, Paused, Started
 from .factories import runnable_config
-from .internals import asking_tasks, has_failed_tasks, open_interrupts
+from .internals import Part, asking_tasks, has_failed_tasks, heard_by, open_interrupts
 from .leases import Drive
 from .model import Review, Run
 from .opening import Opening, opening
@@ -54,6 +54,7 @@ __all__ = ["Driver", "Emit", "Work", "describe", "settled_unless_asked"]
 Emit = Callable[[Event], None]
 End = Run | Literal["go on", "over"]
 
+_WITH_TOKENS: Final[list[StreamMode]] = ["tasks", "custom", "messages"]
 _log = structlog.get_logger("adjourn")
 
 
@@ -239,21 +240,24 @@ class Driver:
         return saved, given
 
     async def _run(self, work: Work, drive: Drive, feed: Feed, translator: Translator) -> None:
-        modes: list[StreamMode] = ["tasks", "custom", "messages"] if work.tokens else ["tasks", "custom"]
+        def take(part: Part) -> None:
+            for event in translator.translate(part):
+                work.emit(event)
+
+        config = _run_config(work)
         parts = work.graph.astream(
             feed.value,
-            _run_config(work),
+            config if work.tokens else heard_by(take, config, work.graph),
             context=work.context,
-            stream_mode=modes,
-            subgraphs=True,
+            # tokens are streamed only, and whatever else there is must not overtake them
+            stream_mode=_WITH_TOKENS if work.tokens else [],
+            subgraphs=work.tokens,
             durability="sync",
             control=drive.control,
-            version="v2",
         )
         with primed(work.thread_id, feed.saved):
             async for part in parts:
-                for event in translator.translate(part):
-                    work.emit(event)
+                take(cast("Part", part))
 
     async def _record_end(self, work: Work, drive: Drive, feed: Feed) -> End:
         """Record a drive that LangGraph ended: the end is a checkpoint without tasks, never an empty `next`."""

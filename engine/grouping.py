@@ -1,13 +1,14 @@
 """Doing together what many runs need at one moment: one statement and one commit instead of one for each.
 
-There is no timer: what arrives while one group is under way is the next group. One alone waits for nobody.
+There is no timer: what arrives while two groups are under way is the next group. One alone waits for nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from contextvars import Context
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar, cast
 
 import psycopg
 
@@ -15,7 +16,9 @@ from ..checkpoints.faults import connection_lost
 
 __all__ = ["Grouping", "Keyed"]
 
-_LARGEST: Final = 100
+# Of one large group after the other, all runs would go on in step, and wait together for each of its statements.
+_LANES: Final = 2
+_LARGEST: Final = 16
 
 
 class Keyed(Protocol):
@@ -46,7 +49,7 @@ class Grouping(Generic[_Item, _Result]):
     def __init__(self, work: Callable[[Sequence[_Item]], Awaitable[dict[str, _Result]]]) -> None:
         self._work = work
         self._waiting: list[_Waiting[_Item, _Result]] = []
-        self._worker: asyncio.Task[None] | None = None
+        self._lanes: set[asyncio.Task[None]] = set()
 
     async def do(self, item: _Item) -> _Result | None:
         """Do something with whatever else waits at this moment.
@@ -56,16 +59,17 @@ class Grouping(Generic[_Item, _Result]):
         """
         done: asyncio.Future[_Result | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._go_on())
+        if len(self._lanes) < _LANES:
+            # it serves everybody, so it must not run in the context (tracing, logging) of whoever came first
+            self._lanes.add(asyncio.create_task(self._go_on(), context=Context()))
         return await done
 
     async def _go_on(self) -> None:
         try:
             while group := self._take():
                 await self._settle(group)
-        finally:
-            self._worker = None
+        finally:  # at once: whoever comes next must find out that this lane takes nothing any more
+            self._lanes.remove(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _take(self) -> list[_Waiting[_Item, _Result]]:
         """Take a group; a second item of a thread waits for the next."""

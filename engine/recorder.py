@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import math
 from collections.abc import AsyncIterator
 from contextvars import Context
 from typing import Any, Final
@@ -110,13 +111,14 @@ class Recorder:
         return True
 
     async def _write_on(self) -> None:
-        while not self._ending.is_set():
+        while self._waiting or not self._ending.is_set():
             await self._something.wait()
             self._something.clear()
             with contextlib.suppress(TimeoutError):  # so that what happens together is written together
                 await asyncio.wait_for(self._hurry.wait(), _PAUSE)
             self._hurry.clear()
-            while self._waiting:
+            # what comes while these are written waits for the next time, or a busy process would never write together
+            for _ in range(math.ceil(len(self._waiting) / _BATCH)):
                 await self._write_some()
             if self._left_out:
                 _log.warning(

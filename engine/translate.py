@@ -10,6 +10,7 @@ import structlog
 
 from .child_waits import is_wait_id
 from .events import Custom, Event, ModelToken, NodeFinished, NodeStarted
+from .internals import Part
 
 __all__ = ["Translator"]
 
@@ -17,7 +18,7 @@ _log = structlog.get_logger("adjourn")
 
 
 class Translator:
-    """Turns the parts of one drive's stream (LangGraph's format `v2`) into events.
+    """Turns the parts of one drive's stream into events.
 
     Args:
         thread_id: The run.
@@ -33,20 +34,17 @@ class Translator:
         self._clock = clock
         self._started: dict[str, float] = {}
 
-    def translate(self, part: Any) -> Iterator[Event]:
+    def translate(self, part: Part) -> Iterator[Event]:
         """Yield the events that one part of the stream stands for."""
-        if part["type"] == "messages":
-            yield from self._token(*part["data"])
+        namespace, mode, data = part
+        if mode == "messages":
+            yield from self._token(*data)
             return
-        path = tuple(piece.partition(":")[0] for piece in part["ns"])
-        if part["type"] == "custom":
-            yield Custom(self._thread_id, path, part["data"])
-        elif part["type"] == "tasks":
-            task = part["data"]
-            if "result" in task:
-                yield self._finished(task, path)
-            else:
-                yield self._begun(task, path)
+        path = tuple(piece.partition(":")[0] for piece in namespace)
+        if mode == "custom":
+            yield Custom(self._thread_id, path, data)
+        elif mode == "tasks":
+            yield self._finished(data, path) if "result" in data else self._begun(data, path)
 
     def _begun(self, task: dict[str, Any], path: tuple[str, ...]) -> Event:
         self._started[task["id"]] = self._clock()

@@ -51,26 +51,40 @@ async def handed_over(grouping: Grouping[Item, str], *items: Item) -> list[async
 
 
 async def test_what_arrives_while_one_is_done_is_the_next_group(work: Work) -> None:
-    tasks = await handed_over(Grouping(work), Item("a"), Item("b"), Item("unknown"), Item("b"))
+    tasks = await handed_over(Grouping(work), *(Item(each) for each in ("a", "b", "c", "unknown", "c")))
     work.gate.set()
-    assert await asyncio.gather(*tasks) == ["a done", "b done", None, "b done"]
-    assert work.groups == [["a"], ["b", "unknown"], ["b"]], "a thread is in a group once"
+    assert await asyncio.gather(*tasks) == ["a done", "b done", "c done", None, "c done"]
+    assert work.groups == [["a"], ["b"], ["c", "unknown"], ["c"]], "a thread is in a group once"
+
+
+async def test_what_arrives_at_the_moment_at_which_all_is_done_is_done(work: Work) -> None:
+    grouping = Grouping(work)
+
+    async def twice() -> list[str | None]:
+        return [await grouping.do(Item("a")), await grouping.do(Item("a"))]
+
+    task = asyncio.create_task(twice())
+    await asyncio.sleep(0)
+    (other,) = await handed_over(grouping, Item("b"))
+    work.gate.set()
+    assert await asyncio.wait_for(task, 5) == ["a done", "a done"]
+    assert await other == "b done"
 
 
 async def test_a_refused_one_fails_alone(work: Work) -> None:
-    tasks = await handed_over(Grouping(work), Item("a"), Item("b"), Item("c", bad=True), Item("d"))
+    tasks = await handed_over(Grouping(work), Item("x"), Item("a"), Item("b"), Item("c", bad=True), Item("d"))
     work.gate.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [str(each) for each in results] == ["a done", "b done", "no", "d done"]
+    assert [str(each) for each in results] == ["x done", "a done", "b done", "no", "d done"]
 
 
 async def test_one_that_cannot_even_be_sent_fails_alone(work: Work) -> None:
     work.error = UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
-    tasks = await handed_over(Grouping(work), Item("a"), Item("b"), Item("c", bad=True))
+    tasks = await handed_over(Grouping(work), Item("x"), Item("a"), Item("b"), Item("c", bad=True))
     work.gate.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert results[:2] == ["a done", "b done"]
-    assert isinstance(results[2], UnicodeEncodeError)
+    assert results[:3] == ["x done", "a done", "b done"]
+    assert isinstance(results[3], UnicodeEncodeError)
 
 
 @pytest.mark.parametrize("kind", [psycopg.OperationalError, errors.AdminShutdown])
@@ -78,46 +92,46 @@ async def test_a_dead_connection_is_told_to_all_and_nothing_is_done_twice(
     work: Work, kind: type[psycopg.Error]
 ) -> None:
     work.error = kind("the connection is lost")
-    tasks = await handed_over(Grouping(work), Item("a"), Item("b"), Item("c", bad=True))
+    tasks = await handed_over(Grouping(work), Item("x"), Item("a"), Item("b"), Item("c", bad=True))
     work.gate.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [str(each) for each in results] == ["a done", "the connection is lost", "the connection is lost"]
-    assert work.groups == [["a"], ["b", "c"]]
+    assert [str(each) for each in results] == ["x done", "a done", "the connection is lost", "the connection is lost"]
+    assert work.groups == [["x"], ["a"], ["b", "c"]]
 
 
 async def test_a_cancelled_caller_harms_nobody(work: Work) -> None:
-    tasks = await handed_over(Grouping(work), Item("a"), Item("b"), Item("c"))
+    tasks = await handed_over(Grouping(work), Item("x"), Item("a"), Item("b"), Item("c"))
     tasks[0].cancel()
-    tasks[1].cancel()
+    tasks[2].cancel()
     await asyncio.sleep(0)
     work.gate.set()
-    assert await asyncio.gather(*tasks[2:]) == ["c done"]
-    assert [task.cancelled() for task in tasks] == [True, True, False]
+    assert await asyncio.gather(tasks[1], tasks[3]) == ["a done", "c done"]
+    assert [task.cancelled() for task in tasks] == [True, False, True, False]
 
 
 async def test_a_cancelled_caller_of_what_fails_harms_nobody_either(work: Work) -> None:
     grouping = Grouping(work)
-    tasks = await handed_over(grouping, Item("a", bad=True), Item("b"))
-    tasks[0].cancel()
+    tasks = await handed_over(grouping, Item("x"), Item("a", bad=True), Item("b"))
+    tasks[1].cancel()
     await asyncio.sleep(0)
     work.gate.set()
-    assert await asyncio.wait_for(tasks[1], 5) == "b done"
+    assert await asyncio.wait_for(tasks[2], 5) == "b done"
 
 
 async def test_a_group_has_an_end(work: Work) -> None:
-    tasks = await handed_over(Grouping(work), Item("first"), *(Item(f"t{number}") for number in range(250)))
+    tasks = await handed_over(Grouping(work), Item("a"), Item("b"), *(Item(f"t{number}") for number in range(40)))
     work.gate.set()
     assert None not in await asyncio.gather(*tasks)
-    assert [len(group) for group in work.groups] == [1, 100, 100, 50]
-    assert [thread for group in work.groups[1:] for thread in group] == [f"t{number}" for number in range(250)]
+    assert [len(group) for group in work.groups] == [1, 1, 16, 16, 8]
+    assert [thread for group in work.groups[2:] for thread in group] == [f"t{number}" for number in range(40)]
 
 
 async def test_callers_are_let_go_when_the_work_is_stopped(work: Work) -> None:
     """As the end of an event loop does: nobody may wait for ever for what nobody does any more."""
     grouping = Grouping(work)
     (task,) = await handed_over(grouping, Item("a"))
-    assert grouping._worker is not None
-    grouping._worker.cancel()
+    (lane,) = grouping._lanes
+    lane.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 5)
 

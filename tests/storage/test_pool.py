@@ -17,6 +17,8 @@ from adjourn.errors import ConfigurationError, StorageUnavailable
 from adjourn.settings import load_settings
 from support.postgres import execute
 
+# and wait until they have heard it: one that dies while it is used is its user's error
+TERMINATE = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name='adjourn'"
 SETTINGS = load_settings(pool_size=5)
 SECRET = "hunter2hunter2"
 
@@ -100,17 +102,36 @@ async def test_the_prepare_threshold_is_the_one_of_the_settings(database: str, t
 async def test_dead_connections_are_replaced_before_a_caller_gets_one(any_database: str) -> None:
     async with open_pool(SecretStr(any_database), SETTINGS) as connections:
         await fill(connections)
-        execute(any_database, "select pg_terminate_backend(pid) from pg_stat_activity where application_name='adjourn'")
+        execute(any_database, TERMINATE)
         began = time.monotonic()
         async with connections.connection() as connection:
             assert await (await connection.execute("select 1 as one")).fetchone() == {"one": 1}
         assert time.monotonic() - began < 3
 
 
+async def test_a_connection_that_was_used_just_now_needs_no_round_trip(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[object] = []
+
+    async def look(connection: object) -> None:
+        looked.append(connection)
+
+    async with open_pool(SecretStr(database), load_settings(pool_size=1)) as connections:
+        monkeypatch.setattr(connections, "check_connection", look)
+        for _ in range(3):
+            async with connections.connection() as connection:
+                await connection.execute("select 1")
+        assert looked == [connection]
+        monkeypatch.setattr("adjourn.checkpoints.pool._FRESH_SECONDS", 0.0)
+        async with connections.connection():
+            assert looked == [connection] * 2
+
+
 async def test_many_callers_at_once_get_over_the_death_of_every_connection(database: str) -> None:
     async with open_pool(SecretStr(database), SETTINGS) as connections:
         await fill(connections)
-        execute(database, "select pg_terminate_backend(pid) from pg_stat_activity where application_name='adjourn'")
+        execute(database, TERMINATE)
 
         async def ask() -> object:
             async with connections.connection() as connection:

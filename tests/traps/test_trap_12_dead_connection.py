@@ -14,7 +14,9 @@ from adjourn.checkpoints import open_saver
 from support.eventually import eventually
 from support.postgres import execute
 
-KILL_ALL = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> {}"
+KILL_ALL = (
+    "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database() and pid <> {}"
+)
 
 
 class State(TypedDict):
@@ -79,7 +81,7 @@ async def test_with_adjourn_the_run_goes_on_when_a_connection_is_killed_in_the_m
             holder.execute(f"lock table {table} in exclusive mode")
             run = asyncio.create_task(graph.ainvoke({"steps": []}, thread("t"), durability="sync"))
             ((pid,),) = await eventually(lambda: execute(any_database, waiting))
-            execute(any_database, f"select pg_terminate_backend({pid})")
+            execute(any_database, f"select pg_terminate_backend({pid}, 5000)")
             await eventually(lambda: (pid,) not in execute(any_database, waiting))
             holder.rollback()
         assert await run == {"steps": ["first", "second"]}
