@@ -119,6 +119,7 @@ class ChildRuns:
 
     async def cancel(self, place: Place, reason: str) -> None:
         """Cancel the children of a place that have not ended; see `ChildPort`."""
+        await self.begun()  # none is accepted behind our back
         await self._starter.cancel(self._parent, self._drive.token, place.namespace, reason)
 
     async def below(self, parent_id: str, namespace: str) -> Mapping[str, RunBelow]:
@@ -135,7 +136,7 @@ class ChildRuns:
         return self._activation(place).pauses
 
     async def begun(self) -> None:
-        """Wait until every child that was asked for is there. To be called when the graph has stopped."""
+        """Wait until every child that was asked for is there."""
         while self._beginning:
             await asyncio.wait(self._beginning)
 

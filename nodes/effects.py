@@ -77,6 +77,7 @@ class Effect:
         arguments: What the function is called with; compared, not part of the identity.
         on_uncertain: What to do when a process died between the start and the record.
         max_attempts: How often a failing effect may be started; None for as often as its node runs.
+        record_start: Whether its start is recorded, and not its end alone.
     """
 
     place: Place
@@ -85,6 +86,7 @@ class Effect:
     arguments: tuple[Any, ...]
     on_uncertain: OnUncertain = "fail"
     max_attempts: int | None = None
+    record_start: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,7 @@ def once(
     key: str | None = None,
     on_uncertain: OnUncertain = "fail",
     max_attempts: int | None = None,
+    record_start: bool = True,
     **kwargs: Any,
 ) -> Coroutine[Any, Any, Result]: ...
 
@@ -224,6 +227,7 @@ def once(
     key: str | None = None,
     on_uncertain: OnUncertain = "fail",
     max_attempts: int | None = None,
+    record_start: bool = True,
     **kwargs: Any,
 ) -> Coroutine[Any, Any, Result]: ...
 
@@ -247,6 +251,7 @@ def once(
     key: str | None = None,
     on_uncertain: OnUncertain = "fail",
     max_attempts: int | None = None,
+    record_start: bool = True,
     **kwargs: Any,
 ) -> Any:
     """Do something to the world outside once, inside an async node; without a function, a decorator.
@@ -262,6 +267,9 @@ def once(
         key: Tells uses of one name in one task apart, such as an order's number.
         on_uncertain: `fail` (EffectUncertain), `retry` (when the callee knows idempotency keys), or `ask` a person.
         max_attempts: How often a failing call may be started.
+        record_start: False saves one of the two commits that an effect costs: its end alone is recorded. Then nobody can
+            tell one that a process died in from one that never began, so it must be one to `retry`. That the lease is held
+            is looked at all the same before anything is done.
         **kwargs: More arguments for the function.
 
     Returns:
@@ -269,10 +277,13 @@ def once(
 
     Raises:
         EffectMismatch, EffectUncertain, RunFailed, LeaseLost: See `EffectPort.begin`.
+        ValueError: `record_start=False` without `on_uncertain="retry"`.
 
     Where no engine drives (a bare `graph.invoke`), the function is called and a warning is logged.
     """
-    options = {"key": key, "on_uncertain": on_uncertain, "max_attempts": max_attempts}
+    options = {"key": key, "on_uncertain": on_uncertain, "max_attempts": max_attempts, "record_start": record_start}
+    if not record_start and on_uncertain != "retry":
+        raise ValueError("record_start=False leaves no trace of a start, so only on_uncertain='retry' goes with it")
     if function is None:
 
         def decorate(wrapped: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
@@ -401,7 +412,15 @@ async def _call(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
 
 def _effect(place: Place, name: str, args: Any, kwargs: Any, options: dict[str, Any]) -> Effect:
     arguments = (list(args), dict(kwargs))
-    return Effect(place, name, options["key"] or "", arguments, options["on_uncertain"], options["max_attempts"])
+    return Effect(
+        place,
+        name,
+        options["key"] or "",
+        arguments,
+        options["on_uncertain"],
+        options["max_attempts"],
+        options.get("record_start", True),
+    )
 
 
 def _here() -> Place:

@@ -95,7 +95,15 @@ class Attempts:
             "is": subtask["description"],
             "input": subtask["input_data"],
         }
-        found: Attempt = await once("subtask", attempt, digest(asked), key=_key(subtask), on_uncertain="retry")
+        found: Attempt = await once(
+            "subtask",
+            attempt,
+            digest(asked),
+            key=_key(subtask),
+            on_uncertain="retry",
+            # what can be undone must be found where it has begun and the run is cancelled; for the rest the end is enough
+            record_start=subtask["compensation"] is not None,
+        )
         return found
 
     async def _kept(self, subtask: SubtaskState, made: Attempt) -> Attempt:

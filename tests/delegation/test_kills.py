@@ -108,7 +108,9 @@ async def brought_to_its_end(database: str, lines: Path) -> Run:
             undone = of(lines, "undo")
             for each in await engine.reviews():  # those of the runs that undo nested plans as well
                 happened = each.context["task_id"] in undone
-                await engine.resume(each.thread_id, respond("it happened") if happened else approve(), review_id=each.id)
+                await engine.resume(
+                    each.thread_id, respond("it happened") if happened else approve(), review_id=each.id
+                )
 
 
 async def no_finished_subtask_is_repeated(
