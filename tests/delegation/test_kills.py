@@ -10,12 +10,10 @@ import psycopg
 import pytest
 
 from adjourn import AsyncEngine, Run, approve, respond
-from adjourn.engine.plan_view import PlanRow, plan_of_run
 from adjourn.nodes.delegation.network import reversed_dependencies
-from adjourn.nodes.delegation.plans import planned, read_plan
 from adjourn.settings import Settings
 from support.crashing import LEDGER, ledger
-from support.delegating import delegating, some_nested_plan, some_plan
+from support.delegating import delegating, rows_of, some_nested_plan, some_plan
 from support.eventually import eventually
 from support.processes import child
 
@@ -150,14 +148,6 @@ async def no_undoing_happens_twice(
                 todo += dependants[after]
             elif after != "last":
                 assert place[name_of(after)] < place[name_of(each)], "in reverse order"
-
-
-def rows_of(plan: Any) -> dict[str, PlanRow]:
-    """The subtasks of a plan and of those nested in it, as if all were one."""
-    subtasks, dependencies = planned(read_plan(plan))
-    view = plan_of_run({"subtasks": subtasks, "dependencies": dependencies})
-    assert view is not None
-    return view.rows
 
 
 def name_of(row_id: str) -> str:

@@ -4,9 +4,11 @@ import asyncio
 import random
 from typing import Any
 
+from adjourn.engine.plan_view import PlanRow, plan_of_run
 from adjourn.graphs.delegation import build
 from adjourn.nodes.delegation.agents import Brief
 from adjourn.nodes.delegation.compensation import Undo
+from adjourn.nodes.delegation.plans import planned, read_plan
 from benchmarks.plans import random_network
 from support.crashing import note
 
@@ -40,6 +42,14 @@ def some_nested_plan(seed: int, count: int, *, fails: bool) -> dict[str, Any]:
     subtasks = of(seed, count, "", 2)
     last = {"id": "last", "dependencies": [each["id"] for each in subtasks], "error_recovery_strategy": "fail"}
     return {"subtasks": [*subtasks, last] if fails else subtasks}
+
+
+def rows_of(plan: Any) -> dict[str, PlanRow]:
+    """The subtasks of a plan and of those nested in it, as if all were one."""
+    subtasks, dependencies = planned(read_plan(plan))
+    view = plan_of_run({"subtasks": subtasks, "dependencies": dependencies})
+    assert view is not None
+    return view.rows
 
 
 def delegating(pause: float) -> Any:
