@@ -30,7 +30,7 @@ TABLE_WIDTH: Final = 84
 _ERASED: Final = "(erased)"
 # Of a plan only so many subtasks are shown where nobody asked for all.
 _SUBTASKS: Final = 100
-_PLAN_KEYS: Final = ("subtasks", "dependencies", "compensations")
+_PLAN_KEYS: Final = ("subtasks", "dependencies", "compensations", "plan", "family", "outer", "undoing_stopped")
 
 Command = Callable[..., str]
 
@@ -77,12 +77,25 @@ def _failed(run: Run, command: Command, _: bool) -> RenderableType:
     error = run.error or {}
     where = f"in {error['node']}: " if error.get("node") else ""
     mended = "Go on with" if error.get("type") == "Interrupted" else "When the cause is mended, go on with"
+    head = title("failed", f"{where}{error.get('type', 'an error')}: {error.get('message', _ERASED)}")
+    if _undone(run):
+        return Group(head, _thread(run))
     return Group(
-        title("failed", f"{where}{error.get('type', 'an error')}: {error.get('message', _ERASED)}"),
+        head,
         _thread(run),
         blank(),
         Text(mended, style="bold"),
         command_line(command("retry", run.thread_id)),
+    )
+
+
+def _undone(run: Run) -> bool:
+    """Whether a plan has failed and was undone, so that nobody can go on with it."""
+    undoings = run.state.get("compensations")
+    return (
+        plan_of_run(run.state) is not None
+        and isinstance(undoings, dict)
+        and any(each.get("status") == "completed" for each in undoings.values())
     )
 
 

@@ -38,12 +38,13 @@ def ask_about(asked: Asked) -> Question:
     """Return the question; a pure function."""
     subtask = asked["subtask"]
     name = subtask["task_id"]
-    context = {
-        "main_task": asked.get("main_task", ""),
+    told = {
+        "main_task": asked.get("main_task"),
         "task_id": name,
         "description": subtask["description"],
         "assigned_agent": subtask["assigned_agent"],
     }
+    context = {key: value for key, value in told.items() if value}
     if asked["about"] == "compensation":
         return question(
             COMPENSATE,

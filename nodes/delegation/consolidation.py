@@ -102,7 +102,8 @@ def failing() -> Any:
         await once("failure", lambda: told.append(True), on_uncertain="retry")
         undone = [each for each, entry in state.get("compensations", {}).items() if entry["status"] == "completed"]
         if told or undone:
-            what = f" {len(undone)} subtasks were undone; start a new run." if undone else ""
+            how_many = "1 subtask was" if len(undone) == 1 else f"{len(undone)} subtasks were"
+            what = f" {how_many} undone; start a new run." if undone else ""
             raise RunFailed(f"The plan failed: {state.get('failure')}.{what}")
         again = {each: _anew(subtask) for each, subtask in state["subtasks"].items() if subtask["status"] == "failed"}
         return Command(goto="execute", update={"subtasks": again, "overall_status": "in_progress", "failure": None})

@@ -39,7 +39,7 @@ def plan_file(tmp_path: Path) -> Path:
 
 
 def drawn(view: PlanView, **options: Any) -> list[str]:
-    console = Console(file=io.StringIO(), width=100)
+    console = Console(file=io.StringIO(), width=options.get("width", 100))
     now = datetime(2026, 5, 1, 12, 0, 10, tzinfo=UTC)
     console.print(plan_tree(view, now, unicode=options.pop("unicode", True), **options))
     return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
@@ -72,6 +72,17 @@ def test_events_bring_the_tree_up_to_date_and_a_long_one_shows_what_matters(plan
     assert "├─ ✗ read ★     failed · ada · 3.0 s · 2 retries · no luck" in drawn(view)
     assert view.take({"something": "else"}) is None
     assert view.take("text") is None
+
+
+def test_where_there_is_little_room_names_are_whole_and_errors_are_cut(plan_file: Path) -> None:
+    view = plan_in_file(plan_file)
+    told = {"task_id": "other", "status": "failed", "assigned_agent": "ada", "retry_count": 1, "start_time": None,
+            "end_time": None, "error_message": "there is no such file or directory, and nobody knows why " * 3}  # fmt: skip
+    view.take({"delegation": {"subtask": told}})
+    lines = drawn(view, width=60)
+    assert lines[2].startswith("├─ ✗ other")
+    assert lines[2].endswith("…")
+    assert lines[4].startswith("   ├─ · text ★")
 
 
 def test_without_a_terminal_each_subtask_that_ends_is_a_line() -> None:
