@@ -167,7 +167,7 @@ class ChildStarter:
                 "the time or on chance.",
                 thread_id=link.parent_id,
             )
-        expected = _to_be_taken_up(found)
+        expected = _to_be_taken_up(found, go_on=call.go_on)
         if expected is not None:
             return await self._go_on(found, expected, link.on_failure, tell)
         return await self._as_it_stands(found, link.on_failure)
@@ -279,15 +279,15 @@ class ChildStarter:
         return ({**kept, "run": inherited} if inherited is not None else kept) or None
 
 
-def _to_be_taken_up(found: RunRow) -> RunStatus | None:
+def _to_be_taken_up(found: RunRow, *, go_on: bool) -> RunStatus | None:
     """Say in which status a child stands that nobody drives and that is to go on; None for all others.
 
-    Its process died, or was stopped; or it failed, and its parent is tried again.
+    Its process died, or was stopped; or it failed, and its parent is tried again, or wants it to go on.
     """
     if found["status"] == "running" and found["expired"]:
         return "running"
     stopped = (found["error"] or {}).get("type") == "Interrupted"
-    if found["status"] == "failed" and (found["again"] or stopped):
+    if found["status"] == "failed" and (found["again"] or stopped or go_on):
         return "failed"
     return None
 

@@ -97,6 +97,7 @@ class ChildCall:
             until somebody retries it. A child that was cancelled cannot be retried, so `wait` raises then.
         submit: Whether it is left to the workers: the parent pauses, and any worker that has its workflow drives it. By
             default it is driven where its parent is.
+        go_on: Whether a child that has failed goes on, as if somebody retried it.
     """
 
     workflow: Any
@@ -104,6 +105,7 @@ class ChildCall:
     context: Any = INHERITED
     on_failure: OnFailure = "raise"
     submit: bool = False
+    go_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

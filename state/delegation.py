@@ -60,6 +60,7 @@ class SubtaskState(TypedDict):
         compensation: The name of the function that undoes it.
         workflow: The workflow that does it as a run of its own.
         plan: The plan that it consists of; a child run of the same workflow carries it out.
+        run: Which of its child runs counts, where child runs do it; the first is 1.
     """
 
     task_id: str
@@ -85,6 +86,7 @@ class SubtaskState(TypedDict):
     compensation: str | None
     workflow: str | None
     plan: dict[str, Any] | None
+    run: int
 
 
 class CompensationState(TypedDict):

@@ -22,7 +22,7 @@ from .loop import Next, work_off
 from .network import network_of
 from .recovery import next_move
 from .room import Room, Rooms
-from .separate import SCOPE
+from .separate import SCOPE, next_run
 from .telling import Teller, inside_of
 
 __all__ = ["execution"]
@@ -177,8 +177,7 @@ class _Execution:
         """Note what has become of the subtasks whose child runs waited when they were cancelled."""
         for each in list(self._subtasks.values()):
             if each["status"] == "in_progress" and not needs_agent(each):
-                # the next attempt is another run
-                self._change(each["task_id"], status="failed", error_message=WHY, attempts=each["attempts"] + 1)
+                self._change(each["task_id"], status="failed", error_message=WHY, run=next_run(each, cancelled=True))
 
     def _settle(self, task_id: str, attempt: Attempt) -> Next:
         """Note how an attempt went; a pure function of its record, so that every process comes to the same."""
@@ -199,6 +198,8 @@ class _Execution:
         if attempt["ended"] == "requires_human":
             self._change(task_id, status="requires_human")
             return Next("closed")
+        if not needs_agent(subtask):
+            self._change(task_id, run=next_run(subtask, cancelled=attempt["ended"] == "cancelled"))
         if attempt["ended"] == "cancelled" and self._failing:
             self._change(task_id, status="failed", error_message=WHY, next_move=None)
             return Next("closed")

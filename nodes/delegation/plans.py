@@ -23,6 +23,7 @@ __all__ = [
     "nested_plan",
     "planned",
     "read_plan",
+    "undoable",
 ]
 
 MAX_BYTES: Final = 10_000_000
@@ -110,6 +111,12 @@ def levels(plan: Plan) -> int:
     return 1 + max((levels(each.plan) for each in plan.subtasks if each.plan), default=0)
 
 
+def undoable(subtask: Mapping[str, Any]) -> bool:
+    """Say whether a subtask, or one of the plan in it, declares a compensation."""
+    parts = (subtask.get("plan") or {}).get("subtasks", ())
+    return bool(subtask.get("compensation")) or any(map(undoable, parts))
+
+
 def nested_plan(subtask: SubtaskState) -> Plan:
     """Return the plan that a subtask consists of; it was read before."""
     return Plan.model_validate(subtask["plan"])
@@ -144,6 +151,7 @@ def _state(plan: Plan, each: PlannedSubtask) -> SubtaskState:
         "compensation": each.compensation,
         "workflow": each.workflow,
         "plan": _inner(plan, each.plan) if each.plan else None,
+        "run": 1,
     }
 
 
@@ -177,14 +185,28 @@ def _problems(plan: Plan, where: Positions, place: Place) -> Iterator[str]:
                 near = _near(other, index) if unknown < _MOST_NAMED else ""  # no more of them are shown
                 unknown += 1
                 yield f"{here}: {each.id!r} depends on {other!r}, which is not in the plan{near}"
+        if unused := _unused(each):
+            does = "a plan" if each.plan is not None else "a workflow"
+            yield f"{where.name((*at, number))}: {each.id!r} has {does} and {' and '.join(unused)}; leave one of them out"
         if each.plan is not None:
-            if each.workflow is not None:
-                yield f"{where.name((*at, number))}: {each.id!r} has a plan and a workflow; it can have one of them"
             yield from _problems(each.plan, where, (*at, number, "plan"))
     known = {each.id: [other for other in each.dependencies if other in index] for each in plan.subtasks}
     for cycle in cycles(known):
         here = where.name((*at, index[cycle[0]]))
         yield f"{here}: a cycle, in which each waits for the next: {_shown([*cycle, cycle[0]])}"
+
+
+def _unused(each: PlannedSubtask) -> list[str]:
+    """Return what a subtask says that counts for nothing, because child runs do it."""
+    of_agents = ("agent", "timeout_seconds")
+    names = (
+        ("workflow", "input_data", "capabilities", *of_agents)
+        if each.plan is not None
+        else of_agents
+        if each.workflow is not None
+        else ()
+    )
+    return [f"`{name}`" for name in names if getattr(each, name)]
 
 
 def _shown(cycle: list[str]) -> str:

@@ -20,7 +20,7 @@ from ...state.plans import Plan
 from ..effects import PastEffect, PastRun, past_run
 from .agents import Team, needs_agent
 from .compensation import Compensations, fresh
-from .plans import Planned, levels, nested_plan, planned, read_plan
+from .plans import Planned, levels, nested_plan, planned, read_plan, undoable
 
 __all__ = ["UNDONE_RUN", "checked", "needs_undoing", "reopened", "undoing_id"]
 
@@ -47,12 +47,7 @@ def needs_undoing(state: Mapping[str, Any]) -> bool:
         return False
     if state.get("overall_status") == "failed" and state.get("final_result"):
         return False  # it has undone it itself
-    return any(map(_undoable, subtasks.values()))
-
-
-def _undoable(subtask: Mapping[str, Any]) -> bool:
-    parts = (subtask.get("plan") or {}).get("subtasks", ())
-    return bool(subtask.get("compensation")) or any(map(_undoable, parts))
+    return any(map(undoable, subtasks.values()))
 
 
 def checked(plan: Plan, team: Team, compensations: Compensations) -> Planned:

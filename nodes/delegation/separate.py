@@ -16,9 +16,19 @@ from ...errors import ChildFailed
 from ...state.delegation import DelegationState, SubtaskState
 from ..children import OWN, ChildCall, children
 from .agents import needs_agent
+from .plans import undoable
 from .telling import inside_of
 
-__all__ = ["SCOPE", "AwaitedChildren", "awaiting", "brought_on", "filled", "name_of", "results_for", "with_children"]
+__all__ = [
+    "SCOPE",
+    "AwaitedChildren",
+    "awaiting",
+    "brought_on",
+    "filled",
+    "next_run",
+    "results_for",
+    "with_children",
+]
 
 SCOPE: Final = "delegation"
 RESULT: Final = "$result"
@@ -72,7 +82,7 @@ async def brought_on(state: DelegationState, subtask: SubtaskState, results: Map
 
     Args:
         state: The state of the run that it belongs to.
-        subtask: The subtask; `attempts` says which run of it.
+        subtask: The subtask; `run` says which run of it.
         results: Dependency → what came out of it.
 
     Returns:
@@ -82,7 +92,7 @@ async def brought_on(state: DelegationState, subtask: SubtaskState, results: Map
     Raises:
         AdjournError: It cannot be started; see `nodes.children.child`.
     """
-    name = name_of(subtask)
+    name = _name(subtask)
     try:
         found = (await children({name: _call(state, subtask, results)}, until="one", scope=SCOPE))[name]
     except GraphInterrupt:  # it waits; whether this run pauses for it is decided when nothing more can start
@@ -98,7 +108,7 @@ def with_children(state: DelegationState) -> AwaitedChildren | None:
     found: AwaitedChildren = {"children": {}, "inputs": {}}
     for each in subtasks.values():
         if each["status"] == "in_progress" and not needs_agent(each):
-            name = name_of({**each, "attempts": each["attempts"] + 1})
+            name = _name(each)
             found["children"][name] = each
             found["inputs"][name] = _input(state, each, results_for(state, subtasks, each["task_id"]))
     return found if found["children"] else None
@@ -122,13 +132,32 @@ def awaiting() -> Any:
     return await_children
 
 
-def name_of(subtask: SubtaskState) -> str:
-    """Return the id of the child run that makes the attempt at a subtask."""
-    return f"{subtask['task_id']}#{subtask['attempts']}"
+def _name(subtask: SubtaskState) -> str:
+    """Return the id of the child run that does a subtask now."""
+    return f"{subtask['task_id']}#{subtask['run']}"
+
+
+def next_run(subtask: SubtaskState, *, cancelled: bool = False) -> int:
+    """Return which child run makes the next attempt at a subtask whose child run has ended without a result.
+
+    A nested plan that failed and has nothing that it could have undone is gone on with: what it finished is not repeated.
+    Everything else begins anew.
+
+    Args:
+        subtask: The subtask.
+        cancelled: Whether its child run was cancelled, so that nobody can go on with it.
+    """
+    goes_on = subtask["plan"] is not None and not cancelled and not any(map(undoable, subtask["plan"]["subtasks"]))
+    return subtask["run"] if goes_on else subtask["run"] + 1
 
 
 def _call(state: DelegationState, subtask: SubtaskState, results: Mapping[str, Any]) -> ChildCall:
-    return ChildCall(subtask["workflow"] or OWN, _input(state, subtask, results), on_failure="return")
+    return ChildCall(
+        subtask["workflow"] or OWN,
+        _input(state, subtask, results),
+        on_failure="return",
+        go_on=subtask["attempts"] > subtask["run"],  # the same run has failed an attempt before
+    )
 
 
 def _input(state: DelegationState, subtask: SubtaskState, results: Mapping[str, Any]) -> Any:

@@ -298,6 +298,20 @@ async def test_a_failed_plan_that_goes_on_gives_cancelled_child_runs_new_ones(op
     assert sorted((each.id, each.status) for each in run.children) == [("nest#1", "cancelled"), ("nest#2", "completed")]
 
 
+async def test_a_nested_plan_that_has_nothing_to_undo_goes_on_when_it_is_tried_again(opened: Open) -> None:
+    agents = Agents(fails=("bad",))
+    inner = plan(needs("good"), needs("bad", "good"), needs("end", "bad"), error_recovery_strategy="fail")
+    given = plan(needs("nest", plan=inner, error_recovery_strategy=["retry", "fail"], max_retries=1))
+    async with agents.opened(opened) as engine:
+        run = await engine.start("delegation", {"plan": given})
+        assert (run.status, run.state["subtasks"]["nest"]["retry_count"]) == ("failed", 1)
+        agents.fails.clear()
+        run = await engine.retry(run.thread_id)
+    assert run.status == "completed"
+    assert agents.done == ["good", "bad", "end"], "what it had finished is not repeated"
+    assert [each.id for each in run.children] == ["nest#1"]
+
+
 async def test_cancelling_undoes_everything_below_in_order_by_one_run_and_its_child_runs(opened: Open) -> None:
     agents = Recorded(asks=("stops",))
     inner = plan(undoable("p"), needs("stops", "p"))

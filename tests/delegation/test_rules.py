@@ -166,7 +166,9 @@ def test_each_cycle_that_is_named_is_one_and_none_is_missed(count, chance):
         ({"subtask": []}, "there is no such key; did you mean `subtasks`?"),
         ([], "must be a mapping with the key `subtasks`"),
         (plan(needs("a", plan=plan(needs("x", "y"), needs("y", "x")))), "`subtasks[0].plan.subtasks[0]`: a cycle"),
-        (plan({"id": "a", "plan": plan("x"), "workflow": "w"}), "it can have one of them"),
+        (plan({"id": "a", "plan": plan("x"), "workflow": "w"}), "'a' has a plan and `workflow`; leave one of them out"),
+        (plan({"id": "a", "plan": plan("x"), "agent": "b", "input_data": {"c": 1}}), "`input_data` and `agent`"),
+        (plan({"id": "a", "workflow": "w", "timeout_seconds": 1}), "'a' has a workflow and `timeout_seconds`"),
     ],
 )  # fmt: skip
 def test_a_plan_that_cannot_be_carried_out_is_refused_with_names(given, says):
