@@ -88,7 +88,9 @@ class ChildUndoing:
             async with self._graph_of(row) as graph:
                 return UNDONE_RUN in input_keys(graph)
         except AdjournError as error:
-            _log.warning("a run cannot be undone here", thread=row["thread_id"], error=error.message)
+            _log.warning(
+                "not undone: cancel it again where its workflow is", thread=row["thread_id"], error=error.message
+            )
             return False
 
     async def meant(self, thread_id: str, tenant: str) -> tuple[Workflow, dict[str, Any]]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import psycopg
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphDrained
@@ -146,6 +147,26 @@ async def test_plain_functions_run_side_by_side_in_threads(opened: Open) -> None
     async with opened(agents={"worker": work}) as engine:
         run = await engine.start("delegation", {"plan": plan(needs("a"), needs("b"))})
     assert run.status == "completed"
+
+
+async def test_the_start_of_a_subtask_is_recorded_where_it_can_be_undone_and_nowhere_else(
+    opened: Open, database: str
+) -> None:
+    seen: dict[str, list[tuple[Any, ...]]] = {}
+
+    async def work(brief: Brief) -> str:
+        async with await psycopg.AsyncConnection.connect(database) as connection:
+            rows = await connection.execute(
+                "select key, status from adjourn.effects where name = 'subtask' order by key"
+            )
+            seen[brief.task_id] = await rows.fetchall()
+        return brief.task_id
+
+    given = plan(needs("plain"), needs("kept", "plain", compensation="undo"))
+    async with opened(agents={"worker": work}, compensations={"undo": lambda undo: None}) as engine:
+        run = await engine.start("delegation", {"plan": given})
+    assert run.status == "completed"
+    assert seen == {"plain": [], "kept": [("kept#1", "started"), ("plain#1", "done")]}
 
 
 # --- recovery

@@ -381,6 +381,20 @@ async def test_without_an_engine_a_nested_plan_says_what_it_needs() -> None:
     assert "needs an engine of adjourn" in state["subtasks"]["nest"]["error_message"]
 
 
+@pytest.mark.soak
+async def test_ten_thousand_subtasks_in_hundreds_of_nested_plans_are_carried_out_and_undone(opened: Open) -> None:
+    agents = Agents(fails=("last",))
+    nests = [needs(f"n{n}", *([f"n{n // 2}"] if n else []), plan=plan(*(undoable(f"n{n}.{m}") for m in range(49))))
+             for n in range(200)]  # fmt: skip
+    nests[0]["dependencies"] = []
+    given = plan(*nests, undoable("last", *(each["id"] for each in nests), error_recovery_strategy="fail"))
+    async with agents.opened(opened) as engine:
+        run = await engine.start("delegation", {"plan": given})
+    assert run.status == "failed"
+    assert len(set(agents.done)) == len(agents.done) == 9_800
+    assert sorted(agents.undone) == sorted(agents.done)
+
+
 # --- seeing it
 
 
