@@ -2,6 +2,7 @@
 
     look: the run, its questions, what was decided on them, without a lock → the rules say what the answer makes of them
     record: lock the run → nothing has changed since? → decision, review, lease, the answers to be given
+            while PostgreSQL does that, the checkpoint is read with which the run goes on
     otherwise once more, under the lock from the beginning (deciding.py)
 
 Whoever answers is rarely not alone with the question, so the first way nearly always succeeds; which way an answer takes
@@ -10,13 +11,18 @@ makes no difference to what becomes of it.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import psycopg
+from langgraph.checkpoint.base import CheckpointTuple
 
 from ..checkpoints.faults import connection_lost, mapped_faults
 from ..checkpoints.pool import Connection, at_once, together
+from ..checkpoints.priming import UNREAD, Unread
 from ..checkpoints.storage import Storage
 from .audit import actor_of
 from .deciding import Judged, Sent, closes, judge, take_decisions
@@ -24,8 +30,12 @@ from .model import RunStatus
 from .queue import RunQueue
 from .reviews import Given, Looked, ReviewStore
 from .runs import RunRow, RunStore
+from .stopping import stopped
 
 __all__ = ["Answered", "Answering"]
+
+Read: TypeAlias = Callable[[], Coroutine[Any, Any, CheckpointTuple | None]]
+Reading: TypeAlias = "asyncio.Task[CheckpointTuple | None]"
 
 _GOES_ON: Final[tuple[RunStatus, ...]] = ("paused", "queued", "running")
 # as `adjourn.still_answerable` raises it
@@ -39,10 +49,12 @@ class Answered:
     Args:
         row: The run with the lease's token.
         given: The answers that LangGraph has not stored yet, read under the lease.
+        saved: What LangGraph is about to read, if it was read meanwhile and still holds.
     """
 
     row: RunRow
     given: list[Given]
+    saved: CheckpointTuple | Unread | None = UNREAD
 
 
 class Answering:
@@ -77,7 +89,7 @@ class Answering:
                     return await self._look(connection, thread_id, tenant)
 
     async def decide(
-        self, thread_id: str, tenant: str, sent: Sent, looked: Looked, *, queues: bool = False
+        self, thread_id: str, tenant: str, sent: Sent, looked: Looked, *, read: Read | None = None
     ) -> Answered | None:
         """Record answers and try to take the lease, in one transaction: a recorded answer is never left lying.
 
@@ -86,7 +98,8 @@ class Answering:
             tenant: Whose it is.
             sent: The answer.
             looked: What `look` has read.
-            queues: Whether the run is left to a worker, and queued in that transaction instead.
+            read: Reads the thread's newest checkpoint, for the drive; None when the run is left to a worker, and queued in
+                that transaction instead.
 
         Returns:
             The run if it is ours to drive. None when it waits for more people, when the same was recorded before, when
@@ -103,38 +116,41 @@ class Answering:
                 if not any(commands for _, _, commands in judged):
                     return None
                 try:
-                    return await self._record(thread_id, tenant, sent, looked, judged, queues)
+                    return await self._record(thread_id, tenant, sent, looked, judged, read)
                 except psycopg.Error as error:
                     # a connection that was used a moment ago may be dead now; if the answer is recorded, it is repeated
                     if error.sqlstate != _CHANGED and not connection_lost(error):
                         raise
-            return await self._record_locked(thread_id, tenant, sent, queues)
+            return await self._record_locked(thread_id, tenant, sent, queues=read is None)
 
     async def _look(self, connection: Connection, thread_id: str, tenant: str) -> tuple[RunRow, Looked] | None:
         async with together(connection):
-            run = await self._runs.ask(thread_id, tenant, connection)
-            return await self._reviews.look(connection, run, thread_id)
+            return await self._reviews.look(connection, thread_id, tenant)
 
     async def _record(
-        self, thread_id: str, tenant: str, sent: Sent, looked: Looked, judged: list[Judged], queues: bool
+        self, thread_id: str, tenant: str, sent: Sent, looked: Looked, judged: list[Judged], read: Read | None
     ) -> Answered | None:
         actor = actor_of(sent.who, sent.channel)
         goes_on = closes(judged) and not looked.is_driven
-        drives = goes_on and not queues
-        async with self._storage.saver.lend() as connection:
-            async with at_once(connection):
-                await self._reviews.expect(connection, thread_id, looked)
-                for each in judged:
-                    await self._reviews.record(connection, *each)
-                if goes_on and queues:
-                    await self._queue.put(connection, thread_id, actor)
-                if drives:
-                    claim = await self._runs.ask_claim(thread_id, tenant, _GOES_ON, connection, actor=actor)
-                    given = await self._reviews.ask_unconsumed(connection, thread_id)
-            row = await self._runs.claimed(claim) if drives else None
-            return None if row is None else Answered(row, await self._reviews.given(given))
+        async with _begun(read if goes_on else None) as reading:
+            async with self._storage.saver.lend() as connection:
+                async with at_once(connection):
+                    await self._reviews.expect(connection, thread_id, looked)
+                    for each in judged:
+                        await self._reviews.record(connection, *each)
+                    if goes_on and read is None:
+                        await self._queue.put(connection, thread_id, actor)
+                    if reading is not None:
+                        claim = await self._runs.ask_claim(thread_id, tenant, _GOES_ON, connection, actor=actor)
+                        given = await self._reviews.ask_unconsumed(connection, thread_id)
+                        where = await self._reviews.ask_position(connection, thread_id)
+                if reading is None or (row := await self._runs.claimed(claim)) is None:
+                    return None
+                answers = await self._reviews.given(given)
+                holds = await self._reviews.position(where) == looked.position
+            return Answered(row, answers, await _read_by(reading) if holds else UNREAD)
 
-    async def _record_locked(self, thread_id: str, tenant: str, sent: Sent, queues: bool) -> Answered | None:
+    async def _record_locked(self, thread_id: str, tenant: str, sent: Sent, *, queues: bool) -> Answered | None:
         actor = actor_of(sent.who, sent.channel)
         async with self._storage.pool.connection() as connection, together(connection), connection.transaction():
             if not await take_decisions(self._reviews, connection, thread_id, sent):
@@ -145,3 +161,24 @@ class Answering:
             row = await self._runs.claim(thread_id, tenant, _GOES_ON, connection, actor=actor)
             given = await self._reviews.ask_unconsumed(connection, thread_id)
             return None if row is None else Answered(row, await self._reviews.given(given))
+
+
+@asynccontextmanager
+async def _begun(read: Read | None) -> AsyncIterator[Reading | None]:
+    """Read while the block runs, at most until its end."""
+    if read is None:
+        yield None
+        return
+    reading = asyncio.create_task(read())
+    try:
+        yield reading
+    finally:
+        await stopped(reading)
+
+
+async def _read_by(reading: Reading) -> CheckpointTuple | Unread | None:
+    """Return what was read; nothing where that failed: who needs it reads again, and tells of the failure."""
+    try:
+        return await reading
+    except Exception:  # noqa: BLE001
+        return UNREAD

@@ -10,9 +10,11 @@ from typing import Any, TypedDict, Unpack
 
 import anyio
 import structlog
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ..checkpoints.memory import Memory
+from ..checkpoints.priming import UNREAD, Unread
 from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import Storage
 from ..errors import AdjournError, LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
@@ -24,7 +26,7 @@ from ..state.coping import Coping, named
 from ..state.values import storable_text
 from .answering import Answering
 from .audit import AuditStore, actor_of
-from .binding import Binder, Compiled
+from .binding import Binder, Compiled, saver_of
 from .child_runs import ChildRuns
 from .child_starting import ENDED, ChildStarter, told_on
 from .child_store import ChildStore
@@ -64,6 +66,7 @@ class DriveOptions(TypedDict, total=False):
     Args:
         fresh: The input of a run that was accepted just now; otherwise what is stored counts.
         given: The answers to be given to LangGraph, if they were read under the lease.
+        saved: What LangGraph is about to read, if that was.
         blank: Whether the thread id was made for this run just now.
         on_event: Gets the events.
         tokens: Whether models stream their tokens.
@@ -72,6 +75,7 @@ class DriveOptions(TypedDict, total=False):
 
     fresh: Any
     given: list[Given]
+    saved: CheckpointTuple | Unread | None
     blank: bool
     on_event: Emit | None
     tokens: bool
@@ -263,6 +267,7 @@ class EngineBase:
             tokens=options.get("tokens", False),
             coping=self._coping_drive(row),
             given=options.get("given"),
+            saved=options.get("saved", UNREAD),
             blank=options.get("blank", False),
         )
         try:
@@ -367,9 +372,7 @@ def _load(graph: Compiled, kind: str | None, data: bytes | None) -> Any:
 
 def serde_of(graph: Compiled) -> SerializerProtocol:
     """Return the serializer that may store the types which a graph names."""
-    saver: Any = graph.checkpointer
-    serde: SerializerProtocol = saver.serde
-    return serde
+    return saver_of(graph).serde
 
 
 def _guarded(record: Emit, listener: Emit | None) -> Emit:

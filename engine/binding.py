@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -23,7 +23,7 @@ from .guard import guarded
 from .registry import Graph, Workflow, check_target
 from .storable import storable_types
 
-__all__ = ["Binder", "Compiled", "opened"]
+__all__ = ["Binder", "Compiled", "opened", "saver_of"]
 
 Compiled: TypeAlias = Pregel[Any, Any, Any, Any]
 Size: TypeAlias = tuple[str, int, int]
@@ -122,3 +122,8 @@ def _compiled(graph: Graph, workflow: Workflow) -> Compiled:
                 "or with checkpointer=True to keep its state between calls."
             )
     return compiled
+
+
+def saver_of(graph: Compiled) -> BaseCheckpointSaver[str]:
+    """Return the saver of a graph that was bound here: it may store the types which the graph names."""
+    return cast("BaseCheckpointSaver[str]", graph.checkpointer)

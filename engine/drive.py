@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NoReturn, cast
 import structlog
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
-from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.errors import GraphDrained, is_invalid_resume
 from langgraph.types import Command, StreamMode
@@ -26,7 +26,7 @@ from ..checkpoints.fence import holding
 from ..checkpoints.priming import UNREAD, Unread, primed
 from ..errors import BudgetExceeded, ChildFailed, InvalidDecision, LeaseLost, StorageUnavailable
 from ..state.values import storable_text
-from .binding import Compiled
+from .binding import Compiled, saver_of
 from .child_runs import ChildRuns
 from .child_waits import waits_in
 from .coping.budgets import asks_for_more, question_for_more, refused_by
@@ -88,6 +88,7 @@ class Work:
         children: Runs the children that its nodes start.
         tokens: Whether models stream their tokens into the events.
         given: The answers that LangGraph has not stored yet, if they were read under the lease.
+        saved: The checkpoint that LangGraph is about to read, if that was.
         blank: Whether the thread id was made for this run, so that nobody can have stored anything for it.
         coping: How the run copes with faults, where its workflow has rules for that.
     """
@@ -100,6 +101,7 @@ class Work:
     children: ChildRuns
     tokens: bool = False
     given: list[Given] | None = None
+    saved: CheckpointTuple | Unread | None = UNREAD
     blank: bool = False
     coping: CopingDrive | None = None
 
@@ -231,9 +233,10 @@ class Driver:
         return Feed(value, [*answers, *passed], UNREAD if failed else saved)
 
     async def _read(self, work: Work, first: bool) -> tuple[CheckpointTuple | None, list[Given]]:
-        """Read, with the types of the graph, what LangGraph is about to read, and the answers unless they are at hand."""
-        saver: BaseCheckpointSaver[str] = work.graph.checkpointer  # type: ignore[assignment]
-        reading = saver.aget_tuple(thread_config(work.thread_id))
+        """Read, with the types of the graph, what LangGraph is about to read, and the answers; unless they are at hand."""
+        if first and work.given is not None and not isinstance(work.saved, Unread):
+            return work.saved, work.given
+        reading = saver_of(work.graph).aget_tuple(thread_config(work.thread_id))
         if first and work.given is not None:
             return await reading, work.given
         saved, given = await asyncio.gather(reading, self._reviews.unconsumed(work.thread_id))

@@ -66,11 +66,13 @@ def from_row(thread_id: str, row: Mapping[str, Any], open_reviews: Mapping[str, 
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable_text(value)
     if isinstance(value, tuple):
         value = list(value)
     if json_problem(value) is None:
         return value
-    return storable_text(value if isinstance(value, str) else f"{type(value).__name__}: {value}")
+    return storable_text(f"{type(value).__name__}: {value}")
 
 
 def _small(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import structlog
@@ -11,9 +12,11 @@ from ..errors import AdjournError, InvalidInput, NotPaused, StorageUnavailable, 
 from ..state.values import json_problem
 from .audit import actor_of
 from .base import unknown_thread
+from .binding import saver_of
 from .deciding import Sent
 from .drive import Emit
 from .model import Principal, Run, RunStatus
+from .reader import thread_config
 from .recovery import Attempt, RecoveryStore, Stalled, next_attempt
 from .runs import Outcome, RunRow
 from .undoing import Undoing
@@ -80,13 +83,21 @@ class Resuming(Undoing):
         async with self._audited(thread_id, by, decision):
             sent = Sent(decision, self._acting(by), self.channel, review_id, shown)
             if not wait:
-                await self._answering.decide(thread_id, self.principal.tenant, sent, looked, queues=True)
+                await self._answering.decide(thread_id, self.principal.tenant, sent, looked)
                 return await self._show(thread_id)
             async with self._graph_of(row) as graph:
-                answered = await self._answering.decide(thread_id, self.principal.tenant, sent, looked)
+                read = partial(saver_of(graph).aget_tuple, thread_config(thread_id))
+                answered = await self._answering.decide(thread_id, self.principal.tenant, sent, looked, read=read)
                 if answered is None:
                     return await self._show(thread_id)
-                return await self._drive(answered.row, graph, given=answered.given, on_event=on_event, tokens=tokens)
+                return await self._drive(
+                    answered.row,
+                    graph,
+                    given=answered.given,
+                    saved=answered.saved,
+                    on_event=on_event,
+                    tokens=tokens,
+                )
 
     async def retry(
         self, thread_id: str, *, by: str | None = None, on_event: Emit | None = None, tokens: bool = False

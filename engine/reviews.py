@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from psycopg import AsyncConnection, AsyncCursor
@@ -14,7 +14,6 @@ from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
-from ..checkpoints.pool import together
 from ..checkpoints.queries import load_queries
 from .model import Review, Vote
 from .notice_events import NoticeEvent, event_of
@@ -26,6 +25,7 @@ __all__ = ["Given", "Locked", "Looked", "ReviewStore"]
 
 _SQL: Final = load_queries(__package__, "reviews.sql")
 Connection = AsyncConnection[DictRow]
+_Both: TypeAlias = tuple[DictRow, DictRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,11 @@ class Looked(Locked):
 
     Args:
         seen: Changes with everything that an answer depends on; see `ReviewStore.expect`.
+        position: Changes with the checkpoints of the thread; see `ReviewStore.position`.
     """
 
     seen: str
+    position: str | None = None
 
 
 class ReviewStore:
@@ -93,10 +95,8 @@ class ReviewStore:
     async def pending(self, thread_id: str) -> tuple[Review, ...]:
         """Return the open questions of a thread, in the order in which they were asked."""
         with mapped_faults("cannot read the questions", thread_id=thread_id):
-            async with self._pool.connection() as connection, together(connection):
-                rows = await connection.execute(_SQL["list_pending"], {"thread_id": thread_id})
-                votes = await connection.execute(_SQL["votes_on_pending"], {"thread_id": thread_id})
-                asked = self._rows.all(await rows.fetchall(), await votes.fetchall())
+            async with self._pool.connection() as connection:
+                asked = await self._pending(await _ask_pending(connection, thread_id))
         return tuple(each.review for each in asked.values())
 
     async def page(
@@ -168,29 +168,39 @@ class ReviewStore:
         now, is_driven = (await time.fetchall())[0]["now"], (await driven.fetchall())[0]["driven"]
         return Locked(found["status"], found["requested_by"], now, is_driven, asked)
 
-    async def look(
-        self, connection: Connection, run: AsyncCursor[DictRow], thread_id: str
-    ) -> tuple[DictRow, Looked] | None:
-        """Read what `lock` does, without a lock; in the round trip of a statement that reads the run.
+    async def look(self, connection: Connection, thread_id: str, tenant: str) -> tuple[DictRow, Looked] | None:
+        """Read a run, and what `lock` does without a lock; one round trip.
 
         Args:
             connection: In a pipeline where there is one.
-            run: The cursor of that statement, whose row has `status` and `requested_by`; not read yet.
             thread_id: The run.
+            tenant: Whose it must be.
 
         Returns:
             The run's row, and what was read; None when there is no such run.
         """
-        values = {"thread_id": thread_id}
-        state = await connection.execute(_SQL["answerable"], values)
-        rows = await connection.execute(_SQL["list_pending"], values)
-        votes = await connection.execute(_SQL["votes_on_pending"], values)
+        values = {"thread_id": thread_id, "tenant": tenant}
+        run = await connection.execute(_SQL["answerable_run"], values)
+        pending, where = await _ask_pending(connection, thread_id), await self.ask_position(connection, thread_id)
         found = await run.fetchone()
         if found is None:
             return None
-        at = (await state.fetchall())[0]
-        asked = self._rows.all(await rows.fetchall(), await votes.fetchall())
-        return found, Looked(found["status"], found["requested_by"], at["now"], at["driven"], asked, at["seen"])
+        now, driven, seen = found["now"], found["driven"], found["seen"]
+        asked, position = await self._pending(pending), await self.position(where)
+        return found, Looked(found["status"], found["requested_by"], now, driven, asked, seen, position)
+
+    async def ask_position(self, connection: Connection, thread_id: str) -> AsyncCursor[DictRow]:
+        """Ask where a thread stands, for `position` to read later."""
+        return await connection.execute(_SQL["position"], {"thread_id": thread_id})
+
+    async def position(self, cursor: AsyncCursor[DictRow]) -> str | None:
+        """Return a text that changes with whatever a read of the thread would show; None for one without checkpoints.
+
+        As long as it stays the same, what was read before still holds. Read in the transaction that takes the lease, it
+        holds for the holder: nobody can store anything unseen after that.
+        """
+        found = await cursor.fetchone()
+        return None if found is None else str(found["position"])
 
     async def expect(self, connection: Connection, thread_id: str, looked: Looked) -> None:
         """Lock a run, first in a transaction that records what was judged without a lock.
@@ -238,13 +248,10 @@ class ReviewStore:
 
     async def record(self, connection: Connection, asked: Asked, after: Case, commands: Sequence[Command]) -> None:
         """Record what a rule made of a review, in the transaction that locked it; nothing where that changes nothing."""
-        if not commands:
-            return
         closed = next((each for each in commands if isinstance(each, Closed)), None)
         for command in commands:
             if isinstance(command, Counted):
-                await self._record_vote(connection, after, command.vote, closed)
-        await self._store(connection, asked, after)
+                await self._record(connection, asked, after, command.vote, closed)
 
     async def unconsumed(self, thread_id: str) -> list[Given]:
         """Return the answers that LangGraph has not stored yet."""
@@ -305,20 +312,34 @@ class ReviewStore:
                 ids = [row["review_id"] for row in await found.fetchall()]
                 for asked in (await self.some(connection, thread_id, ids)).values():
                     again = asked_again(asked.case, locked.now)
-                    await self._record_vote(connection, again, again.votes[-1], None)
-                    await self._store(connection, asked, again, reopened=True)
+                    await self._record(connection, asked, again, again.votes[-1], None, reopened=True)
 
-    async def _record_vote(self, connection: Connection, case: Case, vote: Vote, closed: Closed | None) -> None:
+    async def _record(
+        self,
+        connection: Connection,
+        asked: Asked,
+        after: Case,
+        vote: Vote,
+        closed: Closed | None,
+        *,
+        reopened: bool = False,
+    ) -> None:
+        """Store a decision, and the review as it stands then."""
+        values = {**self._vote_columns(vote, closed), **_review_columns(asked, after, reopened=reopened)}
+        await connection.execute(_SQL["record_decision"], values)
+        event = event_of(after, vote)
+        if event is not None and self._on_event is not None:
+            await self._on_event(connection, [event])
+
+    def _vote_columns(self, vote: Vote, closed: Closed | None) -> dict[str, Any]:
         kind, data = self._rows.dump(vote.answer)
         outcome: tuple[str | None, bytes | None] = (None, None)
         if closed is not None and closed.answer != vote.answer:
             outcome = self._rows.dump(closed.answer)
-        values: dict[str, Any] = {
-            "thread_id": case.thread_id,
-            "review_id": case.review_id,
+        return {
             "by": vote.by,
             "source": vote.source,
-            "roles": list(vote.roles),
+            "held": list(vote.roles),
             "channel": vote.channel,
             "kind": vote.kind,
             "answer_type": kind,
@@ -326,32 +347,48 @@ class ReviewStore:
             "answer_digest": vote.answer_digest,
             "shown": vote.shown,
             "proposal": vote.proposal,
-            "version": vote.version,
+            "decided_version": vote.version,
             "counts": vote.counts,
             "final": closed is not None and closed.status == "decided",
             "outcome_type": outcome[0],
             "outcome": outcome[1],
             "at": vote.at,
         }
-        await connection.execute(_SQL["record_vote"], values)
-        event = event_of(case, vote)
-        if event is not None and self._on_event is not None:
-            await self._on_event(connection, [event])
 
-    async def _store(self, connection: Connection, asked: Asked, after: Case, *, reopened: bool = False) -> None:
-        values: Mapping[str, Any] = {
-            "thread_id": after.thread_id,
-            "review_id": after.review_id,
-            "status": after.status,
-            "closed_at": after.closed_at,
-            "roles": list(after.roles),
-            "stage": after.stage,
-            "due_at": after.due_at,
-            "remind_at": after.remind_at,
-            "fails_closed": after.due_at is not None and after.fails_closed,
-            "version": after.version,
-            "digest": after.digest,
-            "cleared": list(asked.numbers) if reopened else asked.cleared_by(after),
-            "reopened": reopened,
-        }
-        await connection.execute(_SQL["store_review"], values)
+    async def _pending(self, cursor: AsyncCursor[_Both]) -> dict[str, Asked]:
+        """Return the open questions that `_ask_pending` asked for, by id."""
+        found = await cursor.fetchall()
+        rows = {review["review_id"]: review for review, _ in found}
+        return self._rows.all(rows.values(), [vote for _, vote in found if vote["review_id"] is not None])
+
+
+async def _ask_pending(connection: Connection, thread_id: str) -> AsyncCursor[_Both]:
+    cursor = connection.cursor(row_factory=_both)
+    return await cursor.execute(_SQL["list_pending"], {"thread_id": thread_id})
+
+
+def _both(cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], _Both]:
+    """Make rows of a review and of a decision; a bar stands between their columns."""
+    result = cursor.pgresult  # `description` would take longer than all the rest
+    names = [(result.fname(n) or b"").decode() for n in range(result.nfields)] if result is not None else []
+    bar = names.index("|") if "|" in names else 0
+    before, behind = names[:bar], names[bar + 1 :]
+    return lambda values: (dict(zip(before, values, strict=False)), dict(zip(behind, values[bar + 1 :], strict=True)))
+
+
+def _review_columns(asked: Asked, after: Case, *, reopened: bool) -> dict[str, Any]:
+    return {
+        "thread_id": after.thread_id,
+        "review_id": after.review_id,
+        "status": after.status,
+        "closed_at": after.closed_at,
+        "roles": list(after.roles),
+        "stage": after.stage,
+        "due_at": after.due_at,
+        "remind_at": after.remind_at,
+        "fails_closed": after.due_at is not None and after.fails_closed,
+        "version": after.version,
+        "digest": after.digest,
+        "cleared": list(asked.numbers) if reopened else asked.cleared_by(after),
+        "reopened": reopened,
+    }

@@ -3,11 +3,29 @@
 -- commit of its holder may be waiting for the run.
 select status, requested_by from adjourn.runs where thread_id = %(thread_id)s for no key update
 
--- name: answerable
--- The time, whether somebody drives a run, and what an answer to it depends on. To be read before its questions, so that
--- whatever changes meanwhile is noticed.
-select clock_timestamp() as now, adjourn.answerable(%(thread_id)s) as seen, coalesce(
-    (select expires_at > clock_timestamp() from adjourn.leases where thread_id = %(thread_id)s), false) as driven;
+-- name: answerable_run
+-- A run, the time, whether somebody drives it, and what an answer to it depends on. To be read before its questions, so
+-- that whatever changes meanwhile is noticed.
+select runs.*, leases.expires_at <= clock_timestamp() as expired, clock_timestamp() as now,
+    coalesce(leases.expires_at > clock_timestamp(), false) as driven, adjourn.answerable(runs.thread_id) as seen
+from adjourn.runs left join adjourn.leases using (thread_id)
+where thread_id = %(thread_id)s and tenant = %(tenant)s;
+
+-- name: position
+-- Where a thread stands: the newest root checkpoint, as it is, and what was written after it. Changes with every commit that
+-- a read of the thread would show.
+select concat_ws(' ', newest.checkpoint_id, newest.xmin, written.rows, written.versions) as position
+from (
+    select thread_id, checkpoint_ns, checkpoint_id, xmin from checkpoints
+    where thread_id = %(thread_id)s and checkpoint_ns = ''
+    order by checkpoint_id desc
+    limit 1
+) newest,
+lateral (
+    select count(*) as rows, sum(w.xmin::text::bigint) as versions from checkpoint_writes w
+    where w.thread_id = newest.thread_id and w.checkpoint_ns = newest.checkpoint_ns
+      and w.checkpoint_id = newest.checkpoint_id
+) written;
 
 -- name: still_answerable
 -- Lock the run, unless what was read has changed.
@@ -35,11 +53,11 @@ order by created_at, review_id
 for update;
 
 -- name: list_pending
--- The open questions of a thread, in the order in which they were asked.
-select reviews.*, runs.requested_by, reviews.due_at <= clock_timestamp() as overdue
-from adjourn.reviews join adjourn.runs using (thread_id)
+-- The open questions of a thread, in the order in which they were asked, each with what has been decided on it.
+select reviews.*, runs.requested_by, reviews.due_at <= clock_timestamp() as overdue, null as "|", decisions.*
+from adjourn.reviews join adjourn.runs using (thread_id) left join adjourn.decisions using (thread_id, review_id)
 where thread_id = %(thread_id)s and reviews.status = 'pending'
-order by reviews.created_at, review_id;
+order by reviews.created_at, reviews.review_id, decisions.number;
 
 -- name: votes_on_pending
 -- What has been decided on the open questions of a thread.
@@ -139,20 +157,20 @@ where reviews.tenant = %(tenant)s and review_id like %(pattern)s
 order by review_id
 limit %(limit)s;
 
--- name: record_vote
--- A decision, in a transaction that holds the review's lock.
-insert into adjourn.decisions (
-    thread_id, review_id, decided_by, source, roles, channel, kind, answer_type, answer, answer_digest, shown, proposal,
-    version, counts, final, outcome_type, outcome, decided_at
-) values (
-    %(thread_id)s, %(review_id)s, %(by)s, %(source)s, %(roles)s::text[], %(channel)s, %(kind)s, %(answer_type)s,
-    %(answer)s, %(answer_digest)s, %(shown)s, %(proposal)s, %(version)s, %(counts)s, %(final)s, %(outcome_type)s,
-    %(outcome)s, %(at)s
-);
-
--- name: store_review
--- A review as a rule left it, in a transaction that holds its lock; decisions that do not stand any more are marked.
-with cleared as (
+-- name: record_decision
+-- A decision, and its review as a rule left it, in a transaction that holds its lock; decisions that do not stand any more
+-- are marked.
+with decided as (
+    insert into adjourn.decisions (
+        thread_id, review_id, decided_by, source, roles, channel, kind, answer_type, answer, answer_digest, shown,
+        proposal, version, counts, final, outcome_type, outcome, decided_at
+    ) values (
+        %(thread_id)s, %(review_id)s, %(by)s, %(source)s, %(held)s::text[], %(channel)s, %(kind)s, %(answer_type)s,
+        %(answer)s, %(answer_digest)s, %(shown)s, %(proposal)s, %(decided_version)s, %(counts)s, %(final)s,
+        %(outcome_type)s, %(outcome)s, %(at)s
+    )
+),
+cleared as (
     update adjourn.decisions set counts = false, final = final and not %(reopened)s
     where thread_id = %(thread_id)s and review_id = %(review_id)s and number = any(%(cleared)s::bigint[])
 )

@@ -176,10 +176,6 @@ class RunStore:
         row = await cursor.fetchone()
         return None if row is None else self._opened(row)
 
-    async def ask(self, thread_id: str, tenant: str, connection: Connection) -> AsyncCursor[RunRow]:
-        """Send what `get` does."""
-        return await connection.execute(_SQL["get_run"], {"thread_id": thread_id, "tenant": tenant})
-
     async def settle(self, thread_id: str, token: int, outcome: Outcome) -> Settled:
         """Do what `settle_run` does; return only what became of the outcome."""
         return (await self.settle_run(thread_id, token, outcome))[0]

@@ -14,8 +14,6 @@ from .internals import Part
 
 __all__ = ["Translator"]
 
-_log = structlog.get_logger("adjourn")
-
 
 class Translator:
     """Turns the parts of one drive's stream into events.
@@ -33,6 +31,8 @@ class Translator:
         self._thread_id = thread_id
         self._clock = clock
         self._started: dict[str, float] = {}
+        # bound once: a logger from `get_logger` is made anew for each line, even for one that is not written
+        self._log = structlog.get_logger("adjourn").bind()
 
     def translate(self, part: Part) -> Iterator[Event]:
         """Yield the events that one part of the stream stands for."""
@@ -48,7 +48,7 @@ class Translator:
 
     def _begun(self, task: dict[str, Any], path: tuple[str, ...]) -> Event:
         self._started[task["id"]] = self._clock()
-        _log.debug("node started", node=task["name"])
+        self._log.debug("node started", node=task["name"])
         return NodeStarted(self._thread_id, task["name"], path)
 
     def _finished(self, task: dict[str, Any], path: tuple[str, ...]) -> Event:
@@ -57,7 +57,7 @@ class Translator:
         outcome = "failed" if error is not None else _pause(task["interrupts"]) if task["interrupts"] else "done"
         if outcome == "failed" and self.failed_node is None:
             self.failed_node = name
-        _log.debug("node finished", node=name, outcome=outcome, seconds=round(seconds, 4))
+        self._log.debug("node finished", node=name, outcome=outcome, seconds=round(seconds, 4))
         return NodeFinished(
             self._thread_id,
             name,

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 __all__ = ["JsonValue", "canonical_json", "digest", "json_problem", "storable_text"]
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
+_Path: TypeAlias = "tuple[_Path | None, str | int]"
 
 # Below PostgreSQL's and msgpack's 64 bits, so that a number that is accepted can also be stored.
 _MAX_INT = 2**63 - 1
@@ -27,23 +28,31 @@ def json_problem(value: Any, where: str = "value") -> str | None:
         text keys, lists, text, finite numbers below 64 bits, true, false and null. Text must be valid Unicode
         without the character U+0000, which PostgreSQL does not store.
     """
-    todo: list[tuple[str, Any, int]] = [(where, value, 0)]
+    todo: list[tuple[_Path, Any, int]] = [((None, where), value, 0)]
     while todo:
         path, item, depth = todo.pop()
         if depth > 100:
-            return f"{path} is nested more than 100 levels deep"
+            return f"{_name(path)} is nested more than 100 levels deep"
         if isinstance(item, dict):
             for key, inner in item.items():
                 if not isinstance(key, str):
-                    return f"{path} has the key {key!r}, which is not text"
+                    return f"{_name(path)} has the key {key!r}, which is not text"
                 if problem := _scalar_problem(key):
-                    return f"a key of {path} {problem}"
-                todo.append((f"{path}.{key}", inner, depth + 1))
+                    return f"a key of {_name(path)} {problem}"
+                todo.append(((path, key), inner, depth + 1))
         elif isinstance(item, list):
-            todo.extend((f"{path}[{index}]", inner, depth + 1) for index, inner in enumerate(item))
+            todo.extend(((path, index), inner, depth + 1) for index, inner in enumerate(item))
         elif problem := _scalar_problem(item):
-            return f"{path} {problem}"
+            return f"{_name(path)} {problem}"
     return None
+
+
+def _name(path: _Path) -> str:
+    """Put a path into words, which nobody needs while there is no problem."""
+    above, step = path
+    if above is None:
+        return str(step)
+    return _name(above) + (f"[{step}]" if isinstance(step, int) else f".{step}")
 
 
 def storable_text(text: str) -> str:
@@ -52,6 +61,8 @@ def storable_text(text: str) -> str:
     Args:
         text: Any, such as the words of somebody else's error.
     """
+    if text.isascii() and "\x00" not in text:
+        return text
     return text.replace("\x00", "\\x00").encode(errors="backslashreplace").decode()
 
 
@@ -61,6 +72,8 @@ def _scalar_problem(item: Any) -> str | None:
     if isinstance(item, str):
         if "\x00" in item:
             return "contains the character U+0000"
+        if item.isascii():
+            return None
         try:
             item.encode()
         except UnicodeEncodeError:

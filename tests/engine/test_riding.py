@@ -9,14 +9,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from adjourn import AsyncEngine, InvalidInput, ReviewClosed, approve, reject
+from adjourn import AsyncEngine, InvalidInput, ReviewClosed, StorageUnavailable, approve, reject
 from adjourn.checkpoints import Added, Saver
 from adjourn.checkpoints.rows import Put, Write
 from adjourn.engine.events import Completed
 from adjourn.engine.runs import RunStore
 from support.eventually import eventually
 from support.postgres import execute
-from support.workflows import Trail, chain, mark
+from support.workflows import Trail, asking, chain, mark
 
 
 def named(name: str, graph: Any) -> Any:
@@ -129,6 +129,50 @@ async def test_a_checkpoint_that_was_read_under_the_lease_is_not_read_again(
     assert reads == ["cannot read a checkpoint"], "by the drive; LangGraph gets what it read"
 
 
+async def test_what_was_read_while_an_answer_was_recorded_is_read_again_if_the_thread_was_changed(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By somebody without the engine, whom no lease of ours keeps out before the answer is recorded."""
+    run = await engine.start("asking", {"name": "x"})
+    read, expect, been_read, reads = Saver._read, engine._reviews.expect, asyncio.Event(), []
+
+    async def noted(self: Saver, doing: str, *rest: Any) -> Any:
+        saved = await read(self, doing, *rest)
+        reads.append(doing)
+        been_read.set()
+        return saved
+
+    async def changed_meanwhile(*args: Any) -> None:
+        await been_read.wait()
+        monkeypatch.setattr(Saver, "_read", read)
+        without = asking.compile(checkpointer=engine._storage.saver)
+        await without.aupdate_state({"configurable": {"thread_id": run.thread_id}}, {"trail": ["changed"]}, "before")
+        await expect(*args)
+
+    monkeypatch.setattr(Saver, "_read", noted)
+    monkeypatch.setattr(engine._reviews, "expect", changed_meanwhile)
+    after = await engine.resume(run.thread_id, approve())
+    assert reads == ["cannot read a checkpoint"]
+    assert (after.status, after.state["trail"]) == ("paused", ["before", "changed"])
+    assert after.reviews[0].id != run.reviews[0].id, "it asks anew: the answer was to another question"
+
+
+async def test_a_read_that_fails_while_an_answer_is_recorded_is_tried_again(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await engine.start("asking", {"name": "x"})
+    read, failures = Saver._read, [StorageUnavailable("gone")]
+
+    async def failing(self: Saver, *args: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await read(self, *args)
+
+    monkeypatch.setattr(Saver, "_read", failing)
+    assert (await engine.resume(run.thread_id, approve())).status == "completed"
+    assert not failures
+
+
 async def test_a_thread_id_of_the_callers_is_read_for_what_others_stored_there(
     engine: AsyncEngine, database: str
 ) -> None:
@@ -171,9 +215,9 @@ async def test_an_answer_that_took_long_to_get_there_is_judged_again(
     locked: list[str] = []
     under_lock = engine._answering._record_locked
 
-    async def noted(*args: Any) -> Any:
+    async def noted(*args: Any, **more: Any) -> Any:
         locked.append(args[0])
-        return await under_lock(*args)
+        return await under_lock(*args, **more)
 
     monkeypatch.setattr(engine._answering, "_record_locked", noted)
     assert (await engine.resume(run.thread_id, approve())).status == "completed"
