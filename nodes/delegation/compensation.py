@@ -170,7 +170,7 @@ def after_compensation(state: DelegationState) -> Any:
     if state.get("undoing_stopped"):
         return "compensate"
     known = state.get("compensations", {})
-    waits = [
+    questions = [
         Send(
             "human_review",
             {
@@ -184,9 +184,9 @@ def after_compensation(state: DelegationState) -> Any:
         if each["status"] == "requires_human"
     ]
     awaited = [run for each in known.values() if each["status"] == "in_progress" for run in each["waits_for"]]
-    if awaited:
-        waits.append(Send("await_undone", {"runs": awaited}))
-    return waits or "consolidate"
+    if questions:
+        return questions  # an answer waits for no run
+    return [Send("await_undone", {"runs": awaited})] if awaited else "consolidate"
 
 
 class _Undoing:

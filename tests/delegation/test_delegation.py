@@ -464,7 +464,7 @@ async def test_questions_of_our_own_are_open_while_a_run_of_its_own_waits(opened
         assert (run.status, len(run.reviews), len(run.children)) == ("paused", 1, 2)
         children = {child.id: child.thread_id for child in run.children}
         run = await engine.resume(run.thread_id, approve())
-        assert run.status == "paused"
+        assert (run.status, agents.done) == ("paused", ["b"]), "an answer waits for no child run"
         await engine.resume(children["one#1"], approve("first"))
         run = await engine.get(run.thread_id)
         assert (run.status, agents.done) == ("paused", ["b", "c"]), "c waits for nobody else"

@@ -116,7 +116,7 @@ async def test_questions_of_a_nested_plan_are_its_own_and_hold_up_nobody_else(op
         run = await engine.start("delegation", {"plan": given})
         assert run.status == "paused"
         assert sorted(agents.done) == ["beside", "sure", "x"]
-        child = next(each for each in run.children if each.waited_for)
+        child = next(each for each in run.children if each.questions)
         assert (len(run.reviews), child.questions) == (1, 1)
         view = plan_of_family(
             run, {each.thread_id: (await engine.get(each.thread_id)).state for each in run.children}.get
