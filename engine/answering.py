@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -25,10 +25,10 @@ from ..checkpoints.pool import Connection, at_once, together
 from ..checkpoints.priming import UNREAD, Unread
 from ..checkpoints.storage import Storage
 from .audit import actor_of
-from .deciding import Judged, Sent, closes, judge, take_decisions
+from .deciding import Sent, closes, judge, take_decisions
 from .model import RunStatus
 from .queue import RunQueue
-from .reviews import Given, Looked, ReviewStore
+from .reviews import Given, Judged, Looked, ReviewStore
 from .runs import RunRow, RunStore
 from .stopping import stopped
 
@@ -132,23 +132,17 @@ class Answering:
     ) -> Answered | None:
         actor = actor_of(sent.who, sent.channel)
         goes_on = closes(judged) and not looked.is_driven
+        claim = {"claims": goes_on and read is not None, **self._runs.claim_of(tenant, _GOES_ON, actor)}
+        queues = goes_on and read is None
         async with _begun(read if goes_on else None) as reading:
-            async with self._storage.saver.lend() as connection:
-                async with at_once(connection):
-                    await self._reviews.expect(connection, thread_id, looked)
-                    for each in judged:
-                        await self._reviews.record(connection, *each)
-                    if goes_on and read is None:
-                        await self._queue.put(connection, thread_id, actor)
-                    if reading is not None:
-                        claim = await self._runs.ask_claim(thread_id, tenant, _GOES_ON, connection, actor=actor)
-                        given = await self._reviews.ask_unconsumed(connection, thread_id)
-                        where = await self._reviews.ask_position(connection, thread_id)
-                if reading is None or (row := await self._runs.claimed(claim)) is None:
-                    return None
-                answers = await self._reviews.given(given)
-                holds = await self._reviews.position(where) == looked.position
-            return Answered(row, answers, await _read_by(reading) if holds else UNREAD)
+            async with self._storage.saver.lend() as connection, at_once(connection) if queues else nullcontext():
+                rows = await self._reviews.answer(connection, thread_id, looked, judged, claim)
+                if queues:
+                    await self._queue.put(connection, thread_id, actor)
+            if reading is None or not rows:
+                return None
+            saved = await _read_by(reading) if rows[0]["position"] == looked.position else UNREAD
+        return Answered(self._runs.opened(rows[0]), self._reviews.given(rows), saved)
 
     async def _record_locked(self, thread_id: str, tenant: str, sent: Sent, *, queues: bool) -> Answered | None:
         actor = actor_of(sent.who, sent.channel)
@@ -160,7 +154,7 @@ class Answering:
                 return None
             row = await self._runs.claim(thread_id, tenant, _GOES_ON, connection, actor=actor)
             given = await self._reviews.ask_unconsumed(connection, thread_id)
-            return None if row is None else Answered(row, await self._reviews.given(given))
+            return None if row is None else Answered(row, self._reviews.given(await given.fetchall()))
 
 
 @asynccontextmanager

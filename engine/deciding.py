@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
@@ -17,15 +17,11 @@ from .questions import BREAKPOINT
 from .review_case import Case, Closed, Command
 from .review_rows import Asked, ballot_for
 from .review_rules import closed_error, decide, repeats
-from .reviews import Locked, ReviewStore
+from .reviews import Judged, Locked, ReviewStore
 
-__all__ = ["Judged", "Sent", "asks_nothing", "closes", "judge", "take_decisions"]
+__all__ = ["Sent", "asks_nothing", "closes", "judge", "take_decisions"]
 
 _REVIEW_ID: Final = re.compile(rf"[0-9a-f]{{32}}|{BREAKPOINT}.+")
-
-
-# a review, what a decision makes of it, and what that means
-Judged: TypeAlias = tuple[Asked, Case, tuple[Command, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
+import orjson
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow
@@ -21,10 +22,12 @@ from .review_case import Case, Closed, Command, Counted
 from .review_rows import Asked, ReviewRows
 from .review_rules import asked_again
 
-__all__ = ["Given", "Locked", "Looked", "ReviewStore"]
+__all__ = ["Given", "Judged", "Locked", "Looked", "ReviewStore"]
 
 _SQL: Final = load_queries(__package__, "reviews.sql")
 Connection = AsyncConnection[DictRow]
+# a review, what a decision makes of it, and what that means
+Judged: TypeAlias = tuple[Asked, Case, tuple[Command, ...]]
 _Both: TypeAlias = tuple[DictRow, DictRow]
 
 
@@ -64,12 +67,12 @@ class Looked(Locked):
     """The same, read without a lock.
 
     Args:
-        seen: Changes with everything that an answer depends on; see `ReviewStore.expect`.
-        position: Changes with the checkpoints of the thread; see `ReviewStore.position`.
+        seen: Changes with everything that an answer depends on.
+        position: Changes with whatever a read of the thread's newest checkpoint would show; None when it has none.
     """
 
     seen: str
-    position: str | None = None
+    position: str | None
 
 
 class ReviewStore:
@@ -181,34 +184,12 @@ class ReviewStore:
         """
         values = {"thread_id": thread_id, "tenant": tenant}
         run = await connection.execute(_SQL["answerable_run"], values)
-        pending, where = await _ask_pending(connection, thread_id), await self.ask_position(connection, thread_id)
+        pending = await _ask_pending(connection, thread_id)
         found = await run.fetchone()
         if found is None:
             return None
-        now, driven, seen = found["now"], found["driven"], found["seen"]
-        asked, position = await self._pending(pending), await self.position(where)
-        return found, Looked(found["status"], found["requested_by"], now, driven, asked, seen, position)
-
-    async def ask_position(self, connection: Connection, thread_id: str) -> AsyncCursor[DictRow]:
-        """Ask where a thread stands, for `position` to read later."""
-        return await connection.execute(_SQL["position"], {"thread_id": thread_id})
-
-    async def position(self, cursor: AsyncCursor[DictRow]) -> str | None:
-        """Return a text that changes with whatever a read of the thread would show; None for one without checkpoints.
-
-        As long as it stays the same, what was read before still holds. Read in the transaction that takes the lease, it
-        holds for the holder: nobody can store anything unseen after that.
-        """
-        found = await cursor.fetchone()
-        return None if found is None else str(found["position"])
-
-    async def expect(self, connection: Connection, thread_id: str, looked: Looked) -> None:
-        """Lock a run, first in a transaction that records what was judged without a lock.
-
-        The transaction fails with `CHANGED` as its SQLSTATE when anything has changed that an answer depends on.
-        """
-        values = {"thread_id": thread_id, "seen": looked.seen, "now": looked.now}
-        await connection.execute(_SQL["still_answerable"], values)
+        named = {name: found[name] for name in ("status", "requested_by", "now", "seen", "position")}
+        return found, Looked(is_driven=found["driven"], asked=await self._pending(pending), **named)
 
     async def lock_idle(self, connection: Connection, thread_id: str) -> datetime | None:
         """Lock a run that nobody drives, and its lease; return the time then, or None when somebody drives it."""
@@ -248,23 +229,50 @@ class ReviewStore:
 
     async def record(self, connection: Connection, asked: Asked, after: Case, commands: Sequence[Command]) -> None:
         """Record what a rule made of a review, in the transaction that locked it; nothing where that changes nothing."""
-        closed = next((each for each in commands if isinstance(each, Closed)), None)
-        for command in commands:
-            if isinstance(command, Counted):
-                await self._record(connection, asked, after, command.vote, closed)
+        for vote, columns in self._decided(asked, after, commands):
+            await self._record(connection, after, vote, columns)
+
+    async def answer(
+        self, connection: Connection, thread_id: str, looked: Looked, judged: Iterable[Judged], claim: Mapping[str, Any]
+    ) -> list[DictRow]:
+        """Record people's decisions, judged by what was read without a lock; take the lease if asked to: all or nothing.
+
+        Args:
+            connection: If it is in no transaction, this is one of its own.
+            thread_id: The run.
+            looked: What was read.
+            judged: What the rules made of the reviews.
+            claim: `claims`: whether to take the lease; and `tenant`, `expected`, `owner`, `seconds` and `actor` for that.
+
+        Returns:
+            Nothing, or if the lease was taken, a row for each answer to be given, for `given` to read, which is the run's
+            row, too, with the lease's `token`; its `position` is the thread's under the lease.
+
+        Raises:
+            psycopg.Error: With `CHANGED` as its SQLSTATE when anything has changed that an answer depends on.
+        """
+        decided = [columns for each in judged for _, columns in self._decided(*each)]
+        values = {
+            "thread_id": thread_id,
+            "seen": looked.seen,
+            "now": looked.now,
+            "decided": _document(decided),
+            **claim,
+        }
+        return await (await connection.execute(_SQL["record_answer"], values)).fetchall()
 
     async def unconsumed(self, thread_id: str) -> list[Given]:
         """Return the answers that LangGraph has not stored yet."""
         with mapped_faults("cannot read the answers", thread_id=thread_id):
             async with self._pool.connection() as connection:
-                return await self.given(await self.ask_unconsumed(connection, thread_id))
+                return self.given(await (await self.ask_unconsumed(connection, thread_id)).fetchall())
 
     async def ask_unconsumed(self, connection: Connection, thread_id: str) -> AsyncCursor[DictRow]:
-        """Ask for the answers that LangGraph has not stored yet, for `given` to read later."""
+        """Ask for the answers that LangGraph has not stored yet; `given` reads the rows."""
         return await connection.execute(_SQL["unconsumed"], {"thread_id": thread_id})
 
-    async def given(self, cursor: AsyncCursor[DictRow]) -> list[Given]:
-        """Return the answers that `ask_unconsumed` asked for."""
+    def given(self, rows: Iterable[Mapping[str, Any]]) -> list[Given]:
+        """Return the answers of rows from `ask_unconsumed` or `answer`."""
         return [
             Given(
                 row["review_id"],
@@ -274,7 +282,7 @@ class ReviewStore:
                 self._rows.load(row["question_type"], row["question"])["value"],
                 tuple(row["approved_by"]),
             )
-            for row in await cursor.fetchall()
+            for row in rows
         ]
 
     async def consume(self, thread_id: str, review_ids: Sequence[str], connection: Connection | None = None) -> None:
@@ -312,24 +320,28 @@ class ReviewStore:
                 ids = [row["review_id"] for row in await found.fetchall()]
                 for asked in (await self.some(connection, thread_id, ids)).values():
                     again = asked_again(asked.case, locked.now)
-                    await self._record(connection, asked, again, again.votes[-1], None, reopened=True)
+                    columns = {
+                        **self._vote_columns(again.votes[-1], None),
+                        **_review_columns(asked, again, reopened=True),
+                    }
+                    await self._record(connection, again, again.votes[-1], columns)
 
-    async def _record(
-        self,
-        connection: Connection,
-        asked: Asked,
-        after: Case,
-        vote: Vote,
-        closed: Closed | None,
-        *,
-        reopened: bool = False,
-    ) -> None:
+    async def _record(self, connection: Connection, after: Case, vote: Vote, columns: Mapping[str, Any]) -> None:
         """Store a decision, and the review as it stands then."""
-        values = {**self._vote_columns(vote, closed), **_review_columns(asked, after, reopened=reopened)}
-        await connection.execute(_SQL["record_decision"], values)
+        await connection.execute(_SQL["record_decision"], {"given": _document(columns)})
         event = event_of(after, vote)
         if event is not None and self._on_event is not None:
             await self._on_event(connection, [event])
+
+    def _decided(
+        self, asked: Asked, after: Case, commands: Sequence[Command]
+    ) -> Iterator[tuple[Vote, Mapping[str, Any]]]:
+        """Give the decision that is to be recorded, if one is, with its columns and those of its review."""
+        closed = next((each for each in commands if isinstance(each, Closed)), None)
+        for command in commands:
+            if isinstance(command, Counted):
+                columns = {**self._vote_columns(command.vote, closed), **_review_columns(asked, after, reopened=False)}
+                yield command.vote, columns
 
     def _vote_columns(self, vote: Vote, closed: Closed | None) -> dict[str, Any]:
         kind, data = self._rows.dump(vote.answer)
@@ -337,7 +349,7 @@ class ReviewStore:
         if closed is not None and closed.answer != vote.answer:
             outcome = self._rows.dump(closed.answer)
         return {
-            "by": vote.by,
+            "decided_by": vote.by,
             "source": vote.source,
             "held": list(vote.roles),
             "channel": vote.channel,
@@ -374,6 +386,11 @@ def _both(cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], _Both]:
     bar = names.index("|") if "|" in names else 0
     before, behind = names[:bar], names[bar + 1 :]
     return lambda values: (dict(zip(before, values, strict=False)), dict(zip(behind, values[bar + 1 :], strict=True)))
+
+
+def _document(columns: Any) -> str:
+    """Return columns as the functions take them: bytes in hexadecimal form."""
+    return orjson.dumps(columns, default=lambda value: f"\\x{value.hex()}").decode()
 
 
 def _review_columns(asked: Asked, after: Case, *, reopened: bool) -> dict[str, Any]:

@@ -4,32 +4,13 @@
 select status, requested_by from adjourn.runs where thread_id = %(thread_id)s for no key update
 
 -- name: answerable_run
--- A run, the time, whether somebody drives it, and what an answer to it depends on. To be read before its questions, so
--- that whatever changes meanwhile is noticed.
+-- A run, the time, whether somebody drives it, what an answer to it depends on, and where it stands. To be read before its
+-- questions, so that whatever changes meanwhile is noticed.
 select runs.*, leases.expires_at <= clock_timestamp() as expired, clock_timestamp() as now,
-    coalesce(leases.expires_at > clock_timestamp(), false) as driven, adjourn.answerable(runs.thread_id) as seen
+    coalesce(leases.expires_at > clock_timestamp(), false) as driven, adjourn.answerable(runs.thread_id) as seen,
+    adjourn.position(runs.thread_id) as position
 from adjourn.runs left join adjourn.leases using (thread_id)
 where thread_id = %(thread_id)s and tenant = %(tenant)s;
-
--- name: position
--- Where a thread stands: the newest root checkpoint, as it is, and what was written after it. Changes with every commit that
--- a read of the thread would show.
-select concat_ws(' ', newest.checkpoint_id, newest.xmin, written.rows, written.versions) as position
-from (
-    select thread_id, checkpoint_ns, checkpoint_id, xmin from checkpoints
-    where thread_id = %(thread_id)s and checkpoint_ns = ''
-    order by checkpoint_id desc
-    limit 1
-) newest,
-lateral (
-    select count(*) as rows, sum(w.xmin::text::bigint) as versions from checkpoint_writes w
-    where w.thread_id = newest.thread_id and w.checkpoint_ns = newest.checkpoint_ns
-      and w.checkpoint_id = newest.checkpoint_id
-) written;
-
--- name: still_answerable
--- Lock the run, unless what was read has changed.
-select adjourn.still_answerable(%(thread_id)s, %(seen)s, %(now)s);
 
 -- name: is_driven
 -- Whether somebody drives a thread at this moment. Whoever does looks for answers when the lease is given back, for which
@@ -158,39 +139,20 @@ order by review_id
 limit %(limit)s;
 
 -- name: record_decision
--- A decision, and its review as a rule left it, in a transaction that holds its lock; decisions that do not stand any more
--- are marked.
-with decided as (
-    insert into adjourn.decisions (
-        thread_id, review_id, decided_by, source, roles, channel, kind, answer_type, answer, answer_digest, shown,
-        proposal, version, counts, final, outcome_type, outcome, decided_at
-    ) values (
-        %(thread_id)s, %(review_id)s, %(by)s, %(source)s, %(held)s::text[], %(channel)s, %(kind)s, %(answer_type)s,
-        %(answer)s, %(answer_digest)s, %(shown)s, %(proposal)s, %(decided_version)s, %(counts)s, %(final)s,
-        %(outcome_type)s, %(outcome)s, %(at)s
-    )
-),
-cleared as (
-    update adjourn.decisions set counts = false, final = final and not %(reopened)s
-    where thread_id = %(thread_id)s and review_id = %(review_id)s and number = any(%(cleared)s::bigint[])
-)
-update adjourn.reviews
-set status = %(status)s, closed_at = %(closed_at)s, roles = %(roles)s::text[], stage = %(stage)s, due_at = %(due_at)s,
-    remind_at = %(remind_at)s, fails_closed = %(fails_closed)s, version = %(version)s, digest = %(digest)s
-where thread_id = %(thread_id)s and review_id = %(review_id)s;
+-- A decision, and its review as a rule left it, in a transaction that holds its lock; see the function, in a migration.
+select adjourn.record_decision(%(given)s::jsonb);
+
+-- name: record_answer
+-- Decisions that were judged without a lock, and the lease, or nothing of it; see the function, in a migration.
+select (run).*, token, was, false as expired, position, review_id, decided_by, decided_at, question_type, question,
+    answer_type, answer, approved_by
+from adjourn.record_answer(
+    %(thread_id)s, %(seen)s, %(now)s, %(decided)s::jsonb, %(claims)s, %(tenant)s, %(expected)s, %(owner)s, %(seconds)s,
+    %(actor)s);
 
 -- name: unconsumed
--- Answers that LangGraph has not stored yet, with their questions: what a drive is given, after a crash as well.
-select review_id, decided_by, decided_at, question_type, question,
-    coalesce(outcome_type, answer_type) as answer_type, coalesce(outcome, answer) as answer,
-    array(
-        select votes.decided_by from adjourn.decisions votes
-        where votes.thread_id = decisions.thread_id and votes.review_id = decisions.review_id
-          and votes.counts and votes.kind in ('approve', 'edit', 'value')
-        order by votes.number
-    ) as approved_by
-from adjourn.decisions join adjourn.reviews using (thread_id, review_id)
-where thread_id = %(thread_id)s and final and consumed_at is null;
+-- Answers that LangGraph has not stored yet, with their questions; see the function, in a migration.
+select * from adjourn.unconsumed(%(thread_id)s);
 
 -- name: consume
 -- A breakpoint has no node that could store its answer: it is consumed when the drive that passes it begins.

@@ -123,7 +123,7 @@ class RunStore:
                 cursor = await connection.execute(
                     _SQL["list_runs"], {"tenant": tenant, "limit": limit, "after": after, **values}
                 )
-                return [self._opened(row) for row in await cursor.fetchall()]
+                return [self.opened(row) for row in await cursor.fetchall()]
 
     async def lock(self, connection: Connection, thread_id: str) -> None:
         """Lock a run for the rest of a transaction that changes its questions or its lease as well."""
@@ -166,15 +166,21 @@ class RunStore:
         actor: Mapping[str, str] | None = None,
     ) -> AsyncCursor[RunRow]:
         """Send what `claim` does, for `claimed` to read later."""
-        values = {"thread_id": thread_id, "tenant": tenant, "expected": list(expected)}
-        return await connection.execute(
-            _SQL["claim_run"], {**self._lessee, **values, "actor": Jsonb(actor or self._actor)}
-        )
+        values = {"thread_id": thread_id, **self.claim_of(tenant, expected, actor)}
+        return await connection.execute(_SQL["claim_run"], values)
 
     async def claimed(self, cursor: AsyncCursor[RunRow]) -> RunRow | None:
         """Return the run that `ask_claim` has claimed, if it has."""
         row = await cursor.fetchone()
-        return None if row is None else self._opened(row)
+        return None if row is None else self.opened(row)
+
+    def claim_of(self, tenant: str | None, expected: Sequence[RunStatus], actor: Mapping[str, str] | None) -> RunRow:
+        """Return what a statement that takes a lease is told: for whom, and of which runs; see `claim`."""
+        return {**self._lessee, "tenant": tenant, "expected": list(expected), "actor": Jsonb(actor or self._actor)}
+
+    def opened(self, row: RunRow) -> RunRow:
+        """Return a run's row as it was before it was encrypted."""
+        return {**row, "error": self._seal.open(row["error"])} if row.get("error") else row
 
     async def settle(self, thread_id: str, token: int, outcome: Outcome) -> Settled:
         """Do what `settle_run` does; return only what became of the outcome."""
@@ -199,7 +205,7 @@ class RunStore:
 
     def ended(self, row: RunRow | None) -> tuple[Settled, RunRow | None]:
         """Say what became of an outcome, from the row of the run that the statement returned which recorded it."""
-        return ("gone", None) if row is None or row["thread_id"] is None else ("recorded", self._opened(row))
+        return ("gone", None) if row is None or row["thread_id"] is None else ("recorded", self.opened(row))
 
     async def _pause_on(self, connection: Connection, thread_id: str, token: int, outcome: Outcome) -> RunRow | None:
         """Lock the run, then its lease, then settle: statements of their own, sent together."""
@@ -250,10 +256,7 @@ class RunStore:
         with mapped_faults(f"{query} failed", thread_id=values["thread_id"]):
             async with self._pool.connection() as connection:
                 row = await (await connection.execute(_SQL[query], values)).fetchone()
-        return None if row is None else self._opened(row)
-
-    def _opened(self, row: RunRow) -> RunRow:
-        return {**row, "error": self._seal.open(row["error"])} if row.get("error") else row
+        return None if row is None else self.opened(row)
 
     async def _do(self, query: str, **values: Any) -> None:
         with mapped_faults(f"{query} failed", thread_id=values["thread_id"]):

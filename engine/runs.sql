@@ -1,24 +1,7 @@
 -- name: claim_run
--- Take the lease of a run that stands in one of some statuses, and drive it; of several callers exactly one succeeds.
--- The run is locked first, so that nothing happens to the lease of one that stands elsewhere. No tenant: of any.
-with run as (
-    select thread_id, status from adjourn.runs
-    where thread_id = %(thread_id)s and (%(tenant)s::text is null or tenant = %(tenant)s) and status = any(%(expected)s)
-    for no key update
-),
-lease as (
-    insert into adjourn.leases (thread_id, owner, expires_at)
-    select thread_id, %(owner)s, clock_timestamp() + make_interval(secs => %(seconds)s) from run
-    on conflict (thread_id) do update
-        set token = nextval('adjourn.lease_tokens'), owner = excluded.owner, expires_at = excluded.expires_at
-        where leases.expires_at <= clock_timestamp()
-    returning token
-)
-update adjourn.runs
-set status = 'running', error = null, ended_at = null, updated_at = now(), actor = %(actor)s
-from lease, run
-where runs.thread_id = run.thread_id
-returning runs.*, lease.token, run.status as was, false as expired;
+-- Take the lease of a run that stands in one of some statuses, and drive it; see the function, in a migration.
+select (run).*, token, was, false as expired
+from adjourn.claim_run(%(thread_id)s, %(tenant)s, %(expected)s, %(owner)s, %(seconds)s, %(actor)s);
 
 -- name: get_run
 -- One run of one tenant, and whether the lease of its driver has run out.

@@ -8,6 +8,7 @@ import gc
 import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from functools import cache
 from typing import Any
 
 import pytest
@@ -66,16 +67,23 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def server_of() -> Iterator[Callable[[int | None], str]]:
     """Start the server of a major version when it is first asked for; returns the URL of its superuser."""
-    running: dict[int | None, str] = {}
     with ExitStack() as stack:
 
-        def url_of(major: int | None) -> str:
-            if major not in running:
-                started = embedded_postgres() if major is None else installed_postgres(OTHERS[major])
-                url = stack.enter_context(started)
+        @cache
+        def running(major: int | None) -> str | Exception:
+            started = embedded_postgres() if major is None else installed_postgres(OTHERS[major])
+            url = stack.enter_context(started)
+            try:
                 asyncio.run(make_template(url, load_settings()))
-                running[major] = url
-            return running[major]
+            except Exception as error:
+                return error
+            return url
+
+        def url_of(major: int | None) -> str:
+            url = running(major)
+            if isinstance(url, Exception):
+                raise url
+            return url
 
         yield url_of
 

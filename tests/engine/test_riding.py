@@ -134,7 +134,7 @@ async def test_what_was_read_while_an_answer_was_recorded_is_read_again_if_the_t
 ) -> None:
     """By somebody without the engine, whom no lease of ours keeps out before the answer is recorded."""
     run = await engine.start("asking", {"name": "x"})
-    read, expect, been_read, reads = Saver._read, engine._reviews.expect, asyncio.Event(), []
+    read, answer, been_read, reads = Saver._read, engine._reviews.answer, asyncio.Event(), []
 
     async def noted(self: Saver, doing: str, *rest: Any) -> Any:
         saved = await read(self, doing, *rest)
@@ -142,15 +142,15 @@ async def test_what_was_read_while_an_answer_was_recorded_is_read_again_if_the_t
         been_read.set()
         return saved
 
-    async def changed_meanwhile(*args: Any) -> None:
+    async def changed_meanwhile(*args: Any) -> Any:
         await been_read.wait()
         monkeypatch.setattr(Saver, "_read", read)
         without = asking.compile(checkpointer=engine._storage.saver)
         await without.aupdate_state({"configurable": {"thread_id": run.thread_id}}, {"trail": ["changed"]}, "before")
-        await expect(*args)
+        return await answer(*args)
 
     monkeypatch.setattr(Saver, "_read", noted)
-    monkeypatch.setattr(engine._reviews, "expect", changed_meanwhile)
+    monkeypatch.setattr(engine._reviews, "answer", changed_meanwhile)
     after = await engine.resume(run.thread_id, approve())
     assert reads == ["cannot read a checkpoint"]
     assert (after.status, after.state["trail"]) == ("paused", ["before", "changed"])
