@@ -141,5 +141,6 @@ def test_run_and_show_draw_the_plan(
     assert "subtasks" in shown
     assert run_command(["plan", "r", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["critical_path"][0] == "read"
+    assert found["critical_path"][0] in ("read", "other"), "in real times either may be the longer way"
+    assert {each["id"] for each in found["subtasks"]} == {"read", "page", "page/text", "page/links", "other"}
     assert {each["status"] for each in found["subtasks"]} == {"completed"}
