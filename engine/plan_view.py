@@ -180,7 +180,7 @@ def plan_of_family(run: Run, state_of: Callable[[str], Mapping[str, Any]]) -> Pl
         for each in children:
             task_id, numbered, number = each.id.rpartition("#")
             if not numbered:
-                undoing[each.id] = each
+                undoing[each.id.rpartition(" ")[2]] = each  # see nodes.delegation.undoing
             elif task_id not in latest or int(number) > int(latest[task_id].id.rpartition("#")[2]):
                 latest[task_id] = each
 

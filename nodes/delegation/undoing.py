@@ -90,7 +90,7 @@ async def _undone(run: str) -> dict[str, Any] | Undone | str | None:
     That is None while it has not ended, in words what is left as it is, or `busy`.
     """
     try:
-        found = (await children({run: _call(run)}, scope=UNDO_SCOPE))[run]
+        found = (await children({_name(run): _call(run)}, scope=UNDO_SCOPE))[_name(run)]
     except GraphInterrupt:
         return None
     except ChildFailed as failed:  # people have cancelled it, or somebody else is at work
@@ -106,10 +106,14 @@ def awaiting_undone() -> Any:
 
     async def await_undone(waits: AwaitedUndoing) -> DelegationState:
         with contextlib.suppress(ChildFailed):  # people have cancelled it; looked at when it is come to again
-            await children({each: _call(each) for each in waits["runs"]}, until="one", scope=UNDO_SCOPE)
+            await children({_name(each): _call(each) for each in waits["runs"]}, until="one", scope=UNDO_SCOPE)
         return {"undoing_stopped": False}
 
     return await_undone
+
+
+def _name(run: str) -> str:
+    return f"undo of run {run}"
 
 
 def _call(run: str) -> ChildCall:
