@@ -39,13 +39,14 @@ test: $(READY) ## all tests (the long versions: make soak)
 soak: $(READY) ## the long versions of the crash, race and load tests
 	@$(BIN)/python -m pytest -n $(JOBS) -m soak --timeout=3600
 
-bench: .venv/.bench ## the checkpoint store against LangGraph's own savers and DBOS, the engine against bare LangGraph, the inbox, rounds of votes, plans, and workers
+bench: .venv/.bench ## the checkpoint store against LangGraph's own savers and DBOS, the engine against bare LangGraph, the inbox, rounds of votes, plans, strategies, and workers
 	@$(BIN)/python -m benchmarks.store
 	@$(BIN)/python -m benchmarks.engine
 	@$(BIN)/python -m benchmarks.inbox
 	@$(BIN)/python -m benchmarks.council
 	@$(BIN)/python -m benchmarks.workers
 	@$(BIN)/python -m benchmarks.delegation
+	@$(BIN)/python -m benchmarks.adaptive
 
 .venv/.bench: $(READY)
 	@if command -v uv >/dev/null 2>&1; then \

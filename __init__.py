@@ -54,12 +54,14 @@ if TYPE_CHECKING:
         ThreadBusy,
         ThreadExists,
         ToolRefused,
+        UnknownCase,
         UnknownReview,
         UnknownSchedule,
         UnknownThread,
         UnknownWorkflow,
     )
     from .settings import Settings
+    from .state.cases import Case
     from .state.coping import (
         Breaker,
         Budget,
@@ -134,12 +136,14 @@ _PUBLIC: dict[str, tuple[str, ...]] = {
         "ThreadBusy",
         "ThreadExists",
         "ToolRefused",
+        "UnknownCase",
         "UnknownReview",
         "UnknownSchedule",
         "UnknownThread",
         "UnknownWorkflow",
     ),
     "settings": ("Settings",),
+    "state.cases": ("Case",),
     "state.coping": (
         "Breaker",
         "Budget",
@@ -175,6 +179,7 @@ __all__ = [
     "Budget",
     "BudgetExceeded",
     "Cache",
+    "Case",
     "Child",
     "ChildFailed",
     "ChildMismatch",
@@ -223,6 +228,7 @@ __all__ = [
     "Timetable",
     "ToolRefused",
     "ToolRules",
+    "UnknownCase",
     "UnknownReview",
     "UnknownSchedule",
     "UnknownThread",

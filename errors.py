@@ -7,6 +7,7 @@
     ├── UnknownThread               no run with that thread id (for this tenant)
     ├── UnknownReview               no review with that id on that thread
     ├── UnknownSchedule             no schedule of that name (for this tenant)
+    ├── UnknownCase                 no past case with that id (for this tenant)
     ├── InvalidInput                the input does not fit the workflow; nothing was stored
     ├── InvalidDecision             the answer does not fit the question; the question stays open
     ├── InvalidPlan                 a plan of subtasks has a cycle, an unknown id, …
@@ -66,6 +67,7 @@ __all__ = [
     "ThreadBusy",
     "ThreadExists",
     "ToolRefused",
+    "UnknownCase",
     "UnknownReview",
     "UnknownSchedule",
     "UnknownThread",
@@ -123,6 +125,10 @@ class UnknownReview(AdjournError):
 
 class UnknownSchedule(AdjournError):
     """There is no schedule of that name. The message names those there are."""
+
+
+class UnknownCase(AdjournError):
+    """There is no past case with that id. One that belongs to another tenant is unknown in the same way."""
 
 
 class InvalidInput(AdjournError):

@@ -76,6 +76,23 @@ class Settings(BaseSettings):
         str | None,
         Field(description="Chat model as LangChain names it, such as `openai:gpt-5-mini`. Unset: rules are used."),
     ] = None
+    embedding_model: Annotated[
+        str | None,
+        Field(
+            description="Embedding model that finds past cases by meaning, such as `openai:text-embedding-3-small`; needs "
+            "pgvector. Unset: they are found by their words."
+        ),
+    ] = None
+    clear_vectors: Annotated[
+        bool,
+        Field(description="Allow vectors of past cases, which cannot be encrypted, beside `ADJOURN_ENCRYPTION_KEY`."),
+    ] = False
+    case_language: Annotated[
+        str, Field(description="Whose word endings are cut off when past cases are searched, or `none`.")
+    ] = "english"
+    case_days: Annotated[
+        int | None, Field(gt=0, description="Days that past cases are kept. Unset: until they are erased or forgotten.")
+    ] = None
     council_roster: Annotated[
         Path | None,
         Field(

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from ..errors import ConfigurationError
 
-__all__ = ["Cipher", "cipher"]
+__all__ = ["Cipher", "cipher", "read_keys"]
 
 _PREFIX: Final = "aes256gcm-"
 _KEY_BYTES: Final = 32
@@ -86,9 +86,17 @@ def cipher(keys: SecretStr | None) -> Cipher | None:
     Raises:
         ConfigurationError: A key is not 32 bytes in base64, or the package that encrypts is missing.
     """
-    if keys is None:
-        return None
-    return Cipher([_key(text.strip()) for text in keys.get_secret_value().split(",")])
+    read = read_keys(keys)
+    return Cipher(read) if read else None
+
+
+def read_keys(keys: SecretStr | None) -> list[bytes]:
+    """Return the keys of the setting, the newest first; none where it is not set.
+
+    Raises:
+        ConfigurationError: A key is not 32 bytes in base64.
+    """
+    return [] if keys is None else [_key(text.strip()) for text in keys.get_secret_value().split(",")]
 
 
 def _key(text: str) -> bytes:

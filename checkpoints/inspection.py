@@ -37,6 +37,7 @@ class Found:
         missing: How many steps of set-up are not done yet; the next command does them.
         refused: Why they cannot be done, and what to do; None if they can.
         closed_tables: Tables that the role cannot read or change.
+        vectors: Whether the extension pgvector is there, or the role may install it.
     """
 
     version: str
@@ -46,6 +47,7 @@ class Found:
     missing: int
     refused: str | None
     closed_tables: tuple[str, ...]
+    vectors: bool
 
 
 async def inspect_database(url: SecretStr, settings: Settings) -> Found:
@@ -75,6 +77,7 @@ async def inspect_database(url: SecretStr, settings: Settings) -> Found:
         missing=missing,
         refused=refusal(around) if missing else None,
         closed_tables=tuple(row["name"] for row in closed),
+        vectors=server["vectors"],
     )
 
 

@@ -1,10 +1,13 @@
 -- name: server
--- What the server is and whether it can be written to.
+-- What the server is, whether it can be written to, and whether pgvector is there or we may install it.
 select
     current_setting('server_version') as version,
     current_user as role,
     current_database() as database,
-    pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean as read_only;
+    pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean as read_only,
+    exists (select from pg_extension where extname = 'vector')
+        or exists (select from pg_available_extensions where name = 'vector')
+        and (select rolsuper from pg_roles where rolname = current_user) as vectors;
 
 -- name: closed_tables
 -- Tables of adjourn, and visible ones of LangGraph, that the role cannot read and change. By number, not by name: a

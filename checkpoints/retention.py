@@ -21,7 +21,7 @@ from .pool import Connection, Pool
 from .queries import load_queries
 from .saver import Saver
 
-__all__ = ["Policy", "Pruned", "erase", "prune"]
+__all__ = ["Policy", "Pruned", "drop_cases", "erase", "prune"]
 
 LOCK_KEY: Final = int.from_bytes(b"adj-prun", "big", signed=True)
 _SQL: Final = load_queries(__package__, "retention.sql")
@@ -38,7 +38,9 @@ class Policy:
 
     Args:
         prune_after: How long after its end a run's past is kept; None keeps it for ever.
-        erase_after: How long after its end a run's content is kept; None keeps it for ever.
+        erase_after: How long after its end a run's content is kept, the cases among it that it left to later runs; None
+            keeps it for ever.
+        cases_after: How long a case that a run has left to later ones is kept; None keeps it as long as the run's content.
 
     Raises:
         ConfigurationError: A time is negative.
@@ -46,12 +48,13 @@ class Policy:
 
     prune_after: timedelta | None = None
     erase_after: timedelta | None = None
+    cases_after: timedelta | None = None
 
     def __post_init__(self) -> None:
-        for name in ("prune_after", "erase_after"):
+        for name in ("prune_after", "erase_after", "cases_after"):
             value: timedelta | None = getattr(self, name)
             if value is not None and value < timedelta(0):
-                raise ConfigurationError(f"{name} is negative ({value}); give the time to wait after a run has ended.")
+                raise ConfigurationError(f"{name} is negative ({value}); give a time to wait.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,13 @@ class Pruned:
         pruned: Runs whose past was dropped.
         erased: Runs whose content was dropped.
         left: Runs with a `DeltaChannel`, whose latest state is spread over their past; it was kept.
+        cases: Cases that were older than they may be.
     """
 
     pruned: int = 0
     erased: int = 0
     left: int = 0
+    cases: int = 0
 
 
 async def prune(pool: Pool, saver: Saver, policy: Policy, *, now: datetime, batch: int = 100) -> Pruned:
@@ -86,16 +91,35 @@ async def prune(pool: Pool, saver: Saver, policy: Policy, *, now: datetime, batc
     Raises:
         StorageUnavailable: PostgreSQL refused, or did not come back in time.
     """
-    pruned = erased = left = 0
+    pruned = erased = left = cases = 0
     # Erasing first: what is to be erased need not be pruned.
     if policy.erase_after is not None:
         erased, _ = await _in_batches(pool, "erase", now - policy.erase_after, batch, _eraser(now))
     if policy.prune_after is not None:
         pruned, left = await _in_batches(pool, "prune", now - policy.prune_after, batch, _pruner(saver, now))
+    if policy.cases_after is not None:
+        while dropped := await drop_cases(pool, now - policy.cases_after, batch):
+            cases += dropped
     with mapped_faults("cannot forget deleted threads"):
         async with pool.connection() as connection:
             await connection.execute(_SQL["forget_deleted"], {"before": now - _REMEMBERED})
-    return Pruned(pruned, erased, left)
+    return Pruned(pruned, erased, left, cases)
+
+
+async def drop_cases(pool: Pool, before: datetime, batch: int) -> int:
+    """Remove some of the cases that were remembered before a moment, oldest first, and say how many.
+
+    Args:
+        pool: The connections.
+        before: The moment.
+        batch: The most that are removed.
+
+    Raises:
+        StorageUnavailable: PostgreSQL refused, or did not come back in time.
+    """
+    with mapped_faults("cannot remove old cases"):
+        async with pool.connection() as connection:
+            return (await connection.execute(_SQL["drop_cases"], {"before": before, "batch": batch})).rowcount
 
 
 async def erase(pool: Pool, thread_id: str, actor: dict[str, str]) -> bool:

@@ -72,8 +72,8 @@ update adjourn.runs set pruned_at = %(now)s, actor = %(actor)s where thread_id =
 
 -- name: erase_content
 -- What adjourn itself keeps of what these runs were about: questions and answers, policies, what effects returned, who was
--- told, events, input, context, and the text of errors. Of the run stay ids, status and times. (The audit gets its entry by
--- this.)
+-- told, events, cases that they left to later runs, input, context, and the text of errors. Of the run stay ids, status and
+-- times. (The audit gets its entry by this.)
 with reviews as (delete from adjourn.reviews where thread_id = any (%(thread_ids)s)),
     decisions as (delete from adjourn.decisions where thread_id = any (%(thread_ids)s)),
     effects as (
@@ -82,7 +82,8 @@ with reviews as (delete from adjourn.reviews where thread_id = any (%(thread_ids
             %(thread_ids)s::text[] || array(select 'notices:' || id from unnest(%(thread_ids)s::text[]) ids (id)))
     ),
     notices as (delete from adjourn.notices where thread_id = any (%(thread_ids)s)),
-    events as (delete from adjourn.event_batches where thread_id = any (%(thread_ids)s))
+    events as (delete from adjourn.event_batches where thread_id = any (%(thread_ids)s)),
+    cases as (delete from adjourn.cases where thread_id = any (%(thread_ids)s))
 update adjourn.runs
 set erased_at = coalesce(%(now)s, clock_timestamp()), pruned_at = coalesce(%(now)s, clock_timestamp()),
     input_type = null, input = null, context_type = null, context = null, policies = null,
@@ -92,6 +93,14 @@ set erased_at = coalesce(%(now)s, clock_timestamp()), pruned_at = coalesce(%(now
     end,
     actor = %(actor)s
 where thread_id = any (%(thread_ids)s);
+
+-- name: drop_cases
+-- The oldest cases from before a moment, a bounded number at a time.
+delete from adjourn.cases
+where ctid = any (array(
+    select ctid from adjourn.cases where remembered_at < %(before)s
+    order by remembered_at limit %(batch)s for update skip locked
+));
 
 -- name: forget_deleted
 -- The traces of threads that were deleted so long ago that no run from before can be under way. Tokens come from one

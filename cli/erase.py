@@ -25,8 +25,9 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     by: By = None,
 ) -> int:
-    """Remove what a run that has ended was about, for good: input, state, history, questions, answers, events, errors.
+    """Remove what a run that has ended was about, for good: its content, and the cases that it has left to later runs.
 
+    Input, state, history, questions, answers, events and errors go.
     That there was a run stays, with its status and times, and its audit, which holds ids and digests only.
     """
     if not yes:

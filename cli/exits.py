@@ -58,6 +58,7 @@ EXIT_OF: Final[dict[type[errors.AdjournError], Exit]] = {
     errors.ReviewClosed: Exit.REFUSED,
     errors.ThreadBusy: Exit.REFUSED,
     errors.ThreadExists: Exit.REFUSED,
+    errors.UnknownCase: Exit.REFUSED,
     errors.UnknownReview: Exit.REFUSED,
     errors.UnknownSchedule: Exit.REFUSED,
     errors.UnknownThread: Exit.REFUSED,

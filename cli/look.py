@@ -42,7 +42,10 @@ def show(
     ] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Write the minutes of a council as Markdown.")] = False,
 ) -> int:
-    """Show a run: where it stands, what it asks, what it knows (of a council the minutes), and its child runs as a tree."""
+    """Show a run: where it stands, what it asks, what it knows, and its child runs as a tree.
+
+    Of a council the minutes are shown, of an adaptive run its attempts and why they changed.
+    """
     if follow:
         from .follow import follow as follow_run
 

@@ -15,6 +15,7 @@ import typer
 from .. import __version__
 from .audit import AuditGroup, audit_anchor, audit_export, audit_show, audit_verify
 from .bulk import approve_all
+from .cases import cases
 from .command import Database, command, report, silence
 from .deciding import resume, review
 from .demo import demo
@@ -53,7 +54,7 @@ _PARTS: dict[str, dict[str, Callable[..., int]]] = {
     "Answer": {"inbox": inbox, "review": review, "resume": resume, "approve-all": approve_all},
     "Go on": {"retry": retry, "recover": recover, "sweep": sweep, "fork": fork, "cancel": cancel, "erase": erase},
     "Work": {"worker": worker, "status": status, "wait": wait},
-    "Look": {"show": show, "list": list_runs, "history": history},
+    "Look": {"show": show, "list": list_runs, "history": history, "cases": cases},
     "Know the ground": {"workflows": workflows, "graph": graph, "plan": plan, "doctor": doctor},
     "Other doors": {"studio": studio},
 }

@@ -1,4 +1,4 @@
-"""Progress while a run is driven: nodes that end, what a council tells, a plan as a tree, a spinner for those at work."""
+"""Progress while a run is driven: nodes that end, what they tell, a plan as a tree, a spinner for those at work."""
 
 from __future__ import annotations
 
@@ -121,9 +121,10 @@ class Progress:
         self._spin()
 
     def _told(self, event: Custom) -> None:
+        from .adaptive_view import adaptive_line
         from .council_view import council_line
 
-        line = council_line(event.data)
+        line = council_line(event.data) or adaptive_line(event.data)
         if line is not None and self._console is not None:
             self._console.print(line, soft_wrap=True)
 

@@ -10,7 +10,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ..engine.plan_view import plan_of_run
+from ..state.adaptive import has_attempts
 from ..state.minutes import has_minutes
+from .adaptive_view import ADAPTIVE_KEYS, Attempts
 from .family import family, waits
 from .layout import blank, command_line, dictionary, grid, status_text, title
 from .plan_tree import PlanTree
@@ -56,7 +58,14 @@ def outcome(run: Run, command: Command, *, full: bool = False, plan: PlanView | 
     }
     view = parts.get(run.status)
     shown = view(run, command, full) if view else _elsewhere(run, command)
+<<<<<<< HEAD
     if plan is None:
+=======
+    plan = plan_of_run(run.state)
+    if has_attempts(run.state) and run.status != "completed":
+        return Group(shown, blank(), Attempts(run.state))
+    if plan is None or run.status == "completed":
+>>>>>>> main
         return shown
     return Group(shown, blank(), PlanTree(plan, None if full else _SUBTASKS))
 
@@ -100,6 +109,14 @@ def _undone(run: Run) -> bool:
 
 
 def _completed(run: Run, command: Command, full: bool) -> RenderableType:
+<<<<<<< HEAD
+=======
+    plan = plan_of_run(run.state)
+    if plan is not None:
+        return _delegated(run, plan, command, full)
+    if has_attempts(run.state):
+        return _adapted(run, command, full)
+>>>>>>> main
     decision, factors = run.state.get("final_decision"), run.state.get("decision_factors")
     final = run.state.get("final_result")
     if decision is None and isinstance(final, dict) and has_minutes(run.state):
@@ -124,6 +141,22 @@ def _delegated(run: Run, plan: PlanView, command: Command, full: bool) -> Render
     shown = result if isinstance(result, dict) else {"result": result}
     parts: list[RenderableType] = [title("completed", run.workflow), _thread(run), blank()]
     parts.append(PlanTree(plan, None if full else _SUBTASKS))
+    if result is not None:
+        parts += [blank(), dictionary(shown, 0 if full else VALUE)]
+    if not full:
+        parts += [blank(), Text("Everything it knows", style="bold")]
+        parts.append(command_line(command("show", run.thread_id, "--full")))
+    return Group(*parts)
+
+
+def _adapted(run: Run, command: Command, full: bool) -> RenderableType:
+    final = run.state.get("final_result")
+    found = final if isinstance(final, dict) else {}
+    result = found.get("result")
+    shown = result if isinstance(result, dict) else {"result": result}
+    by = "" if found.get("decided_by") == "metrics" else f", decided by {found.get('decided_by')}"
+    head = title("completed", f"{found.get('strategy') or 'no result'}{by}")
+    parts: list[RenderableType] = [head, _thread(run), blank(), Attempts(run.state)]
     if result is not None:
         parts += [blank(), dictionary(shown, 0 if full else VALUE)]
     if not full:
@@ -192,7 +225,9 @@ def state(run: Run, *, full: bool) -> RenderableType:
 
         return minutes_view(run.state)
     # a plan is drawn as a tree
-    hidden = _PLAN_KEYS if not full and plan_of_run(run.state) else ()
+    hidden: tuple[str, ...] = _PLAN_KEYS if not full and plan_of_run(run.state) else ()
+    if not full and has_attempts(run.state):
+        hidden = ADAPTIVE_KEYS
     return dictionary({name: value for name, value in run.state.items() if name not in hidden}, 0 if full else VALUE)
 
 

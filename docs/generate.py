@@ -15,6 +15,7 @@ from python_reference import python_page
 
 from adjourn.cli.main import app
 from adjourn.graphs import BUILT_IN
+from adjourn.graphs.adaptive import graph as adaptive
 from adjourn.graphs.council import graph as council
 from adjourn.graphs.delegation import graph as delegation
 from adjourn.graphs.review import graph as review
@@ -22,7 +23,7 @@ from adjourn.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 SHARED = ("as_json", "database", "debug", "help")
-GRAPHS: dict[str, Any] = {"council": council, "delegation": delegation, "review": review}
+GRAPHS: dict[str, Any] = {"adaptive": adaptive, "council": council, "delegation": delegation, "review": review}
 MARK = re.compile(r"<!-- graph: (\w+) -->\n(?:```mermaid\n.*?```\n)?", re.DOTALL)
 OPTIONS = re.compile(r"<!-- options: ([\w -]+) -->\n(?:\|[^\n]*\n|\n)*")
 

@@ -22,6 +22,7 @@ from adjourn import (
     Breaker,
     Budget,
     Cache,
+    Case,
     Child,
     Coping,
     Decision,
@@ -50,9 +51,31 @@ from adjourn import (
     testing,
 )
 from adjourn.engine import Finding, QueueStatus, Status, WorkerStatus, events
+from adjourn.graphs.adaptive import build as build_adaptive
 from adjourn.graphs.council import build as build_council
 from adjourn.graphs.delegation import build as build_delegation
+from adjourn.nodes.adaptive import (
+    Attempted,
+    Output,
+    Part,
+    Rules,
+    Strategy,
+    Task,
+    Work,
+    accuracy,
+    adapting,
+    ask_person,
+    attempting,
+    choosing,
+    completeness,
+    finishing,
+    measuring,
+    response_time,
+    shipped_strategies,
+)
+from adjourn.nodes.adaptive.records import by_record
 from adjourn.nodes.assignment import assign, reputation_after, trust_after
+from adjourn.nodes.cases import recall, remember
 from adjourn.nodes.children import ChildCall, child, child_sync, children, children_sync, gather
 from adjourn.nodes.conflicts import find_conflicts
 from adjourn.nodes.council import (
@@ -86,6 +109,7 @@ from adjourn.nodes.delegation.separate import awaiting
 from adjourn.nodes.effects import once, once_for, once_sync
 from adjourn.nodes.roster import load_roster, read_roster
 from adjourn.nodes.voting import abstention, agreed, decide, read_vote
+from adjourn.state.adaptive import AdaptiveResult, AttemptState, ResourceConstraints, Start
 from adjourn.state.assignments import Assignment, Subtask, Unassigned
 from adjourn.state.conflicts import Conflict
 from adjourn.state.council import ConsensusResults, FinalResult, Request
@@ -98,6 +122,11 @@ from adjourn.state.roster import Agent
 from adjourn.state.votes import AgentVote, Outcome, Round
 from adjourn.testing import replies
 
+NODES_OF_ADAPTIVE = (choosing, attempting, measuring, adapting, finishing, ask_person)
+ADAPTIVE = """\
+`from adjourn.graphs.adaptive import build`, `from adjourn.nodes.adaptive import Work, Strategy, …`; the data are in
+`adjourn.state.adaptive`. A tutorial: [Let a workflow change its strategy](../tutorial/adaptive.md).
+"""
 NODES_OF_DELEGATION = (planning, execution, recovery, awaiting, human_review, compensation, consolidation)
 DELEGATION = """\
 `from adjourn.graphs.delegation import build`; the rest is in the modules of `adjourn.nodes.delegation`. A tutorial:
@@ -107,6 +136,7 @@ VERBS = (
     *("start", "submit", "wait", "resume", "retry", "cancel", "recover", "fork"),
     *("get", "runs", "reviews", "review", "history", "timeline", "stream", "follow"),
     *("audit", "verify_audit", "anchor_audit", "export_audit", "erase"),
+    *("cases", "forget"),
     *("set_limit", "remove_limit", "limits", "schedule", "unschedule", "schedules"),
     *("status", "sweep", "rebuild"),
 )
@@ -122,8 +152,13 @@ The public names of `adjourn`, from their docstrings; this page is generated. Ea
 
 Contents: [engine](#engine) · [decisions](#decisions) · [policies](#policies) · [coping](#coping) ·
 [what the engine shows](#what-the-engine-shows) · [events](#events) · [errors](#errors) · [questions](#questions) ·
-[effects](#effects) · [child runs](#child-runs) · [voting](#voting) · [assignment](#assignment) · [council](#council) ·
-[testing](#testing) · [settings](settings.md)
+[effects](#effects) · [past cases](#past-cases) · [child runs](#child-runs) · [voting](#voting) ·
+[assignment](#assignment) · [council](#council) · [delegation](#delegation) · [adaptive](#adaptive) · [testing](#testing) ·
+[settings](settings.md)
+"""
+
+CASES = """\
+`from adjourn.nodes.cases import recall, remember`. How to use them: [Remember past cases](../how-to/memory.md).
 """
 
 CHILDREN = """\
@@ -183,6 +218,10 @@ def python_page() -> str:
         "## Effects\n",
         "`from adjourn.nodes.effects import once, once_sync, once_for`\n",
         *(callable_part(f"{each.__name__}()", each) for each in (once, once_sync, once_for)),
+        "## Past cases\n",
+        CASES,
+        *(callable_part(f"{each.__name__}()", each) for each in (recall, remember)),
+        class_part(Case),
         "## Child runs\n",
         CHILDREN,
         *(callable_part(f"{each.__name__}()", each) for each in (child, children)),
@@ -216,6 +255,17 @@ def python_page() -> str:
         *(callable_part(f"{each.__name__}()", each) for each in NODES_OF_DELEGATION),
         *(class_part(each) for each in (SubtaskState, CompensationState)),
         callable_part("undoing_id()", undoing_id),
+        "## Adaptive\n",
+        ADAPTIVE,
+        callable_part("build()", build_adaptive),
+        *(class_part(each) for each in (Work, Part, Strategy, Task, Output, Attempted, Rules)),
+        *(
+            callable_part(f"{each.__name__}()", each)
+            for each in (shipped_strategies, response_time, accuracy, completeness)
+        ),
+        *(callable_part(f"{each.__name__}()", each) for each in NODES_OF_ADAPTIVE),
+        callable_part("by_record()", by_record),
+        *(class_part(each) for each in (ResourceConstraints, Start, AttemptState, AdaptiveResult)),
         "## Testing\n",
         "`from adjourn.testing import …`. How to use them: [Test your workflow](../how-to/test-your-workflow.md).\n",
         *testing_parts(),

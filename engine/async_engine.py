@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING
 
 from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import open_storage
@@ -18,6 +19,7 @@ from .policy_book import Policies
 from .rebuilding import Rebuilding
 from .recorder import recording
 from .registry import Registry, Target
+from .remembering import Remembering
 from .resuming import Resuming
 from .scheduling import Scheduling
 from .status import Overseeing
@@ -27,11 +29,25 @@ from .telemetry import configure_logs
 from .waiting import Waiting
 from .working import Working
 
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+
 __all__ = ["AsyncEngine"]
 
 
 class AsyncEngine(
-    Streaming, Resuming, Sweeping, Rebuilding, Looking, Waiting, Overseeing, Limiting, Scheduling, Auditing, Working
+    Streaming,
+    Resuming,
+    Sweeping,
+    Rebuilding,
+    Looking,
+    Remembering,
+    Waiting,
+    Overseeing,
+    Limiting,
+    Scheduling,
+    Auditing,
+    Working,
 ):
     """Drives workflows that stop for people and go on later; made by `AsyncEngine.open()`.
 
@@ -52,6 +68,7 @@ class AsyncEngine(
         policies: Mapping[str, Policies] | None = None,
         coping: Mapping[str, Coping] | None = None,
         notifiers: Mapping[str, Notifier] | None = None,
+        embeddings: Embeddings | None = None,
     ) -> AsyncIterator[AsyncEngine]:
         """Open an engine on a database; an async context manager.
 
@@ -69,9 +86,12 @@ class AsyncEngine(
                 drives of this engine, before what `langgraph.json` and `ADJOURN_COPING` say of the same workflow.
             notifiers: Who is told about reviews, beside those of the settings `ADJOURN_NOTIFY_…`: your own notifiers, by the
                 name under which it is remembered what was sent. Give them to every engine that drives or sweeps.
+            embeddings: A LangChain embedding model that finds past cases by meaning, before what `ADJOURN_EMBEDDING_MODEL`
+                names.
 
         Raises:
-            ConfigurationError: A setting or a notifier does not fit, the embedded server's folder cannot be used, or the
+            ConfigurationError: A setting or a notifier does not fit, an embedding model is set beside an encryption
+                key, the embedded server's folder cannot be used, or the
                 `langgraph.json` of the working folder does not say what it should.
             StorageUnavailable: The database cannot be reached or refuses us.
         """
@@ -83,7 +103,7 @@ class AsyncEngine(
             recording(storage.pool, Seal(storage.saver.serde), settings.event_days) as recorder,
         ):
             who = principal or Principal.from_system(settings.held_roles)
-            engine = cls(storage, registry, who, settings, channel, recorder, policies, coping, notifiers)
+            engine = cls(storage, registry, who, settings, channel, recorder, policies, coping, notifiers, embeddings)
             try:
                 yield engine
             finally:

@@ -77,9 +77,9 @@ class Auditing(EngineBase):
         """Remove what a run was about, for good: all of it or, when this is killed, nothing.
 
         That is its input and context, its state and history, policies, questions and answers, what effects returned, events,
-        and the text of its error. What stays: that there was a run, its status and times, and its audit, which holds ids and
-        digests only and gets an entry about this. Forks of the run are runs of their own. Erasing twice changes nothing
-        more.
+        the cases that it has left to later runs, and the text of its error. What stays: that there was a run, its status
+        and times, and its audit, which holds ids and digests only and gets an entry about this. Forks of the run are runs
+        of their own, and so are runs that recalled a case of it. Erasing twice changes nothing more.
 
         Args:
             thread_id: A run that has ended.

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import anyio
 import structlog
@@ -19,6 +19,7 @@ from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import Storage
 from ..errors import AdjournError, LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
 from ..nodes.analysts import check_model
+from ..nodes.cases import cases_in
 from ..nodes.children import children_in
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
@@ -27,6 +28,7 @@ from ..state.values import storable_text
 from .answering import Answering
 from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled, saver_of
+from .case_memory import CaseMemory, DriveCases
 from .child_runs import ChildRuns
 from .child_starting import ENDED, ChildStarter, told_on
 from .child_store import ChildStore
@@ -54,6 +56,9 @@ from .registry import Registry, Workflow
 from .reviews import Given, ReviewStore
 from .runs import RunRow, RunStore, to_run
 from .witness import Witness
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
 
 __all__ = ["EngineBase", "serde_of", "unknown_thread"]
 
@@ -95,6 +100,7 @@ class EngineBase:
         policies: By workflow, the policies of questions that bring none.
         coping: By workflow, how its runs cope with faults.
         notifiers: Who else is told about reviews, by name.
+        embeddings: What finds past cases by meaning.
     """
 
     def __init__(
@@ -108,6 +114,7 @@ class EngineBase:
         policies: Mapping[str, Policies] | None = None,
         coping: Mapping[str, Coping] | None = None,
         notifiers: Mapping[str, Notifier] | None = None,
+        embeddings: Embeddings | None = None,
     ) -> None:
         self.principal = principal
         self.settings = settings
@@ -119,6 +126,7 @@ class EngineBase:
         self._listener = Listener(self._listen_url, settings)
         self._keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         self._seal = Seal(storage.saver.serde)
+        self._cases = CaseMemory(storage.pool, self._seal, settings, embeddings)
         self._notifications = notifications_of(settings, storage.pool, storage.saver.serde, notifiers)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde, on_event=self._notifications.post)
         self._runs = RunStore(
@@ -331,6 +339,7 @@ class EngineBase:
             effects_in(ledger),
             driving(work.coping),
             children_in(work.children),
+            cases_in(DriveCases(self._cases, work.row["tenant"], drive.token)),
             self._keeper.keeping(drive),
         ):
             task = asyncio.create_task(self._driver.drive(work, drive))

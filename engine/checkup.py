@@ -23,7 +23,9 @@ from ..checkpoints.inspection import Found, inspect_database, inspect_home
 from ..errors import AdjournError
 from ..nodes.analysts import check_model
 from ..settings import Settings
+from .case_words import Words
 from .describe import describe_all
+from .embedding import embedder_of, open_embeddings
 from .langgraph_json import FILE, read_project
 from .project_code import missing_packages
 from .registry import Registry
@@ -67,6 +69,7 @@ def checkup(settings: Settings, url: str | None = None) -> Iterator[Check]:
         ("database", (lambda: _database(given, settings)) if given else (lambda: _embedded(settings))),
         ("encryption", lambda: _encryption(settings)),
         ("model", lambda: _model(settings)),
+        ("past cases", lambda: _cases(settings)),
         (FILE, lambda: _project(settings.project)),
     ]
     if settings.listen_url is not None:
@@ -132,7 +135,7 @@ def _version(name: str) -> str:
 
 
 async def _database(url: SecretStr, settings: Settings) -> Check:
-    return _judged("database", "PostgreSQL", await inspect_database(url, settings))
+    return _judged("database", "PostgreSQL", await inspect_database(url, settings), settings)
 
 
 async def _embedded(settings: Settings) -> Check:
@@ -141,12 +144,12 @@ async def _embedded(settings: Settings) -> Check:
         return Check("database", "ok", f"embedded PostgreSQL; the first run makes its data in {settings.home}")
     server = await asyncio.to_thread(acquire, settings.home)
     try:
-        return _judged("database", "embedded PostgreSQL", await inspect_database(server.url, settings))
+        return _judged("database", "embedded PostgreSQL", await inspect_database(server.url, settings), settings)
     finally:
         await asyncio.to_thread(server.release)
 
 
-def _judged(name: str, kind: str, found: Found) -> Check:
+def _judged(name: str, kind: str, found: Found, settings: Settings) -> Check:
     said = f"{kind} {found.version}, database {found.database}, role {found.role}"
     if found.read_only:
         return Check(name, "problem", f"{said}: it only reads (a standby?)", "Connect to the primary.")
@@ -160,6 +163,9 @@ def _judged(name: str, kind: str, found: Found) -> Check:
             f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA adjourn TO {role};"
         )
         return Check(name, "problem", f"{said}: no right to {len(found.closed_tables)} of the tables", mend)
+    if settings.embedding_model is not None and not found.vectors:
+        mend = "Have a superuser run `CREATE EXTENSION vector;` in it, or unset ADJOURN_EMBEDDING_MODEL."
+        return Check(name, "problem", f"{said}: the extension pgvector is not installed", mend)
     if found.missing:
         return Check(name, "ok", f"{said}; its tables are made or brought up to date by the next run")
     return Check(name, "ok", f"{said}; tables up to date")
@@ -181,6 +187,15 @@ def _model(settings: Settings) -> Check:
         return Check("model", "ok", "ADJOURN_MODEL is not set: built-in workflows use rules")
     check_model(settings.model)
     return Check("model", "ok", f"{settings.model}: package and key are there (nothing was sent)")
+
+
+def _cases(settings: Settings) -> Check:
+    Words(settings.case_language)
+    embedder_of(settings, None)
+    if settings.embedding_model is None:
+        return Check("past cases", "ok", "ADJOURN_EMBEDDING_MODEL is not set: they are found by their words")
+    open_embeddings(settings.embedding_model)
+    return Check("past cases", "ok", f"{settings.embedding_model}: package and key are there (nothing was sent)")
 
 
 def _project(folder: Path) -> Check:

@@ -82,7 +82,8 @@ on conflict do nothing;
 select adjourn.cancel_runs(%(thread_id)s, %(tenant)s, %(error)s, %(actor)s) as thread_id;
 
 -- name: delete_run
--- Forget a run whose thread was deleted.
+-- Forget a run whose thread was deleted, and the cases that it has left.
+with cases as (delete from adjourn.cases where thread_id = %(thread_id)s and tenant = %(tenant)s)
 delete from adjourn.runs where thread_id = %(thread_id)s and tenant = %(tenant)s returning *;
 
 -- name: forget_failed_writes

@@ -22,6 +22,7 @@ from ..checkpoints.saver import Saver
 from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import open_storage
 from ..settings import load_settings
+from .case_memory import CaseMemory
 from .hook import review_hook
 from .internals import served_graphs
 from .leases import LeaseKeeper
@@ -46,15 +47,23 @@ class StudioSaver(Saver):
         pool: The connections.
         keeper: Keeps the leases of the server's drives alive.
         notifications: Tells people when the server's drives pause.
+        cases: The memory of past cases, for nodes that the server runs.
         **options: As the base class.
     """
 
-    def __init__(self, pool: Pool, keeper: LeaseKeeper, notifications: Notifications, **options: Any) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        keeper: LeaseKeeper,
+        notifications: Notifications,
+        cases: CaseMemory | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(pool, **options)
         policies = PolicyBook(Seal(self.serde))
         self.add_hook(review_hook(self.serde, policies))
         source = f"the langgraph.json of an Agent Server in {Path.cwd()}"
-        self.drives = Drives(pool, self, keeper, notifications, policies, source)
+        self.drives = Drives(pool, self, keeper, notifications, policies, source, cases)
         self._learned: set[str] = set()
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -124,7 +133,8 @@ async def open_saver() -> AsyncIterator[StudioSaver]:
         keeper = LeaseKeeper(storage.pool, seconds=settings.lease_seconds, grace=settings.cancel_grace_seconds)
         serde = storage.saver.serde
         notifications = notifications_of(settings, storage.pool, serde)
-        saver = StudioSaver(storage.pool, keeper, notifications, serde=serde, patience=settings.storage_patience)
+        cases = CaseMemory(storage.pool, Seal(serde), settings)
+        saver = StudioSaver(storage.pool, keeper, notifications, cases, serde=serde, patience=settings.storage_patience)
         record_drives(saver.drives)
         try:
             yield saver

@@ -26,8 +26,10 @@ from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Pool
 from ..checkpoints.saver import Saver
 from ..errors import AdjournError, LeaseLost, NotPaused, StorageUnavailable, ThreadBusy, UnknownThread
+from ..nodes.cases import CasePort, install_cases
 from ..nodes.effects import EffectPort, install_effects
 from .audit import AuditStore
+from .case_memory import CaseMemory, DriveCases
 from .drive import describe, settled_unless_asked
 from .effects import EffectLedger
 from .inputs import Stored
@@ -82,11 +84,13 @@ class ServerDrive(Drive):
     Args:
         fed: The reviews whose answers it was given.
         ledger: Remembers its effects.
+        cases: Recalls and remembers cases.
         kept: Ends the keeping of its lease and of its policies.
     """
 
     fed: list[str] = field(default_factory=list)
     ledger: EffectPort | None = None
+    cases: CasePort | None = None
     kept: ExitStack = field(default_factory=ExitStack)
 
     def stop(self) -> None:
@@ -109,6 +113,7 @@ class Drives:
         notifications: Tells people when a drive pauses.
         policies: Learns the policies of the runs that are driven here.
         source: Where the workflows of runs that are started here come from, in words.
+        cases: The memory of past cases.
     """
 
     def __init__(
@@ -119,11 +124,13 @@ class Drives:
         notifications: Notifications,
         policies: PolicyBook,
         source: str,
+        cases: CaseMemory | None = None,
     ) -> None:
         self._pool = pool
         self._saver = saver
         self._keeper = keeper
         self._source = source
+        self._cases = cases
         self._notifications = notifications
         self._acting = {"by": UNKNOWN, "source": "trusted", "channel": CHANNEL}
         self._audit = AuditStore(pool)
@@ -139,6 +146,7 @@ class Drives:
         self._reviews = ReviewStore(pool, saver.serde, on_event=notifications.post)
         self._reader = Reader(saver)
         install_effects(_effects_of_node)
+        install_cases(_cases_of_node)
 
     async def begin(self, call: Call) -> ServerDrive:
         """Take the lease of a thread before anything runs; a thread that has no run gets one.
@@ -171,6 +179,8 @@ class Drives:
             drive.kept.close()
             raise
         drive.ledger = EffectLedger(self._pool, self._saver.serde, drive.token, self._saver.patience)
+        if self._cases is not None:
+            drive.cases = DriveCases(self._cases, DEFAULT_TENANT, drive.token)
         drive.kept.enter_context(self._keeper.keeping(drive))
         _remember((thread_id, call.run_id), drive)
         _log.info("run driven by the Agent Server", thread=thread_id, workflow=call.workflow)
@@ -336,11 +346,21 @@ def _drive_of(config: Mapping[str, Any]) -> ServerDrive | None:
 
 def _effects_of_node() -> EffectPort | None:
     """Return what remembers the effects of the node that runs here, if the server drives it."""
+    drive = _drive_of_node()
+    return None if drive is None else drive.ledger
+
+
+def _cases_of_node() -> CasePort | None:
+    """Return the memory of cases of the node that runs here, if the server drives it."""
+    drive = _drive_of_node()
+    return None if drive is None else drive.cases
+
+
+def _drive_of_node() -> ServerDrive | None:
     try:
-        drive = _drive_of(get_config())
+        return _drive_of(get_config())
     except RuntimeError:  # not in a node
         return None
-    return None if drive is None else drive.ledger
 
 
 def _remember(key: tuple[str, str], drive: ServerDrive) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mappi
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -18,6 +18,9 @@ from .model import Principal
 from .notifiers import Notifier
 from .policy_book import Policies
 from .registry import Registry, Target
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
 
 __all__ = ["Engine"]
 
@@ -83,6 +86,7 @@ class Engine:
         policies: Mapping[str, Policies] | None = None,
         coping: Mapping[str, Coping] | None = None,
         notifiers: Mapping[str, Notifier] | None = None,
+        embeddings: Embeddings | None = None,
     ) -> Iterator[Engine]:
         """Open an engine on a database; a context manager. Parameters and errors are those of `AsyncEngine.open`."""
         opened = AsyncEngine.open(
@@ -94,6 +98,7 @@ class Engine:
             policies=policies,
             coping=coping,
             notifiers=notifiers,
+            embeddings=embeddings,
         )
         with start_blocking_portal("asyncio") as portal, portal.wrap_async_context_manager(opened) as engine:
             yield cls(engine, portal)
@@ -126,6 +131,8 @@ class Engine:
     anchor_audit = _iterator(AsyncEngine.anchor_audit)
     export_audit = _iterator(AsyncEngine.export_audit)
     erase = _verb(AsyncEngine.erase)
+    cases = _verb(AsyncEngine.cases)
+    forget = _verb(AsyncEngine.forget)
     stream = _iterator(AsyncEngine.stream)
     follow = _iterator(AsyncEngine.follow)
 

@@ -1,8 +1,9 @@
 """What a worker does besides driving: it shows that it lives, and looks after what others left behind.
 
 Every few seconds, in every worker: runs whose driver died are queued again, parents whose children have ended and jobs
-whose worker died too, deadlines of reviews act, and notices are sent. Any number of workers may do so at once. A lease that
-ran out is found within a third of its length, so recovery starts within two lease times.
+whose worker died too, deadlines of reviews act, notices are sent, and cases that are too old are removed. Any number of
+workers may do so at once. A lease that ran out is found within a third of its length, so recovery starts within two lease
+times.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import os
 import platform
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
@@ -20,6 +22,7 @@ from procrastinate.exceptions import ConnectorException
 from .. import __version__
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.queries import load_queries
+from ..checkpoints.retention import drop_cases
 from ..errors import AdjournError
 from .async_engine import AsyncEngine
 
@@ -66,6 +69,7 @@ class Upkeep:
                 await self._trying("queue woken runs", lambda: self._engine._queue_woken(self._workflows))
                 await self._trying("queue lost jobs", self._queue_jobs)
                 await self._trying("let deadlines act", self._sweep)
+                await self._trying("remove old cases", self._drop_cases)
             await asyncio.sleep(min(self._lease / 3, _LONGEST_PAUSE))
 
     async def leave(self) -> None:
@@ -83,6 +87,11 @@ class Upkeep:
 
     async def _sweep(self) -> None:
         await self._engine._sweep(None, None, _AT_MOST, self._workflows)
+
+    async def _drop_cases(self) -> None:
+        if self._engine.settings.case_days is not None:
+            before = datetime.now(UTC) - timedelta(days=self._engine.settings.case_days)
+            await drop_cases(self._engine._storage.pool, before, _AT_MOST)
 
     async def _do(self, query: str, **values: Any) -> None:
         with mapped_faults("cannot keep the table of workers"):

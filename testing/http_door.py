@@ -19,8 +19,10 @@ from .replies import Failure, Reply
 __all__ = ["HttpDoor"]
 
 AnswerCall: TypeAlias = Callable[[ModelRequest], tuple[Reply | None, Rendered]]
+EmbedCall: TypeAlias = Callable[[Json], Rendered]
 
 _PATHS: Final[dict[str, Api]] = {"/v1/chat/completions": "chat", "/v1/responses": "responses"}
+_EMBEDDINGS: Final = "/v1/embeddings"
 # How often a waiting thread looks whether the server is being closed, in seconds.
 _GLANCE: Final = 0.02
 
@@ -31,11 +33,13 @@ class HttpDoor:
     Args:
         answer: Gives the answer to a model call; runs in the thread of the request.
         list_models: Gives the answer to `GET /v1/models`.
+        embed: Gives the answer to `POST /v1/embeddings`; runs in the thread of the request.
     """
 
-    def __init__(self, *, answer: AnswerCall, list_models: Callable[[], Rendered]) -> None:
+    def __init__(self, *, answer: AnswerCall, list_models: Callable[[], Rendered], embed: EmbedCall) -> None:
         self.answer = answer
         self.list_models = list_models
+        self.embed = embed
         self.closing = threading.Event()
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -125,10 +129,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         api = _PATHS.get(self.path)
-        if api is None:
-            self._refuse(404, f"Unknown path {self.path}: POST knows {' and '.join(_PATHS)}.")
+        if api is None and self.path != _EMBEDDINGS:
+            self._refuse(404, f"Unknown path {self.path}: POST knows {', '.join(_PATHS)} and {_EMBEDDINGS}.")
         elif (parsed := _json_object(body)) is None:
             self._refuse(400, "We could not parse the JSON body of your request: an object is expected.")
+        elif api is None:
+            self._send(self.server.door.embed(parsed))
         else:
             self._serve(ModelRequest(api, parsed, mask_headers(dict(self.headers.items()))))
 

@@ -1,8 +1,8 @@
 """A loopback HTTP server that speaks the OpenAI API and plays a script.
 
-It answers `POST /v1/chat/completions`, `POST /v1/responses` (whole and streamed) and `GET /v1/models`, so that the
-real clients run over real HTTP: their retries, time-outs, parsers and errors are what is tested. Only the standard
-library is used, and nothing but this machine can reach it.
+It answers `POST /v1/chat/completions`, `POST /v1/responses` (whole and streamed), `POST /v1/embeddings` and
+`GET /v1/models`, so that the real clients run over real HTTP: their retries, time-outs, parsers and errors are what is
+tested. Only the standard library is used, and nothing but this machine can reach it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Self
 
 from .http_door import HttpDoor
 from .openai_checks import find_fault
+from .openai_embeddings import Embed, render_embeddings, texts_to_embed, word_vector
 from .openai_render import Rendered, models_page, render, render_failure, render_json
-from .openai_request import ModelRequest
+from .openai_request import Json, ModelRequest
 from .replies import Failure, Reply, ReplyLike, as_reply
 from .script import Script, ScriptExhausted
 
@@ -41,6 +42,8 @@ class ModelServer:
         strict: Raise at exit when the list was not used up exactly. Beyond its end, requests get HTTP 500 that says
             so in either case.
         models: The names that `GET /v1/models` lists.
+        embed: From a text to its vector, called in several threads. By default texts with words in common are near each
+            other (see `adjourn.testing.openai_embeddings`). Embeddings use up no reply.
 
     Raises (at the end of the `with` block, unless it is left by another error, which then gets a note):
         ScriptExhausted: `strict` is set and replies are left over or were missing.
@@ -53,14 +56,17 @@ class ModelServer:
         *,
         strict: bool = False,
         models: Sequence[str] = ("gpt-5-mini",),
+        embed: Embed = word_vector,
     ) -> None:
         self._script: Script[ModelRequest, ReplyLike] = Script(script, owner=type(self).__name__)
         self._strict = strict
         self._models = tuple(models)
+        self._embed_text = embed
         self._requests: list[ModelRequest] = []
+        self._embedded: list[str] = []
         self._arrived = threading.Condition()
         self._error: Exception | None = None
-        self._door = HttpDoor(answer=self._answer, list_models=self._list_models)
+        self._door = HttpDoor(answer=self._answer, list_models=self._list_models, embed=self._embed)
 
     @property
     def url(self) -> str:
@@ -72,6 +78,12 @@ class ModelServer:
         """The model calls so far, in order of arrival; secrets in headers are masked."""
         with self._arrived:
             return list(self._requests)
+
+    @property
+    def embedded(self) -> list[str]:
+        """The texts that vectors were asked for so far, in order of arrival."""
+        with self._arrived:
+            return list(self._embedded)
 
     def environment(self) -> dict[str, str]:
         """Return the variables that lead the OpenAI and LangChain clients here, for `monkeypatch` or a child process.
@@ -134,6 +146,16 @@ class ModelServer:
         except Exception as error:  # noqa: BLE001  the script is the test's code: its error is raised at exit
             self._error = self._error or error
             return None, self._broken(f"The script function raised {type(error).__name__}: {error}", ident)
+
+    def _embed(self, body: Json) -> Rendered:
+        ident = uuid.uuid4().hex
+        with self._arrived:
+            self._embedded += texts_to_embed(body) or []
+        try:
+            return render_embeddings(body, self._embed_text, ident=ident)
+        except Exception as error:  # noqa: BLE001  as in `_answer`
+            self._error = self._error or error
+            return self._broken(f"The function `embed` raised {type(error).__name__}: {error}", ident)
 
     def _broken(self, message: str, ident: str) -> Rendered:
         return render_failure(

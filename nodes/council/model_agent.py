@@ -20,7 +20,7 @@ from ..prompts import load_prompt
 from .decomposition import Plan, read_plan
 from .schemas import PlanAnswer, SynthesisAnswer, answer_schema, plain
 
-__all__ = ["instructions", "marked", "model_agent", "model_planner", "model_writer", "shown"]
+__all__ = ["asked", "instructions", "marked", "model_agent", "model_planner", "model_writer", "shown"]
 
 _MARK_LETTERS = 16
 
@@ -43,7 +43,7 @@ def model_agent(
         schema = answer_schema(request)
         if tools:
             return plain(await _with_tools(model, tools, schema, request))
-        return plain(await _asked(model, schema, instructions(request), marked(shown(request))))
+        return plain(await asked(model, schema, instructions(request), marked(shown(request))))
 
     return act
 
@@ -53,7 +53,7 @@ def model_planner(model: BaseChatModel | str) -> Callable[..., Coroutine[Any, An
 
     async def plan(task: str, *, material: Any, capabilities: Sequence[str]) -> Plan:
         parts = {"TASK": task, "MATERIAL": material, "CAPABILITIES": list(capabilities)}
-        found = await _asked(model, PlanAnswer, load_prompt("council-plan"), marked(parts))
+        found = await asked(model, PlanAnswer, load_prompt("council-plan"), marked(parts))
         dumped = found.model_dump(mode="json")
         for each in dumped["subtasks"]:  # what no agent names is not for the model to invent
             each["capabilities"] = [name for name in each["capabilities"] if name in capabilities]
@@ -69,7 +69,7 @@ def model_writer(model: BaseChatModel | str) -> Callable[..., Coroutine[Any, Any
         task: str, *, claims: Sequence[Claim], decision: str | None, dissent: Sequence[Any]
     ) -> dict[str, Any]:
         parts = {"TASK": task, "CLAIMS": list(claims), "DECISION": decision, "DISSENT": list(dissent)}
-        found = await _asked(model, SynthesisAnswer, load_prompt("council-synthesis"), marked(parts))
+        found = await asked(model, SynthesisAnswer, load_prompt("council-synthesis"), marked(parts))
         return found.model_dump(mode="json")
 
     return write
@@ -121,7 +121,19 @@ def _own(request: Request) -> dict[str, Any] | None:
     )
 
 
-async def _asked(model: BaseChatModel | str, schema: type[BaseModel], system: str, human: str) -> BaseModel:
+async def asked(model: BaseChatModel | str, schema: type[BaseModel], system: str, human: str) -> BaseModel:
+    """Ask a chat model for an answer of a form.
+
+    Args:
+        model: The model, or its name.
+        schema: The form.
+        system: What it is to do.
+        human: What it is to do that with; see `marked`.
+
+    Raises:
+        RunFailed: It refuses, or its answer does not fit.
+        ConfigurationError: It cannot be used.
+    """
     chosen = open_model(model) if isinstance(model, str) else model
     try:
         answer: Any = await chosen.with_structured_output(schema, include_raw=True).ainvoke(

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from adjourn.checkpoints.inspection import Found
 from adjourn.cli.main import run_command
 
 from .conftest import Command, Said
@@ -219,3 +220,23 @@ def test_a_check_that_fails_by_itself_is_a_problem_and_the_others_go_on(
     said = cli("doctor", "--json")
     assert "nobody thought of this" in state_of(said, "model")[1]
     assert state_of(said, "workflows")[0] == "ok"
+
+
+def test_the_doctor_looks_at_what_finds_past_cases(
+    cli: Command, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert state_of(cli("doctor", "--json"), "past cases")[0] == "ok"
+    monkeypatch.setenv("ADJOURN_EMBEDDING_MODEL", "openai:text-embedding-3-small")
+    state, found = state_of(cli("doctor", "--json"), "past cases")
+    assert (state, "OPENAI_API_KEY" in found) == ("problem", True)
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    assert state_of(cli("doctor", "--json"), "past cases")[0] == "ok"
+    monkeypatch.setattr("adjourn.engine.checkup.inspect_database", without_pgvector)
+    state, found = state_of(cli("doctor", "--json"), "database")
+    assert (state, "CREATE EXTENSION vector" in found) == ("problem", True)
+    monkeypatch.setenv("ADJOURN_CASE_LANGUAGE", "klingon")
+    assert "one of: " in state_of(cli("doctor", "--json"), "past cases")[1]
+
+
+async def without_pgvector(*given: object) -> Found:
+    return Found("18", "kim", "work", read_only=False, missing=0, refused=None, closed_tables=(), vectors=False)

@@ -35,6 +35,7 @@ async def test_with_a_key_the_dump_shows_nothing_and_another_engine_with_the_key
         assert {each.error["message"] for each in (await engine.runs()).items if each.error} == {
             "ERRORSECRET", "REASONSECRET",
         }  # fmt: skip
+        assert [case.outcome for case in await engine.cases(about="casesecret")] == ["OUTCOMESECRET"] * 2
         events = [event async for event in engine.follow(failed)]
         assert "EVENTSECRET" in str(events)
         assert "ERRORSECRET" in str(events)

@@ -75,7 +75,7 @@ async def test_a_graph_with_a_saver_of_its_own_is_refused(engine: AsyncEngine) -
 
 
 async def test_an_unknown_workflow_names_the_known_ones_and_the_nearest(engine: AsyncEngine) -> None:
-    known = "asking, council, delegation, flaky, parallel, plain, review"
+    known = "adaptive, asking, council, delegation, flaky, parallel, plain, review"
     with pytest.raises(UnknownWorkflow, match=rf"known: {known}\. Did you mean 'review'"):
         await engine.start("reviw", {})
     assert await nothing_stored(engine)

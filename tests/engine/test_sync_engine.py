@@ -17,6 +17,8 @@ VERBS = [
     "submit",
     "wait",
     "status",
+    "cases",
+    "forget",
     "set_limit",
     "remove_limit",
     "limits",

@@ -28,7 +28,7 @@ def test_the_public_names_are_these() -> None:
         "Decision", "approve", "edit", "reject", "respond",
         "DefaultValue", "ReviewPolicy", "Stage", "Swept", "Vote",
         "Limit", "LimitStatus", "Schedule", "Timetable",
-        "Settings",
+        "Case", "Settings",
         "Breaker", "Budget", "Cache", "Coping", "Loops", "Price", "Rate", "Retry", "ToolRules",
         *errors.__all__,
     }  # fmt: skip

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from adjourn import AsyncEngine, InvalidDecision, ReviewPolicy, Settings, approve, edit, reject, respond
 from adjourn.engine.notices import Notice
+from adjourn.nodes.cases import remember
 from adjourn.nodes.effects import once
 from adjourn.state.policies import DefaultValue, Stage
 from adjourn.state.questions import question
@@ -22,7 +23,7 @@ SECRETS = (
     b"INPUTSECRET", b"CONTEXTSECRET", b"STATESECRET", b"EVENTSECRET", b"QUESTIONSECRET", b"ANSWERSECRET",
     b"ARGUMENTSECRET", b"RESULTSECRET", b"EFFECTSECRET", b"ERRORSECRET", b"REASONSECRET",
     b"PROPOSALSECRET", b"EDITSECRET", b"COMMENTSECRET", b"SCHEMASECRET", b"STAGESECRET",
-    b"WORKFLOWSECRET", b"REFUSEDSECRET", b"NOTICESECRET",
+    b"WORKFLOWSECRET", b"REFUSEDSECRET", b"NOTICESECRET", b"CASESECRET", b"casesecret", b"OUTCOMESECRET",
 )  # fmt: skip
 # Of an effect's arguments and of what is refused only digests are kept, with a key or without.
 NEVER_KEPT = (b"ARGUMENTSECRET", b"REFUSEDSECRET")
@@ -66,7 +67,11 @@ POLICY = ReviewPolicy(
 )
 # of the workflow, and kept with each of its runs
 POLICIES = {"secretive": ReviewPolicy(deadline=3600, on_deadline=DefaultValue("WORKFLOWSECRET"))}
-WORKFLOWS = {"proposing": chain(("propose", propose)), "secretive": chain(("say", say), ("ask", ask), ("act", act))}
+recollect = remember("secret", text=lambda _: "a CASESECRET", outcome=lambda _: "OUTCOMESECRET")
+WORKFLOWS = {
+    "proposing": chain(("propose", propose), ("remember", recollect)),
+    "secretive": chain(("say", say), ("ask", ask), ("act", act)),
+}
 
 
 class Failing:

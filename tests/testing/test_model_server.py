@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -151,7 +153,13 @@ def test_a_server_runs_once() -> None:
 
 @pytest.mark.parametrize(
     ("path", "content", "status"),
-    [("/chat/completions", b"{no", 400), ("/chat/completions", b"[]", 400), ("/embeddings", b"{}", 404)],
+    [
+        ("/chat/completions", b"{no", 400),
+        ("/chat/completions", b"[]", 400),
+        ("/embeddings", b"{}", 400),
+        ("/embeddings", b'{"input": [1, 2]}', 400),
+        ("/images", b"{}", 404),
+    ],
 )
 def test_what_it_does_not_serve_is_refused_in_openais_form(path: str, content: bytes, status: int) -> None:
     with ModelServer(["unused"]) as server:
@@ -160,6 +168,29 @@ def test_what_it_does_not_serve_is_refused_in_openais_form(path: str, content: b
     assert response.status_code == status
     assert response.json()["error"]["type"] == "invalid_request_error"
     assert server.requests == []
+
+
+def test_texts_with_words_in_common_are_near_each_other() -> None:
+    texts = ["the disk is full", "a full disk, again", "checkout slow"]
+    with ModelServer([]) as server:
+        answer = post(server, {"model": "m", "input": texts}, "/embeddings").json()
+        packed = post(server, {"model": "m", "input": texts[0], "encoding_format": "base64"}, "/embeddings").json()
+    assert (answer["model"], answer["usage"]["prompt_tokens"]) == ("m", 10)
+    first, like, other = (each["embedding"] for each in answer["data"])
+    near, far = (sum(a * b for a, b in zip(first, each, strict=True)) for each in (like, other))
+    assert near > 0.4 > 0.3 > far
+    unpacked = struct.unpack("<64f", base64.b64decode(packed["data"][0]["embedding"]))
+    assert unpacked == pytest.approx(first, abs=1e-6)
+    assert server.embedded == [*texts, texts[0]]
+    assert server.requests == []
+
+
+def test_a_function_that_makes_vectors_may_fail() -> None:
+    def broken(text: str) -> list[float]:
+        raise AssertionError("not this text")
+
+    with pytest.raises(AssertionError, match="not this text"), ModelServer([], embed=broken) as server:
+        assert post(server, {"model": "m", "input": "x"}, "/embeddings").status_code == 500
 
 
 def test_its_environment_leads_a_child_process_here() -> None:

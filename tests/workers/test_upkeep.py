@@ -13,6 +13,7 @@ from support import workflows
 from support.auditing import agree
 from support.eventually import eventually
 from support.postgres import execute
+from support.remembering import filled, remembering
 from support.workflows import chain, mark
 from support.working import Gate, Serving
 
@@ -208,3 +209,32 @@ async def test_a_worker_ends_although_its_upkeep_takes_the_end_for_a_failure(
         worker.drain()
         assert await asyncio.wait_for(running, 10)
     assert heard == 2
+
+
+async def test_cases_that_are_too_old_are_removed(database: str, serving: Serving) -> None:
+    async with AsyncEngine.open(database, workflows={"remembering": remembering()}) as engine:
+        await filled(engine)
+        old = "update adjourn.cases set remembered_at = now() - interval '11 days'"
+        execute(database, f"{old} where content ->> 'text' not like 'Checkout%'")
+        ids = {case.id for case in await engine.cases()}
+        kept = {case.id for case in await engine.cases() if case.text.startswith("Checkout")}
+        assert kept < ids
+        async with serving({}, settings=Settings(lease_seconds=0.6, case_days=10)):
+
+            async def removed() -> bool:
+                return {case.id for case in await engine.cases()} == kept
+
+            await eventually(removed)
+
+
+async def test_a_worker_remembers_for_the_tenant_whose_run_it_drives(database: str, serving: Serving) -> None:
+    known = {"remembering": remembering()}
+    async with AsyncEngine.open(database, workflows=known, principal=Principal("kim", tenant="a")) as engine:
+        async with serving(known):
+            for number in range(2):
+                run = await engine.submit("remembering", {"alert": "disk full", "cure": number})
+                run = await engine.wait(run.thread_id, timeout=20)
+        assert [case["outcome"] for case in run.state["similar"]] == [0]
+        assert [case.outcome for case in await engine.cases()] == [1, 0]
+    async with AsyncEngine.open(database) as engine:
+        assert list(await engine.cases()) == []

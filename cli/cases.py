@@ -1,0 +1,71 @@
+"""`adjourn cases`: what runs have left to later ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .exits import Exit
+from .session import Session
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ..engine import Page
+    from ..state.cases import Case
+
+__all__ = ["cases"]
+
+_SHOWN = 300
+
+
+def cases(
+    session: Session,
+    about: Annotated[
+        list[str] | None, typer.Argument(metavar="[WORDS]...", help="What they are to be like. Without: the newest.")
+    ] = None,
+    kind: Annotated[str | None, typer.Option(metavar="NAME", help="Only cases of this kind.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The most cases to show.")] = 10,
+    after: Annotated[str | None, typer.Option(metavar="ID", help="Go on behind this page.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Show long texts whole.")] = False,
+    forget: Annotated[
+        str | None, typer.Option(metavar="ID", help="Remove this case for good, and show the rest.")
+    ] = None,
+) -> int:
+    """Show past cases: the newest first, or those that are most like some words.
+
+    Example: `adjourn cases disk full --kind incident`
+    """
+    with session.engine() as engine:
+        if forget is not None:
+            engine.forget(forget)
+        page = engine.cases(kind=kind, about=" ".join(about) if about else None, limit=limit, after=after)
+    if session.as_json:
+        session.result({"items": [_json(case) for case in page], "after": page.after})
+        return Exit.COMPLETED
+    options = [*(["--kind", kind] if kind else []), *(["--limit", str(limit)] if limit != 10 else [])]
+    more = session.command("cases", *options, "--after", page.after) if page.after else None
+    session.show(_view(page, 0 if full else _SHOWN, more))
+    return Exit.COMPLETED
+
+
+def _json(case: Case) -> dict[str, Any]:
+    return {**case.as_json(), "at": case.at}
+
+
+def _view(page: Page[Case], most: int, more: str | None) -> RenderableType:
+    from rich.console import Group
+
+    from .layout import blank, command_line, dictionary, paragraph, title
+    from .text import timestamp
+
+    if not page:
+        return paragraph("There are no such cases.")
+    shown: list[RenderableType] = []
+    for case in page:
+        like = {} if case.score is None else {"score": f"{case.score:.2f}"}
+        about = {"what": case.text, "outcome": case.outcome, "when": timestamp(case.at)}
+        named = {**like, **about, "run": case.thread_id, "case": case.id}
+        shown += [title(case.kind), dictionary(named, most), blank()]
+    return Group(*shown, *([command_line(more)] if more else []))

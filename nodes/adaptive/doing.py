@@ -1,0 +1,108 @@
+"""Doing the parts of a task: one after the other or at the same time, each for itself, and kept where that is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from anyio import CapacityLimiter, to_thread
+from langgraph.errors import GraphBubbleUp
+
+from ...errors import AdjournError, BudgetExceeded, LeaseLost, RunFailed, StorageUnavailable
+from ...state.values import storable_text
+from ..children import gather
+from ..effects import once, remembers_effects
+from .strategies import Output, Task, called, is_async
+from .work import Part, Work, parts_of
+
+__all__ = ["FAILS", "GIVES_WAY", "done_by", "in_words"]
+
+# the run's own trouble, and no failure of a strategy: the node ends, and the attempt is made again when the run goes on
+GIVES_WAY: Final = (BudgetExceeded, LeaseLost, StorageUnavailable, GraphBubbleUp)
+FAILS: Final = (Exception, SystemExit)
+"""What a user's function may raise; all of it is its own affair."""
+_MOST_WORDS: Final = 500
+
+
+async def done_by(worker: Callable[[Part], Any], work: Work, task: Task, *, at_once: int) -> Output:
+    """Do all parts of a task, so many at the same time, and put the results together.
+
+    A part that fails costs only itself. When all fail, the attempt fails with the first failure.
+
+    Args:
+        worker: Does a part.
+        work: How the task is split and put together, and whether parts are kept.
+        task: The task.
+        at_once: How many parts are worked on at the same time; plain functions get as many threads.
+
+    Raises:
+        RunFailed: No part has a result.
+        BudgetExceeded, LeaseLost, StorageUnavailable: The run's own trouble; no other part is begun.
+    """
+    parts = await called(parts_of, work, task)
+    doing = _Doing(worker, at_once, kept=work.keep_parts and remembers_effects())
+    await gather(*(doing.do(part) for part in parts))
+    names = [part.name for part in parts]
+    if not doing.results:
+        raise RunFailed(f"No part has a result: {doing.failures[names[0]]}")
+    done = {name: doing.results[name] for name in names if name in doing.results}
+    failed = {name: doing.failures[name] for name in names if name in doing.failures}
+    return Output(await called(work.combine, task, done), len(parts), failed, doing.seconds_before / at_once)
+
+
+class _Doing:
+    """The parts of one attempt as they are done."""
+
+    def __init__(self, worker: Callable[[Part], Any], at_once: int, *, kept: bool) -> None:
+        self.results: dict[str, Any] = {}
+        self.failures: dict[str, str] = {}
+        self.seconds_before = 0.0
+        self._worker = worker
+        self._kept = kept
+        self._room = asyncio.Semaphore(at_once)
+        self._threads = CapacityLimiter(at_once)
+        self._stopped = False
+
+    async def do(self, part: Part) -> None:
+        async with self._room:
+            if self._stopped:
+                return
+            try:
+                self.results[part.name] = await (self._recorded(part) if self._kept else self._worked(part))
+            except GIVES_WAY as trouble:
+                self._stopped = not isinstance(trouble, GraphBubbleUp)  # one that waits does not hold up the others
+                raise
+            except FAILS as problem:  # a worker is the user's, and so are its errors
+                self.failures[part.name] = in_words(problem)
+
+    async def _recorded(self, part: Part) -> Any:
+        """Do a part, or find what it came to in a process that died; its time then was spent there."""
+        here = False
+
+        async def work() -> dict[str, Any]:
+            nonlocal here
+            here, begun = True, time.monotonic()
+            return {"result": await self._worked(part), "seconds": time.monotonic() - begun}
+
+        # no arguments to compare: everything that a part is made of stands in the state
+        found = await once("part", work, key=f"{part.task.attempt} {storable_text(part.name)}", on_uncertain="retry")
+        if not here:
+            self.seconds_before += found["seconds"]
+        return found["result"]
+
+    async def _worked(self, part: Part) -> Any:
+        if is_async(self._worker):
+            return await self._worker(part)
+        found = await to_thread.run_sync(self._worker, part, limiter=self._threads, abandon_on_cancel=True)
+        return await found if inspect.isawaitable(found) else found
+
+
+def in_words(problem: BaseException) -> str:
+    """Return an error in words, not long, and as PostgreSQL can hold it."""
+    said = storable_text(str(problem))[:_MOST_WORDS]
+    if isinstance(problem, AdjournError):  # our own words need no name of a class before them
+        return said
+    return f"{type(problem).__name__}: {said}" if said else type(problem).__name__
