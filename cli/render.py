@@ -58,14 +58,9 @@ def outcome(run: Run, command: Command, *, full: bool = False, plan: PlanView | 
     }
     view = parts.get(run.status)
     shown = view(run, command, full) if view else _elsewhere(run, command)
-<<<<<<< HEAD
-    if plan is None:
-=======
-    plan = plan_of_run(run.state)
     if has_attempts(run.state) and run.status != "completed":
         return Group(shown, blank(), Attempts(run.state))
-    if plan is None or run.status == "completed":
->>>>>>> main
+    if plan is None:
         return shown
     return Group(shown, blank(), PlanTree(plan, None if full else _SUBTASKS))
 
@@ -109,14 +104,8 @@ def _undone(run: Run) -> bool:
 
 
 def _completed(run: Run, command: Command, full: bool) -> RenderableType:
-<<<<<<< HEAD
-=======
-    plan = plan_of_run(run.state)
-    if plan is not None:
-        return _delegated(run, plan, command, full)
     if has_attempts(run.state):
         return _adapted(run, command, full)
->>>>>>> main
     decision, factors = run.state.get("final_decision"), run.state.get("decision_factors")
     final = run.state.get("final_result")
     if decision is None and isinstance(final, dict) and has_minutes(run.state):
