@@ -30,15 +30,16 @@ from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled, saver_of
 from .case_memory import CaseMemory, DriveCases
 from .child_runs import ChildRuns
-from .child_starting import ENDED, ChildStarter
+from .child_starting import ENDED, ChildStarter, told_on
 from .child_store import ChildStore
+from .child_undoing import ChildUndoing
 from .coping.book import CopingBook
 from .coping.place import CopingDrive, driving
 from .coping.setting_up import coping_tools
 from .drive import Driver, Emit, Work
 from .effects import EffectLedger
 from .elsewhere import finished_elsewhere
-from .events import Event
+from .events import Cancelled, Event
 from .hook import review_hook
 from .inputs import typed_input
 from .leases import Drive, LeaseKeeper
@@ -157,6 +158,7 @@ class EngineBase:
         self._policies = PolicyBook(self._seal)
         self._workflow_policies = dict(policies or {})
         self._children = ChildStore(storage.pool, self._runs, self._queue, self._seal, settings.max_child_depth)
+        self._undoable = ChildUndoing(self._runs, self._children, self._reader, registry, self._graph_of)
         self._starter = ChildStarter(
             self._children,
             registry,
@@ -168,6 +170,8 @@ class EngineBase:
             bound=self._bound,
             graph_of=self._graph_of,
             drive=self._drive,
+            cancel=self._cancel_tree,
+            undoing=self._undoable,
         )
         witness = Witness(storage.saver.serde, self._keeper.driving)
         self._driver = Driver(
@@ -271,7 +275,8 @@ class EngineBase:
         """
         graph = self._remembering(graph, row["tenant"])
         drive, held = Drive(row["thread_id"], row["token"]), options.get("held", False)
-        children = ChildRuns(self._starter, row, drive, lambda: self._keeper.cancel(drive), held=held)
+        tell = told_on(options.get("on_event"))
+        children = ChildRuns(self._starter, row, drive, lambda: self._keeper.cancel(drive), tell, held=held)
         work = Work(
             row=row,
             graph=graph,
@@ -279,7 +284,7 @@ class EngineBase:
                 graph, options["fresh"] if "fresh" in options else _load(graph, row["input_type"], row["input"])
             ),
             context=_load(graph, row["context_type"], row["context"]),
-            emit=_guarded(self._recorder.record, options.get("on_event")),
+            emit=_guarded(self._recorder.record, listener),
             children=children,
             tokens=options.get("tokens", False),
             coping=self._coping_drive(row),
@@ -321,6 +326,17 @@ class EngineBase:
                 with contextlib.suppress(StorageUnavailable):
                     await self._runs.release(thread_id, claimed["token"])
             return None
+
+    async def _cancel_tree(self, thread_id: str, tenant: str, note: dict[str, Any]) -> list[str]:
+        """Cancel a run with all below it and stop those that are driven here; return those that had not ended."""
+        cancelled = await self._runs.cancel(thread_id, tenant, note)
+        for each in cancelled:
+            self._recorder.record(Cancelled(each, note))
+        for each in {thread_id, *cancelled}:
+            drive = self._keeper.driving(each)
+            if drive is not None:
+                self._keeper.cancel(drive)
+        return cancelled
 
     def _remembering(self, graph: Compiled, tenant: str) -> Compiled:
         """Return the graph with the memory of a run's tenant: workers drive the runs of all."""

@@ -14,7 +14,7 @@ from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import together
 from ..checkpoints.queries import load_queries
 from ..checkpoints.sealing import Seal
-from ..errors import DepthExceeded, LeaseLost
+from ..errors import DepthExceeded, LeaseLost, ThreadExists
 from .model import Child, RunStatus
 from .queue import WORKER, RunQueue, is_limited
 from .run_groups import NewRun
@@ -111,6 +111,7 @@ class ChildStore:
             ParentGone: The parent does not run any more; nothing was stored.
             LeaseLost: Another process drives the parent; nothing was stored.
             DepthExceeded: It would stand too deep; nothing was stored.
+            ThreadExists: Its thread id is taken; nothing was stored.
         """
         with mapped_faults("cannot start a child run", thread_id=link.parent_id):
             async with self._pool.connection() as connection, together(connection), connection.transaction():
@@ -137,7 +138,8 @@ class ChildStore:
                     row = (await self._queue.submit_on(connection, [run])).get(run.thread_id)
                 else:
                     row = await self._runs.accept(run, connection)
-                assert row is not None, "a fresh UUID was taken"  # noqa: S101
+                if row is None:
+                    raise ThreadExists(f"There is a run {run.thread_id} already.", thread_id=run.thread_id)
                 place = {"thread_id": run.thread_id, "root_id": found["root_id"], "depth": depth}
                 await connection.execute(_SQL["link_child"], {**link.values(), **place})
         return {**row, "parent_id": link.parent_id}
@@ -209,6 +211,21 @@ class ChildStore:
         child = (failed["error"] or {}).get("child")
         if child is not None:
             await connection.execute(_SQL["go_on_again"], {"parent_id": failed["thread_id"], "thread_id": child})
+
+    async def at(self, parent_id: str, tenant: str, namespace: str) -> list[DictRow]:
+        """Return `child_id`, `thread_id` and `ended_as` of the children that a run has at a place, in their order."""
+        values = {"parent_id": parent_id, "tenant": tenant, "checkpoint_ns": namespace}
+        with mapped_faults("cannot read the child runs", thread_id=parent_id):
+            async with self._pool.connection() as connection:
+                return await (await connection.execute(_SQL["children_at"], values)).fetchall()
+
+    async def check_lease(self, parent_id: str, token: int) -> None:
+        """Raise LeaseLost when another process drives a run now."""
+        with mapped_faults("cannot look at a lease", thread_id=parent_id):
+            async with self._pool.connection() as connection:
+                values = {"parent_id": parent_id, "token": token}
+                if await (await connection.execute(_SQL["holds_lease"], values)).fetchone() is None:
+                    raise LeaseLost(f"Run {parent_id} is driven by another process now.", thread_id=parent_id)
 
     async def below(self, thread_id: str) -> tuple[Child, ...]:
         """Return the children of a run, and theirs."""

@@ -83,6 +83,17 @@ order by number;
 -- A parent that failed with a child is tried again: so is the child, when the node comes to it.
 update adjourn.children set again = true where parent_id = %(parent_id)s and thread_id = %(thread_id)s;
 
+-- name: children_at
+-- The children that a run of a tenant has at a place, and how they have ended.
+select children.child_id, children.thread_id, children.ended_as
+from adjourn.children join adjourn.runs on runs.thread_id = children.parent_id
+where children.parent_id = %(parent_id)s and children.checkpoint_ns = %(checkpoint_ns)s and runs.tenant = %(tenant)s
+order by children.number;
+
+-- name: holds_lease
+-- Whether a drive still has the lease of its run.
+select 1 as held from adjourn.leases where thread_id = %(parent_id)s and token = %(token)s;
+
 -- name: taken_up
 -- A child that had failed goes on.
 update adjourn.children set again = false where thread_id = %(thread_id)s and again;

@@ -81,8 +81,8 @@ class Listener:
     async def woken(self, thread_id: str) -> AsyncIterator[asyncio.Event]:
         """Give an event that is set whenever there may be something new to read of a thread.
 
-        The connection is opened for the first who waits, and closed a while after the last: who waits for one run often waits
-        for another, and to open it takes longer than many a run.
+        The connection is opened for the first who waits, and closed a while after the last: who waits for one run often
+        waits for another, and to open it takes longer than many a run.
         """
         waker = asyncio.Event()
         self._waiting.setdefault(thread_id, set()).add(waker)
