@@ -284,7 +284,7 @@ class EngineBase:
                 graph, options["fresh"] if "fresh" in options else _load(graph, row["input_type"], row["input"])
             ),
             context=_load(graph, row["context_type"], row["context"]),
-            emit=_guarded(self._recorder.record, listener),
+            emit=_guarded(self._recorder.record, options.get("on_event")),
             children=children,
             tokens=options.get("tokens", False),
             coping=self._coping_drive(row),
