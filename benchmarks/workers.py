@@ -125,7 +125,7 @@ async def throughput(engine: AsyncEngine, url: str, count: int, runs: int) -> fl
     # looked at seldom, and at no more than that: what measures works on the same processors
     left = "select from adjourn.runs where status in ('queued', 'running') limit 1"
     async with engine._storage.pool.connection() as connection:
-        while await (await connection.execute(left)).fetchone() is not None:
+        while await (await connection.execute(left)).fetchone() is not None:  # noqa: ASYNC110  (in other processes)
             await asyncio.sleep(0.5)
     await asyncio.to_thread(workers.close)
     async with engine._storage.pool.connection() as connection:
