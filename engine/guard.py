@@ -9,49 +9,44 @@ from __future__ import annotations
 
 from typing import Any
 
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import RunnableConfig
 from langgraph.pregel import Pregel
 
 from ..errors import RunFailed
 from ..nodes.children import swallowed_wait
-from .internals import asked_without_answer
+from .internals import asked_without_answer, checked_writers
 
-__all__ = ["Guard", "guarded"]
+__all__ = ["guarded"]
 
 
-class Guard(Runnable[Any, Any]):
-    """The first of a node's writers: hands on what the node returned, unless the node swallowed a question.
+class _Guard:
+    """Looks whether a node swallowed a question, before anything of it is written.
 
     Args:
         node: The node's name.
     """
 
     def __init__(self, node: str) -> None:
-        self.node = node
+        self._node = node
 
-    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
-        """Return the input.
+    def __call__(self, config: RunnableConfig) -> None:
+        """Look.
 
         Raises:
             RunFailed: The node returned although a question of its own was not answered, or a child run that it waits for
                 has not ended. Nothing of it is stored.
         """
-        if config is not None and asked_without_answer(config):
+        if asked_without_answer(config):
             raise self._swallowed("question: interrupt()")
-        if config is not None and swallowed_wait(config):
+        if swallowed_wait(config):
             raise self._swallowed("wait for a child run: child()")
-        return input
 
     def _swallowed(self, what: str) -> RunFailed:
         return RunFailed(
-            f"The node {self.node!r} caught its own {what} pauses by raising, and code such as `except Exception` around it "
-            "swallowed that. Catch narrower exceptions there",
-            node=self.node,
+            f"The node {self._node!r} caught its own {what} pauses by raising, and code such as `except Exception` around "
+            "it swallowed that. Catch narrower exceptions there",
+            node=self._node,
         )
-
-    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
-        """Do what `invoke` does."""
-        return self.invoke(input, config)
 
 
 def guarded(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
@@ -61,7 +56,7 @@ def guarded(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
     """
     nodes = {}
     for name, node in graph.nodes.items():
-        update: dict[str, Any] = {"writers": [Guard(name), *node.writers]}
+        update: dict[str, Any] = {"writers": checked_writers(node, _Guard(name))}
         if isinstance(node.bound, Pregel):
             inner = guarded(node.bound)
             update |= {"bound": inner, "subgraphs": [inner]}

@@ -10,11 +10,11 @@ import asyncio
 import sys
 import threading
 import typing
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from types import FunctionType
 from typing import Any, Final, TypeAlias
 
-from langchain_core.runnables import RunnableBinding, RunnableConfig, RunnableLambda, RunnableSequence
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig, RunnableLambda, RunnableSequence
 from langgraph._internal._constants import (
     CONF,
     CONFIG_KEY_CHECKPOINT_NS,
@@ -37,8 +37,10 @@ from langgraph.func import _TaskFunction
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 from langgraph.pregel._call import identifier
+from langgraph.pregel._read import PregelNode
 from langgraph.pregel._task_status import read_task_statuses
 from langgraph.pregel._utils import get_function_nonlocals, validate_timeout_supported
+from langgraph.pregel._write import ChannelWrite
 from langgraph.pregel.protocol import StreamProtocol
 from langgraph.runtime import Runtime
 from langgraph.types import Interrupt
@@ -55,6 +57,7 @@ __all__ = [
     "asking_tasks",
     "attempt_of",
     "can_be_timed",
+    "checked_writers",
     "goes_on",
     "has_failed_tasks",
     "heard_by",
@@ -227,6 +230,42 @@ def can_be_timed(node: Any) -> bool:
     except ValueError:
         return False
     return True
+
+
+class _CheckedWrite(ChannelWrite):
+    """A writer that calls a function before it writes."""
+
+    def __init__(self, writes: Sequence[Any], check: Callable[[RunnableConfig], None]) -> None:
+        super().__init__(writes)
+        self._check = check
+
+    def _write(self, input: Any, config: RunnableConfig) -> None:  # noqa: A002
+        self._check(config)
+        return super()._write(input, config)
+
+    async def _awrite(self, input: Any, config: RunnableConfig) -> None:  # noqa: A002
+        self._check(config)
+        return await super()._awrite(input, config)
+
+
+def checked_writers(node: PregelNode, check: Callable[[RunnableConfig], None]) -> list[Runnable[Any, Any]]:
+    """Return the writers of a node, of which the first calls a function before it writes.
+
+    The first writer itself does so where it is one of LangGraph's usual ones: a step more takes longer than the check.
+
+    Args:
+        node: A node of a compiled graph.
+        check: Gets the configuration of the task; what it raises fails the node, and nothing is written.
+    """
+
+    def step(value: Any, config: RunnableConfig) -> Any:
+        check(config)
+        return value
+
+    writers = node.flat_writers
+    if writers and type(writers[0]) is ChannelWrite:
+        return [_CheckedWrite(writers[0].writes, check), *writers[1:]]
+    return [RunnableCallable(step, trace=False), *writers]
 
 
 def identity_of(node: Any) -> str:
