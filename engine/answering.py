@@ -21,7 +21,7 @@ import psycopg
 from langgraph.checkpoint.base import CheckpointTuple
 
 from ..checkpoints.faults import connection_lost, mapped_faults
-from ..checkpoints.pool import Connection, at_once, together
+from ..checkpoints.pool import at_once, together
 from ..checkpoints.priming import UNREAD, Unread
 from ..checkpoints.storage import Storage
 from .audit import actor_of
@@ -82,11 +82,11 @@ class Answering:
         with mapped_faults("cannot read the run", thread_id=thread_id):
             try:
                 async with self._storage.saver.lend() as connection:
-                    return await self._look(connection, thread_id, tenant)
+                    return await self._reviews.look(connection, thread_id, tenant)
             except (psycopg.OperationalError, psycopg.InterfaceError):
                 # one that was used a moment ago and is dead now; the pool looks at those that it hands out
                 async with self._storage.pool.connection() as connection:
-                    return await self._look(connection, thread_id, tenant)
+                    return await self._reviews.look(connection, thread_id, tenant)
 
     async def decide(
         self, thread_id: str, tenant: str, sent: Sent, looked: Looked, *, read: Read | None = None
@@ -122,10 +122,6 @@ class Answering:
                     if error.sqlstate != _CHANGED and not connection_lost(error):
                         raise
             return await self._record_locked(thread_id, tenant, sent, queues=read is None)
-
-    async def _look(self, connection: Connection, thread_id: str, tenant: str) -> tuple[RunRow, Looked] | None:
-        async with together(connection):
-            return await self._reviews.look(connection, thread_id, tenant)
 
     async def _record(
         self, thread_id: str, tenant: str, sent: Sent, looked: Looked, judged: list[Judged], read: Read | None

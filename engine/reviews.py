@@ -28,7 +28,7 @@ _SQL: Final = load_queries(__package__, "reviews.sql")
 Connection = AsyncConnection[DictRow]
 # a review, what a decision makes of it, and what that means
 Judged: TypeAlias = tuple[Asked, Case, tuple[Command, ...]]
-_Both: TypeAlias = tuple[DictRow, DictRow]
+_Parts: TypeAlias = list[DictRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,9 @@ class ReviewStore:
         """Return the open questions of a thread, in the order in which they were asked."""
         with mapped_faults("cannot read the questions", thread_id=thread_id):
             async with self._pool.connection() as connection:
-                asked = await self._pending(await _ask_pending(connection, thread_id))
+                cursor = connection.cursor(row_factory=_in_parts)
+                await cursor.execute(_SQL["list_pending"], {"thread_id": thread_id})
+                asked = self._asked(await cursor.fetchall())
         return tuple(each.review for each in asked.values())
 
     async def page(
@@ -172,24 +174,25 @@ class ReviewStore:
         return Locked(found["status"], found["requested_by"], now, is_driven, asked)
 
     async def look(self, connection: Connection, thread_id: str, tenant: str) -> tuple[DictRow, Looked] | None:
-        """Read a run, and what `lock` does without a lock; one round trip.
+        """Read a run, and what `lock` does without a lock; one statement.
 
         Args:
-            connection: In a pipeline where there is one.
+            connection: A connection.
             thread_id: The run.
             tenant: Whose it must be.
 
         Returns:
             The run's row, and what was read; None when there is no such run.
         """
-        values = {"thread_id": thread_id, "tenant": tenant}
-        run = await connection.execute(_SQL["answerable_run"], values)
-        pending = await _ask_pending(connection, thread_id)
-        found = await run.fetchone()
-        if found is None:
+        cursor = connection.cursor(row_factory=_in_parts)
+        await cursor.execute(_SQL["answerable_run"], {"thread_id": thread_id, "tenant": tenant})
+        rows = await cursor.fetchall()
+        found = rows[0][0]
+        if found["thread_id"] is None:
             return None
         named = {name: found[name] for name in ("status", "requested_by", "now", "seen", "position")}
-        return found, Looked(is_driven=found["driven"], asked=await self._pending(pending), **named)
+        asked = self._asked([each[1:] for each in rows], requested_by=found["requested_by"])
+        return found, Looked(is_driven=found["driven"], asked=asked, **named)
 
     async def lock_idle(self, connection: Connection, thread_id: str) -> datetime | None:
         """Lock a run that nobody drives, and its lease; return the time then, or None when somebody drives it."""
@@ -339,25 +342,20 @@ class ReviewStore:
             if isinstance(command, Counted):
                 yield command.vote, self._rows.columns(asked, after, command.vote, closed)
 
-    async def _pending(self, cursor: AsyncCursor[_Both]) -> dict[str, Asked]:
-        """Return the open questions that `_ask_pending` asked for, by id."""
-        found = await cursor.fetchall()
-        rows = {review["review_id"]: review for review, _ in found}
-        return self._rows.all(rows.values(), [vote for _, vote in found if vote["review_id"] is not None])
+    def _asked(self, found: Sequence[_Parts], **more: Any) -> dict[str, Asked]:
+        """Return open questions by id, from rows of a review and of a decision on it each."""
+        rows = {review["review_id"]: review for review, _ in found if review["review_id"] is not None}
+        votes = [vote for _, vote in found if vote["review_id"] is not None]
+        return self._rows.all(rows.values(), votes, **more)
 
 
-async def _ask_pending(connection: Connection, thread_id: str) -> AsyncCursor[_Both]:
-    cursor = connection.cursor(row_factory=_both)
-    return await cursor.execute(_SQL["list_pending"], {"thread_id": thread_id})
-
-
-def _both(cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], _Both]:
-    """Make rows of a review and of a decision; a bar stands between their columns."""
+def _in_parts(cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], _Parts]:
+    """Make rows of several tables, between whose columns stand bars."""
     result = cursor.pgresult  # `description` would take longer than all the rest
     names = [(result.fname(n) or b"").decode() for n in range(result.nfields)] if result is not None else []
-    bar = names.index("|") if "|" in names else 0
-    before, behind = names[:bar], names[bar + 1 :]
-    return lambda values: (dict(zip(before, values, strict=False)), dict(zip(behind, values[bar + 1 :], strict=True)))
+    bars = [place for place, name in enumerate(names) if name == "|"]
+    parts = list(zip([0, *(bar + 1 for bar in bars)], [*bars, len(names)], strict=True))
+    return lambda values: [dict(zip(names[first:end], values[first:end], strict=True)) for first, end in parts]
 
 
 def _document(columns: Any) -> str:

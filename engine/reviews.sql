@@ -4,13 +4,23 @@
 select status, requested_by from adjourn.runs where thread_id = %(thread_id)s for no key update
 
 -- name: answerable_run
--- A run, the time, whether somebody drives it, what an answer to it depends on, and where it stands. To be read before its
--- questions, so that whatever changes meanwhile is noticed.
+-- A run, the time, whether somebody drives it, what an answer to it depends on, and where it stands; and its open questions in
+-- the order in which they were asked, each with what has been decided on it. The run stands in the first row only.
+with asked as (
+    select reviews as review, reviews.due_at <= clock_timestamp() as overdue, decisions as decision,
+        row_number() over (order by reviews.created_at, reviews.review_id, decisions.number) as n
+    from adjourn.reviews left join adjourn.decisions using (thread_id, review_id)
+    where reviews.thread_id = %(thread_id)s and reviews.status = 'pending'
+)
 select runs.*, leases.expires_at <= clock_timestamp() as expired, clock_timestamp() as now,
     coalesce(leases.expires_at > clock_timestamp(), false) as driven, adjourn.answerable(runs.thread_id) as seen,
-    adjourn.position(runs.thread_id) as position
-from adjourn.runs left join adjourn.leases using (thread_id)
-where thread_id = %(thread_id)s and tenant = %(tenant)s;
+    adjourn.position(runs.thread_id) as position,
+    null as "|", (asked.review).*, asked.overdue, null as "|", (asked.decision).*
+from (values (1)) as first (n) left join asked on true
+left join adjourn.runs
+    on runs.thread_id = %(thread_id)s and runs.tenant = %(tenant)s and coalesce(asked.n, 1) = first.n
+left join adjourn.leases on leases.thread_id = runs.thread_id
+order by asked.n;
 
 -- name: is_driven
 -- Whether somebody drives a thread at this moment. Whoever does looks for answers when the lease is given back, for which
