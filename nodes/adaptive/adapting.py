@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from ...state.adaptive import Adaptation, AdaptiveState, Start, StartedBy
 from ..arguments import check_count, one_of
+from ..here import teller
 from ..step import Clock, utcnow
 from .measuring import Measure, check_thresholds, read_measurers
 from .memory import check_memory, remembered
@@ -15,7 +16,6 @@ from .node import AsyncNode
 from .records import GOOD, by_record
 from .rules import Rules, poor_metrics, reason_of, remedies_of
 from .strategies import Strategies, StrategyLike, check_order, first_available, read_strategies, task_of, tried_in
-from .telling import teller
 
 __all__ = ["MAX_ATTEMPTS", "adapting", "after_measuring", "choosing", "limit_of"]
 
@@ -60,7 +60,7 @@ def choosing(
         order = _order(state, known)
         given = check_thresholds(state.get("quality_thresholds") or {}, measured)
         start = await _start(state, known, order, memory)
-        teller()("chosen", **start)
+        teller("adaptive")("chosen", **start)
         return {
             "current_strategy": start["strategy"],
             "start": start,
@@ -142,7 +142,7 @@ def adapting(
             "reason": reason,
             "metrics_before": dict(metrics),
         }
-        teller()("adapted", **change, poor=poor, refused=refused)
+        teller("adaptive")("adapted", **change, poor=poor, refused=refused)
         update: AdaptiveState = {"adaptation_history": [change], "current_step": "adapt"}
         return update if chosen is None else {**update, "current_strategy": chosen}
 

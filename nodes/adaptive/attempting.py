@@ -13,15 +13,14 @@ from typing_extensions import TypedDict
 
 from ...state.adaptive import AdaptiveState, AttemptState
 from ...state.values import json_problem
-from ..arguments import check_count, one_of
+from ..arguments import check_count, check_seconds, one_of
 from ..effects import once, remembers_effects
+from ..here import teller
 from ..step import Clock, utcnow
 from .doing import FAILS, GIVES_WAY, in_words
-from .measuring import check_seconds
 from .memory import check_memory
 from .node import AsyncNode
 from .strategies import Output, Strategy, StrategyLike, read_strategies, task_of
-from .telling import teller
 
 __all__ = ["MAX_OUTPUT_BYTES", "attempting"]
 
@@ -78,7 +77,7 @@ def attempting(
     async def attempt(state: Any) -> AdaptiveState:
         number, name = len(state.get("attempts") or []) + 1, state["current_strategy"]
         one_of("strategy", name, known)
-        teller()("attempt", number=number, strategy=name)
+        teller("adaptive")("attempt", number=number, strategy=name)
         limit = (state.get("resource_constraints") or {}).get("timeout_seconds", timeout)
 
         async def make(idempotency_key: str = "") -> _Made:
@@ -145,4 +144,4 @@ async def _tried(strategy: Strategy, task: Any, limit: float | None, most_bytes:
 
 def _told(attempt: AttemptState) -> None:
     names = ("number", "strategy", "seconds", "parts", "failed", "error")
-    teller()("attempted", **{name: value for name, value in attempt.items() if name in names})
+    teller("adaptive")("attempted", **{name: value for name, value in attempt.items() if name in names})

@@ -10,8 +10,8 @@ from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypedDict
 
 from ...errors import InvalidInput
-from ..arguments import check_count, one_of
-from .measuring import check_seconds, check_thresholds
+from ..arguments import check_count, check_seconds, one_of
+from .measuring import check_thresholds
 from .strategies import check_order
 
 __all__ = ["adaptive_input", "check_constraints"]

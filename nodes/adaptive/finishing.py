@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ...state.adaptive import AdaptiveResult, AdaptiveState
+from ..here import teller
 from ..step import Clock, utcnow
 from .memory import check_memory, keep_answer
 from .node import AsyncNode
 from .strategies import task_of
-from .telling import teller
 
 __all__ = ["finishing", "result_of"]
 
@@ -37,7 +37,7 @@ def finishing(*, memory: str | None = "adaptive", clock: Clock = utcnow) -> Asyn
         if final["good"] or (final["decided_by"] != "metrics" and state.get("human_decision") != "reject"):
             task = task_of(state, len(state.get("attempts") or []), memory=memory)
             await keep_answer(task, final["result"], clock=clock)
-        teller()("finished", strategy=final["strategy"], decided_by=final["decided_by"], good=final["good"])
+        teller("adaptive")("finished", strategy=final["strategy"], decided_by=final["decided_by"], good=final["good"])
         return {"final_result": final, "current_step": "finish"}
 
     return finish
