@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NotRequired
+from typing import Any, Final, NotRequired
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -64,6 +64,8 @@ def adaptive_input(strategies: Iterable[str], metrics: Mapping[str, Any]) -> Any
     return TypedDict("AdaptiveInput", keys)  # type: ignore[operator]
 
 
+# whoever starts a run may say it, and plain functions get a thread for each
+_MOST_WORKERS: Final = 100
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 
 
@@ -72,10 +74,15 @@ def _check_people(name: str, value: Any) -> None:
         raise InvalidInput(f"{name} must be true or false, not {value!r:.60}.")
 
 
+def _check_workers(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_WORKERS:
+        raise InvalidInput(f"{name} must be a whole number from 1 to {_MOST_WORKERS}, not {value!r:.60}.")
+
+
 _CONSTRAINTS: Mapping[str, Callable[[str, Any], Any]] = {
     "target_seconds": check_seconds,
     "timeout_seconds": check_seconds,
-    "max_workers": lambda name, value: check_count(name, value, 1),
+    "max_workers": _check_workers,
     "max_attempts": lambda name, value: check_count(name, value, 1),
     "people": _check_people,
 }

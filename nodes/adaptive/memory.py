@@ -20,6 +20,7 @@ from ...state.adaptive import AttemptState
 from ...state.values import digest, json_problem
 from ..here import store_here, thread_here
 from ..step import Clock, utcnow
+from .failing import short_text
 from .records import RUNS, Standing, standings
 from .strategies import Task
 
@@ -64,7 +65,7 @@ async def record_run(
     if store is None or memory is None or thread is None:
         return
     told = [{"strategy": each["strategy"], "score": each["score"]} for each in attempts if each["score"] is not None]
-    item = {"at": clock().astimezone(UTC).isoformat(), "task_type": task_type, "attempts": told}
+    item = {"at": clock().astimezone(UTC).isoformat(), "task_type": short_text(task_type), "attempts": told}
     await store.aput(_records(memory, task_type), thread, item)
     if len(told) == 1:
         await _forget(store, _records(memory, task_type), RUNS)
