@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from langgraph.types import Send
 from adjourn import AsyncEngine
 from adjourn.checkpoints.retention import Policy, prune
 from adjourn.errors import ConfigurationError, InvalidInput, LeaseLost, UnknownCase
-from adjourn.nodes.cases import recall, remember
+from adjourn.nodes.cases import part, recall, remember
 from adjourn.settings import Settings
 from support.postgres import execute
 from support.remembering import ALERTS, FULL, Incident, filled, opened, remembering, steps
@@ -223,7 +224,15 @@ def test_what_names_no_kind_and_no_number_is_refused_when_the_graph_is_built() -
             recall(kind)  # type: ignore[arg-type]
         with pytest.raises(InvalidInput, match="kind of a case"):
             remember(kind)  # type: ignore[arg-type]
-    for options in ({"limit": 0}, {"limit": 51}, {"min_score": -0.1}, {"min_score": 2}, {"limit": "x"}):
+    for options in (
+        {"limit": 0},
+        {"limit": 51},
+        {"min_score": -0.1},
+        {"min_score": 2},
+        {"limit": "x"},
+        {"limit": True},
+        {"min_score": float("nan")},
+    ):
         with pytest.raises(InvalidInput, match="must be between"):
             recall("x", **options)
 
@@ -288,3 +297,14 @@ async def test_many_runs_at_once_leave_a_case_each(database: str) -> None:
         runs = [engine.start("remembering", {"alert": f"alert number {n}", "cure": n}) for n in range(12)]
         assert {run.status for run in await asyncio.gather(*runs)} == {"completed"}
         assert {case.outcome for case in await engine.cases(limit=50)} == set(range(12))
+
+
+def test_any_kind_of_state_is_told_what_it_has() -> None:
+    @dataclass(slots=True)
+    class Slots:
+        alert: str
+
+    assert part(Slots("x"), "alert") == "x"
+    for state in (Slots("x"), {"alert": "x"}):
+        with pytest.raises(InvalidInput, match="no key 'alrt' .* it has 'alert'"):
+            part(state, "alrt")
