@@ -47,19 +47,22 @@ def adaptive_input(strategies: Iterable[str], metrics: Mapping[str, Any]) -> Any
         "main_task": str,
         "material": NotRequired[Any],
         "task_type": NotRequired[str],
-        "current_strategy": NotRequired[_checked(check_strategy, {"enum": names})],
+        "current_strategy": NotRequired[_checked("str", check_strategy, {"enum": names})],
         "fallback_strategies": NotRequired[
             _checked(
-                lambda value: check_order(value, names), {"type": "array", "items": {"enum": names}, "minItems": 1}
+                "list",
+                lambda value: check_order(value, names),
+                {"type": "array", "items": {"enum": names}, "minItems": 1},
             )
         ],
         "quality_thresholds": NotRequired[
             _checked(
+                "dict",
                 lambda value: check_thresholds(value, metrics),
                 {"type": "object", "properties": dict.fromkeys(metrics, _SHARE), "additionalProperties": False},
             )
         ],
-        "resource_constraints": NotRequired[_checked(check_constraints, {"type": "object"})],
+        "resource_constraints": NotRequired[_checked("dict", check_constraints, {"type": "object"})],
     }
     return TypedDict("AdaptiveInput", keys)  # type: ignore[operator]
 
@@ -88,8 +91,8 @@ _CONSTRAINTS: Mapping[str, Callable[[str, Any], Any]] = {
 }
 
 
-def _checked(check: Callable[[Any], Any], json_schema: dict[str, Any]) -> Any:
-    """Return a type whose values are checked by a function."""
+def _checked(name: str, check: Callable[[Any], Any], json_schema: dict[str, Any]) -> Any:
+    """Return a type whose values are checked by a function, and which is shown to people under a name."""
 
     class Checked:
         @classmethod
@@ -100,4 +103,5 @@ def _checked(check: Callable[[Any], Any], json_schema: dict[str, Any]) -> Any:
         def __get_pydantic_json_schema__(cls, _: CoreSchema, __: GetJsonSchemaHandler) -> dict[str, Any]:
             return json_schema
 
+    Checked.__name__ = name
     return Checked
