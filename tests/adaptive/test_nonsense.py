@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -183,3 +184,33 @@ async def test_choosing_begins_with_something_even_when_all_refuse() -> None:
     known = {"a": Strategy(str, raising(OSError("gone"))), "b": Strategy(str, lambda _: "closed")}
     state: Any = {"main_task": "x"}
     assert (await choosing(known, memory=None)(state))["current_strategy"] == "a"
+
+
+async def test_a_plain_function_that_hangs_is_left_to_itself_when_its_time_is_over() -> None:
+    held, ended = threading.Event(), []
+
+    def hang(_: Any) -> None:
+        held.wait(5)
+        ended.append(1)
+
+    try:
+        for act in (hang, standard_processing(Work(hang))):
+            late = await attempted(act, resource_constraints={"timeout_seconds": 0.02})
+            assert late["error"] == "there was no result after 0.02 seconds"
+            assert not ended, "nobody waited for it"
+    finally:
+        held.set()
+
+
+async def test_a_node_that_is_stopped_stops_and_is_no_attempt_that_failed() -> None:
+    begun = asyncio.Event()
+
+    async def act(_: Task) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    node = asyncio.create_task(attempted(act))
+    await begun.wait()
+    node.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await node

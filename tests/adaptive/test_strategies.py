@@ -32,6 +32,7 @@ from adjourn.nodes.adaptive import (
 from adjourn.nodes.adaptive.ensemble import elected, elected_field_by_field, voted
 from adjourn.nodes.adaptive.memory import keep_answer, kept_answer
 from adjourn.nodes.adaptive.models import ModelWorker
+from adjourn.nodes.adaptive.shipped import cached_responses
 from adjourn.nodes.adaptive.strategies import first_available
 from adjourn.nodes.adaptive.work import combined, parts_of, pieces, split_material
 from adjourn.state.adaptive import AdaptiveState
@@ -256,6 +257,11 @@ async def test_cached_responses_give_the_good_answer_to_exactly_the_same_task() 
     assert await with_store(lambda: kept_answer(TASK, 60, clock=late), store) is None
     assert await with_store(lambda: kept_answer(TASK, 62, clock=late), store) is not None
     assert await strategy.refuses(TASK) is not None  # without a store there is nothing, and no error
+    await with_store(lambda: keep_answer(TASK, 5, clock=lambda: datetime(2001, 1, 1, tzinfo=UTC)), store)
+    young = cached_responses(max_age=60)
+    assert "no good answer is kept" in str(await with_store(lambda: young.refuses(TASK), store))
+    with pytest.raises(LookupError):
+        await with_store(lambda: young.attempt(TASK), store)
 
 
 async def test_a_person_is_asked_unless_there_are_none() -> None:

@@ -17,7 +17,7 @@ from adjourn.engine.case_memory import fused
 from adjourn.engine.case_vectors import CaseVectors, Vector
 from adjourn.engine.embedding import Embedder, open_embeddings
 from adjourn.errors import ConfigurationError, StorageUnavailable
-from adjourn.nodes.cases import remember
+from adjourn.nodes.cases import recall, remember
 from adjourn.settings import Settings
 from adjourn.testing import ModelServer
 from support.hidden_words import KEY
@@ -87,6 +87,19 @@ async def test_no_tenant_is_near_to_another(database: str, provider: ModelServer
             assert {each for each, _ in near} == own  # nobody else's cases take up places
             assert list(await engine.cases(about="No storage is left", kind="ticket")) == []
     async with opened(database, "c", embeddings=model(provider)) as engine:
+        assert list(await engine.cases(about="No storage is left")) == []
+
+
+async def test_neither_a_runs_own_cases_nor_old_ones_are_near(database: str, provider: ModelServer) -> None:
+    own = steps(
+        ("leave", remember("incident", text="alert")), ("find", recall("incident", about="alert", into="similar"))
+    )
+    async with opened(database, workflows={"own": own}, embeddings=model(provider)) as engine:
+        assert (await engine.start("own", {"alert": FULL})).state["similar"] == []
+        assert len((await engine.start("own", {"alert": FULL})).state["similar"]) == 1
+        assert len(await engine.cases(about="No storage is left")) == 2
+    execute(database, "update adjourn.cases set remembered_at = now() - interval '11 days'")
+    async with opened(database, embeddings=model(provider), settings=Settings(case_days=10)) as engine:
         assert list(await engine.cases(about="No storage is left")) == []
 
 
