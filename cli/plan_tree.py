@@ -35,6 +35,9 @@ _UNDONE: Final = {
 _GUIDES: Final = {True: ("├─ ", "└─ ", "│  ", "   "), False: ("|- ", "`- ", "|  ", "   ")}
 _ORDER: Final = ("requires_human", "failed", "in_progress", "completed", "skipped", "pending")
 _WIDEST: Final = 60
+_WIDEST_NAME: Final = 36
+_WIDEST_WAITS: Final = 20
+_NARROWEST: Final = 12
 
 
 class PlanTree:
@@ -50,10 +53,13 @@ class PlanTree:
         self._most = most
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield plan_tree(self._view, datetime.now(UTC), unicode=options.encoding.startswith("utf"), most=self._most)
+        unicode = options.encoding.startswith("utf")
+        yield plan_tree(self._view, datetime.now(UTC), unicode=unicode, most=self._most, width=options.max_width)
 
 
-def plan_tree(view: PlanView, now: datetime, *, unicode: bool, most: int | None = None) -> RenderableType:
+def plan_tree(
+    view: PlanView, now: datetime, *, unicode: bool, most: int | None = None, width: int = 100
+) -> RenderableType:
     """Return a plan as a tree.
 
     Args:
@@ -61,15 +67,23 @@ def plan_tree(view: PlanView, now: datetime, *, unicode: bool, most: int | None 
         now: The time (aware), for what is at work.
         unicode: Whether other characters than those of ASCII may be used.
         most: The most subtasks to show; then those that wait, failed, or are at work come first. None shows all.
+        width: Columns that there are.
     """
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
     shown = None if most is None or len(view.rows) <= most else _chosen(view, most)
-    for guides, row in _lines(view, None, "", unicode=unicode):
-        if shown is None or row.id in shown:
-            table.add_row(*_cells(guides, row, now, unicode=unicode))
+    cells = [
+        _cells(guides, row, now, unicode=unicode)
+        for guides, row in _lines(view, None, "", unicode=unicode)
+        if shown is None or row.id in shown
+    ]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    # where there is little room, what went wrong is cut and not which subtask it is
+    names = min(max((name.cell_len for name, *_ in cells), default=1), _WIDEST_NAME)
+    waits = min(max((last.cell_len for *_, last in cells), default=0), _WIDEST_WAITS)
+    table.add_column(no_wrap=True, min_width=names)
+    table.add_column(no_wrap=True, max_width=max(width - names - waits - 4, _NARROWEST))
+    table.add_column(overflow="fold")
+    for each in cells:
+        table.add_row(*each)
     parts: list[RenderableType] = [Text(one_line(view.title)[:_WIDEST] or "plan", style="bold"), table]
     if shown is not None:
         parts.append(Text(f"… and {len(view.rows) - len(shown)} more", style="dim"))
