@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from ...errors import InvalidInput
 from ...state.adaptive import AdaptiveState, AttemptState, Best
-from ..arguments import check_seconds, check_share, is_number
+from ..arguments import check_name, check_seconds, check_share, is_number
 from ..here import teller
 from ..step import Clock, utcnow
 from .memory import check_memory, record_run
@@ -91,13 +91,14 @@ def read_measurers(given: Mapping[str, Measure] | None) -> dict[str, Measure]:
         given: Name → measurer; None for those that ship.
 
     Raises:
-        InvalidInput: There are none, or one is no function.
+        InvalidInput: There are none, a name is no printable text, or one is no function.
     """
     if given is None:
         return dict(MEASURERS)
     if not given:
         raise InvalidInput("There are no measurers, so nothing could be judged; give at least one, or leave them out.")
     for name, measure in given.items():
+        check_name("A metric", name)
         if not callable(measure):
             raise InvalidInput(f"The measurer {name!r} must be a function of an Attempted, not {measure!r:.60}.")
     return dict(given)

@@ -11,7 +11,7 @@ import anyio.to_thread
 
 from ...errors import InvalidInput
 from ...state.adaptive import AdaptiveState, ResourceConstraints
-from ..arguments import check_count, check_seconds, one_of
+from ..arguments import check_count, check_name, check_seconds, one_of
 from .failing import FAILS, GIVES_WAY, in_words
 
 __all__ = [
@@ -155,7 +155,7 @@ def read_strategies(given: Mapping[str, StrategyLike]) -> dict[str, Strategy]:
         given: Name → a `Strategy`, or a function of a `Task`. The first one is begun with where nothing is remembered.
 
     Raises:
-        InvalidInput: There are none, a name is no text, or something is no strategy.
+        InvalidInput: There are none, a name is no printable text, or something is no strategy.
     """
     if not given:
         raise InvalidInput(
@@ -164,8 +164,7 @@ def read_strategies(given: Mapping[str, StrategyLike]) -> dict[str, Strategy]:
         )
     found: dict[str, Strategy] = {}
     for name, each in given.items():
-        if not str(name).strip():
-            raise InvalidInput(f"A strategy has a name in words, not {name!r}.")
+        check_name("A strategy", name)
         if not isinstance(each, Strategy) and not callable(each):
             raise InvalidInput(
                 f"The strategy {name!r} is a {type(each).__name__}; it must be a function of a Task, or a Strategy."

@@ -14,8 +14,21 @@ from langgraph.store.memory import InMemoryStore
 from adjourn.cli.adaptive_view import adaptive_line
 from adjourn.errors import BudgetExceeded, InvalidInput
 from adjourn.graphs.adaptive import build
-from adjourn.nodes.adaptive import Output, Rules, Strategy, Task, Work, adapting, attempting, choosing, finishing
+from adjourn.nodes.adaptive import (
+    Output,
+    Part,
+    Rules,
+    Strategy,
+    Task,
+    Work,
+    adapting,
+    attempting,
+    choosing,
+    finishing,
+    measuring,
+)
 from adjourn.nodes.adaptive.checking import check_constraints
+from adjourn.nodes.adaptive.ensemble import voted
 from adjourn.nodes.adaptive.records import standings
 from adjourn.nodes.adaptive.rules import reason_of, remedies_of
 from adjourn.nodes.adaptive.shipped import cached_responses, shipped_strategies, standard_processing
@@ -214,3 +227,63 @@ async def test_a_node_that_is_stopped_stops_and_is_no_attempt_that_failed() -> N
     node.cancel()
     with pytest.raises(asyncio.CancelledError):
         await node
+
+
+async def test_a_strategy_is_told_why_it_is_tried_and_the_best_result_so_far() -> None:
+    told: list[Task] = []
+
+    def tried(task: Task) -> Any:
+        told.append(task)
+        return {"n": task.attempt}
+
+    measurers = {"response_time": lambda attempted: [0.3, 0.1, 1.0][attempted.result["n"] - 1]}
+    graph = build(strategies=dict.fromkeys("abc", tried), measurers=measurers, memory=None).compile()
+    await graph.ainvoke({"main_task": "x", "task_type": "t", "resource_constraints": {"max_workers": 3}})
+    assert [(task.attempt, task.reason, task.best_result) for task in told] == [
+        (1, None, None),
+        (2, "slow_response", {"n": 1}),
+        (3, "slow_response", {"n": 1}),
+    ]
+    assert {(task.task_type, task.max_workers) for task in told} == {("t", 3)}
+
+
+async def test_what_a_person_refused_is_not_kept_and_what_a_person_took_is() -> None:
+    store = InMemoryStore()
+    graph: StateGraph[Any] = StateGraph(AdaptiveState)
+    graph.add_node("finish", finishing(memory="m"))
+    graph.add_edge(START, "finish")
+    finish = graph.compile(store=store)
+    word: Any = {"by": "dana", "at": "", "decision": "", "message": None}
+    for decision, kept in (("reject", 0), ("respond", 1)):
+        state = {"main_task": "x", "human_decision": decision, "human_result": "y", "human_interactions": [word]}
+        await finish.ainvoke(state)
+        assert len(await store.asearch(("adjourn", "adaptive", "m", "answers"))) == kept
+
+
+async def test_the_runs_own_trouble_is_no_abstention_of_a_voter() -> None:
+    class Poor:
+        def __call__(self, part: Part) -> str:
+            return "mine"
+
+        async def vote(self, part: Part, answers: Any) -> Any:
+            raise BudgetExceeded("nothing left")
+
+    for voters in ({"a": str, "b": raising(BudgetExceeded("nothing left"))}, {"a": str, "b": Poor()}):
+        with pytest.raises(BudgetExceeded):
+            await voted(Part(TASK, "1", "x"), voters)
+
+
+def test_names_are_words() -> None:
+    for name in (1, "", " ", "a\x00b", "half \ud800", "a\nb"):
+        with pytest.raises(InvalidInput, match="A strategy has a name in words"):
+            build(strategies={name: str})  # type: ignore[dict-item]
+        with pytest.raises(InvalidInput, match="A metric has a name in words"):
+            build(measurers={name: len})  # type: ignore[dict-item]
+
+
+async def test_the_target_of_a_run_comes_before_that_of_its_workflow() -> None:
+    attempt = await attempted(lambda _: "x")
+    for own, expected in (({}, 1.0), ({"target_seconds": 1.0}, 0.5)):
+        state: Any = {"attempts": [{**attempt, "seconds": 2.0}], "result": "x", "resource_constraints": own}
+        measured = await measuring(memory=None, target_seconds=2.0)(state)
+        assert measured["performance_metrics"]["response_time"] == expected
