@@ -182,6 +182,7 @@ async def test_a_type_of_task_as_long_as_a_book_is_not_kept_in_each_record() -> 
     assert done["start"]["why"] == "best_record"
     items = await store.asearch(("adjourn", "adaptive", "m", "records"))
     assert max(len(str(item.value)) for item in items) < 1000
+    assert "ttt" not in str([item.namespace for item in items]), "namespaces are in clear, whatever the key"
 
 
 def test_records_that_somebody_else_wrote_are_left_out() -> None:

@@ -85,6 +85,17 @@ async def test_standard_processing_does_one_part_after_the_other_and_parallel_ex
     assert two.most == 2
 
 
+async def test_the_other_strategies_do_the_parts_at_the_same_time_too() -> None:
+    for name, work_of in (
+        ("simplified_processing", lambda crowd: Work(shout, simple=crowd)),
+        ("detailed_analysis", lambda crowd: Work(shout, thorough=crowd)),
+        ("multi_model_ensemble", lambda crowd: Work(shout, voters={"crowd": crowd, "ada": shout})),
+    ):
+        crowd = Crowd(4)
+        await made(name, work_of(crowd))
+        assert crowd.most == 4, name
+
+
 async def test_async_workers_are_at_work_at_the_same_time_too() -> None:
     inside, everybody = 0, asyncio.Event()
 
