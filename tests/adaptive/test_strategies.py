@@ -66,9 +66,11 @@ class Crowd:
         with self._lock:
             self._inside += 1
             self.most = max(self.most, self._inside)
-        self._all.wait()
-        with self._lock:
-            self._inside -= 1
+        try:
+            self._all.wait()
+        finally:
+            with self._lock:
+                self._inside -= 1
         return shout(part)
 
 
