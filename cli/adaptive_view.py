@@ -40,7 +40,7 @@ def adaptive_line(data: Any) -> Text | None:
     tell = _LINES.get(str(data.get("event")))
     try:
         return None if tell is None else tell(data)
-    except (KeyError, TypeError, ValueError):  # written by another version, or cut because it was long
+    except (AttributeError, KeyError, TypeError, ValueError):  # written by another version, or cut because it was long
         return None
 
 

@@ -46,7 +46,7 @@ class CaseStore:
     """
 
     def __init__(self, pool: Pool, seal: Seal, words: Words, days: int | None, patience: float) -> None:
-        self.vectors = CaseVectors(pool)
+        self.vectors = CaseVectors(pool, patience)
         self._pool = pool
         self._seal = seal
         self._words = words

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from psycopg import errors
+from psycopg.rows import DictRow
 
 from ..checkpoints.faults import first_line, mapped_faults
+from ..checkpoints.patience import patiently
 from ..checkpoints.pool import Connection, Pool
 from ..checkpoints.queries import load_queries
 from ..errors import ConfigurationError
@@ -39,10 +41,12 @@ class CaseVectors:
 
     Args:
         pool: The connections.
+        patience: Seconds to wait for a database that is away.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, patience: float) -> None:
         self._pool = pool
+        self._patience = patience
         self._made = False
 
     async def ensure(self) -> None:
@@ -54,10 +58,14 @@ class CaseVectors:
         """
         if self._made:
             return
-        with mapped_faults("cannot make the table of vectors"):
+
+        async def attempt() -> None:
             async with self._pool.connection() as connection:
                 if not await _is_there(connection):
-                    await self._make(connection)
+                    await _make(connection)
+
+        with mapped_faults("cannot make the table of vectors"):
+            await patiently(attempt, self._patience)
         self._made = True
 
     async def add(self, connection: Connection, tenant: str, id: str, vector: Vector) -> None:  # noqa: A002
@@ -68,23 +76,28 @@ class CaseVectors:
     async def find(self, vector: Vector, **scope: Any) -> list[tuple[str, float]]:
         """Return ids and likeness of the nearest cases, nearest first."""
         values = {"model": vector.model, "vector": vector.values, **scope}
-        with mapped_faults("cannot search the cases by meaning"):
+
+        async def attempt() -> list[DictRow]:
             async with self._pool.connection() as connection:
-                rows = await (await connection.execute(_SQL["find_by_meaning"], values)).fetchall()
+                return await (await connection.execute(_SQL["find_by_meaning"], values)).fetchall()
+
+        with mapped_faults("cannot search the cases by meaning"):
+            rows = await patiently(attempt, self._patience)
         return [(row["id"], min(1.0, float(row["score"]))) for row in rows]
 
-    async def _make(self, connection: Connection) -> None:
-        async with connection.transaction():
-            await connection.execute(_SQL["one_at_a_time"], {"key": _LOCK_KEY})
-            if await _is_there(connection):
-                return
+
+async def _make(connection: Connection) -> None:
+    async with connection.transaction():
+        await connection.execute(_SQL["one_at_a_time"], {"key": _LOCK_KEY})
+        if await _is_there(connection):
+            return
+        schema = await _schema(connection)
+        if schema is None:
+            await _install(connection)
             schema = await _schema(connection)
-            if schema is None:
-                await _install(connection)
-                schema = await _schema(connection)
-            await connection.execute(_SQL["look_there"], {"schema": schema})
-            await connection.execute(_SQL["make_table"])
-            await connection.execute(_SQL["make_function"])
+        await connection.execute(_SQL["look_there"], {"schema": schema})
+        await connection.execute(_SQL["make_table"])
+        await connection.execute(_SQL["make_function"])
 
 
 async def _is_there(connection: Connection) -> bool:

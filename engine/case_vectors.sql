@@ -16,8 +16,9 @@ select nspname as schema from pg_extension join pg_namespace on pg_namespace.oid
 create extension vector;
 
 -- name: look_there
--- Find the extension's type and operators, for the rest of the transaction and in the function that is made in it.
-select set_config('search_path', quote_ident(%(schema)s) || ', pg_catalog', true);
+-- Find the extension's type and operators, for the rest of the transaction and in the function that is made in it. What
+-- others may have made in that schema under the names of PostgreSQL's own must not come first.
+select set_config('search_path', 'pg_catalog, ' || quote_ident(%(schema)s) || ', pg_temp', true);
 
 -- name: make_table
 -- One vector for each case, of the model that was set when it was remembered; models may differ in length.

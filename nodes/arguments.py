@@ -1,4 +1,4 @@
-"""Arguments that many nodes check alike: names from a closed set, shares, whole numbers."""
+"""Arguments that many nodes check alike: names from a closed set, shares, whole numbers, lengths of time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InvalidInput
 
-__all__ = ["check_count", "check_share", "is_number", "one_of"]
+__all__ = ["check_count", "check_name", "check_seconds", "check_share", "is_number", "one_of"]
 
 
 def one_of(kind: str, name: Any, known: Iterable[str]) -> None:
@@ -45,6 +45,27 @@ def check_count(name: str, value: Any, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InvalidInput(f"{name} must be a whole number of at least {least}, not {value!r}.")
     return value
+
+
+def check_name(what: str, name: Any) -> None:
+    """Refuse what is no name, or one that cannot be shown or stored.
+
+    Raises:
+        InvalidInput: It is no text, empty, or has characters that are not printable.
+    """
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise InvalidInput(f"{what} has a name in words, not {name!r:.60}.")
+
+
+def check_seconds(name: str, value: Any) -> float:
+    """Return a length of time.
+
+    Raises:
+        InvalidInput: It is no finite number above 0.
+    """
+    if not is_number(value) or not 0 < value < float("inf"):
+        raise InvalidInput(f"{name} must be a number of seconds above 0, not {value!r}.")
+    return float(value)
 
 
 def is_number(value: Any) -> bool:

@@ -188,7 +188,7 @@ def part(state: Any, of: Part) -> Any:
     elif hasattr(state, of):
         return getattr(state, of)
     else:
-        known = ", ".join(repr(name) for name in vars(state))
+        known = ", ".join(repr(name) for name in getattr(state, "__dict__", getattr(state, "__slots__", ())))
     raise InvalidInput(f"The state has no key {of!r} for the memory of cases; it has {known}.")
 
 

@@ -32,7 +32,7 @@ class ResourceConstraints(TypedDict, total=False):
     Args:
         target_seconds: How long an attempt may take to be fast: `response_time` is measured against it.
         timeout_seconds: After this time an attempt has failed.
-        max_workers: How many parts may be worked on at the same time.
+        max_workers: How many parts may be worked on at the same time, 1-100.
         max_attempts: How many attempts may be made, if that is fewer than the workflow allows.
         people: Whether a person may be asked as a strategy. The limit of attempts leads to a person all the same.
     """
@@ -75,6 +75,7 @@ class AttemptState(TypedDict):
         failed: How many of them have no result.
         failures: Part → why it has none; of many the first.
         error: Why the whole attempt has none.
+        kept: Whether its result was kept from an earlier run.
         performance_metrics: What was measured, 0-1 each; empty before.
         poor: The metrics below their thresholds, the worst first.
         score: What is remembered of it, 0-1; see `nodes.adaptive.rules.score`. None before it is measured.
@@ -88,6 +89,7 @@ class AttemptState(TypedDict):
     failed: int
     failures: dict[str, str]
     error: str | None
+    kept: bool
     performance_metrics: dict[str, float]
     poor: list[str]
     score: float | None

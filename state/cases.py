@@ -99,9 +99,9 @@ def check_count(limit: Any, min_score: Any) -> None:
     Raises:
         InvalidInput: It is.
     """
-    if not isinstance(limit, int) or not 1 <= limit <= MOST_CASES:
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_CASES:
         raise InvalidInput(f"limit must be between 1 and {MOST_CASES}, not {_short(limit)}.")
-    if not isinstance(min_score, int | float) or not 0 <= min_score <= 1:
+    if isinstance(min_score, bool) or not isinstance(min_score, int | float) or not 0 <= min_score <= 1:
         raise InvalidInput(f"min_score must be between 0 and 1, not {_short(min_score)}.")
 
 

@@ -17,7 +17,7 @@ from .measuring import Attempted, Measure, accuracy, completeness, measuring, re
 from .people import after_answer, ask_person, take_answer
 from .rules import Rules
 from .shipped import shipped_strategies
-from .strategies import Output, Strategy, Task
+from .strategies import Output, Strategy, StrategyLike, Task
 from .work import Part, Work
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Part",
     "Rules",
     "Strategy",
+    "StrategyLike",
     "Task",
     "Work",
     "accuracy",

@@ -8,14 +8,15 @@ from typing import Any, Final, Literal
 
 from ...state.adaptive import Adaptation, AdaptiveState, Start, StartedBy
 from ..arguments import check_count, one_of
+from ..here import teller
 from ..step import Clock, utcnow
+from .checking import check_constraints
 from .measuring import Measure, check_thresholds, read_measurers
 from .memory import check_memory, remembered
 from .node import AsyncNode
 from .records import GOOD, by_record
 from .rules import Rules, poor_metrics, reason_of, remedies_of
 from .strategies import Strategies, StrategyLike, check_order, first_available, read_strategies, task_of, tried_in
-from .telling import teller
 
 __all__ = ["MAX_ATTEMPTS", "adapting", "after_measuring", "choosing", "limit_of"]
 
@@ -60,7 +61,7 @@ def choosing(
         order = _order(state, known)
         given = check_thresholds(state.get("quality_thresholds") or {}, measured)
         start = await _start(state, known, order, memory)
-        teller()("chosen", **start)
+        teller("adaptive")("chosen", **start)
         return {
             "current_strategy": start["strategy"],
             "start": start,
@@ -115,12 +116,15 @@ def adapting(
 
     Returns:
         A node that writes `current_strategy` and adds to `adaptation_history`; `to` is None when a person has to decide.
-        It raises InvalidInput for what is no metric, and for strategies in the state that do not exist.
+        It raises InvalidInput for what is no metric, and for strategies and constraints in the state that do not exist.
 
     Raises:
-        InvalidInput: There are no strategies, `max_attempts` is no whole number of at least 1, or `memory` is no name.
+        InvalidInput: There are no strategies, a remedy of one's own is none of them, `max_attempts` is no whole number of
+            at least 1, or `memory` is no name.
     """
     known, adapts_by = read_strategies(strategies), rules or Rules()
+    for name in adapts_by.own_remedies():
+        one_of("strategy", name, known)
     check_count("max_attempts", max_attempts, 1)
     check_memory(memory)
 
@@ -142,7 +146,7 @@ def adapting(
             "reason": reason,
             "metrics_before": dict(metrics),
         }
-        teller()("adapted", **change, poor=poor, refused=refused)
+        teller("adaptive")("adapted", **change, poor=poor, refused=refused)
         update: AdaptiveState = {"adaptation_history": [change], "current_step": "adapt"}
         return update if chosen is None else {**update, "current_strategy": chosen}
 
@@ -156,7 +160,8 @@ def _order(state: AdaptiveState, known: Strategies) -> list[str]:
 
 def limit_of(state: AdaptiveState, max_attempts: int) -> int:
     """Return how many attempts a run may make: what the workflow allows, or less where the run says so."""
-    return min(max_attempts, (state.get("resource_constraints") or {}).get("max_attempts", max_attempts))
+    given = check_constraints(state.get("resource_constraints") or {})
+    return min(max_attempts, int(given.get("max_attempts", max_attempts)))
 
 
 def after_measuring(state: Any) -> Literal["finish", "adapt"]:

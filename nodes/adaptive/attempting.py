@@ -13,15 +13,15 @@ from typing_extensions import TypedDict
 
 from ...state.adaptive import AdaptiveState, AttemptState
 from ...state.values import json_problem
-from ..arguments import check_count, one_of
+from ..arguments import check_count, check_seconds, one_of
 from ..effects import once, remembers_effects
+from ..here import teller
 from ..step import Clock, utcnow
-from .doing import FAILS, GIVES_WAY, in_words
-from .measuring import check_seconds
+from .checking import check_constraints
+from .failing import FAILS, GIVES_WAY, in_words, short_text
 from .memory import check_memory
 from .node import AsyncNode
 from .strategies import Output, Strategy, StrategyLike, read_strategies, task_of
-from .telling import teller
 
 __all__ = ["MAX_OUTPUT_BYTES", "attempting"]
 
@@ -64,7 +64,8 @@ def attempting(
 
     Returns:
         A node that writes the `result` and adds to `attempts`. It raises BudgetExceeded, LeaseLost and
-        StorageUnavailable, which are the run's own trouble, and InvalidInput when the strategy does not exist any more.
+        StorageUnavailable, which are the run's own trouble, and InvalidInput when the strategy does not exist any more or
+        the run's `resource_constraints` do not fit.
 
     Raises:
         InvalidInput: There are no strategies, or `timeout` is no number above 0.
@@ -78,8 +79,8 @@ def attempting(
     async def attempt(state: Any) -> AdaptiveState:
         number, name = len(state.get("attempts") or []) + 1, state["current_strategy"]
         one_of("strategy", name, known)
-        teller()("attempt", number=number, strategy=name)
-        limit = (state.get("resource_constraints") or {}).get("timeout_seconds", timeout)
+        teller("adaptive")("attempt", number=number, strategy=name)
+        limit = check_constraints(state.get("resource_constraints") or {}).get("timeout_seconds", timeout)
 
         async def make(idempotency_key: str = "") -> _Made:
             task = task_of(state, number, memory=memory, idempotency_key=idempotency_key)
@@ -92,8 +93,9 @@ def attempting(
                 "seconds": round(time.monotonic() - begun + output.seconds_before, 6),
                 "parts": output.parts,
                 "failed": len(output.failures),
-                "failures": dict(islice(output.failures.items(), _MOST_FAILURES)),
+                "failures": _first(output.failures),
                 "error": error,
+                "kept": output.kept,
                 "performance_metrics": {},
                 "poor": [],
                 "score": None,
@@ -143,6 +145,11 @@ async def _tried(strategy: Strategy, task: Any, limit: float | None, most_bytes:
     return output, None
 
 
+def _first(failures: Mapping[Any, Any]) -> dict[str, str]:
+    """Return the first failures, in words that are not long."""
+    return {short_text(part): short_text(why) for part, why in islice(failures.items(), _MOST_FAILURES)}
+
+
 def _told(attempt: AttemptState) -> None:
     names = ("number", "strategy", "seconds", "parts", "failed", "error")
-    teller()("attempted", **{name: value for name, value in attempt.items() if name in names})
+    teller("adaptive")("attempted", **{name: value for name, value in attempt.items() if name in names})

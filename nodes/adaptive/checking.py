@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NotRequired
+from typing import Any, Final, NotRequired
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypedDict
 
 from ...errors import InvalidInput
-from ..arguments import check_count, one_of
-from .measuring import check_seconds, check_thresholds
+from ..arguments import check_count, check_seconds, one_of
+from .measuring import check_thresholds
 from .strategies import check_order
 
 __all__ = ["adaptive_input", "check_constraints"]
@@ -47,23 +47,28 @@ def adaptive_input(strategies: Iterable[str], metrics: Mapping[str, Any]) -> Any
         "main_task": str,
         "material": NotRequired[Any],
         "task_type": NotRequired[str],
-        "current_strategy": NotRequired[_checked(check_strategy, {"enum": names})],
+        "current_strategy": NotRequired[_checked("str", check_strategy, {"enum": names})],
         "fallback_strategies": NotRequired[
             _checked(
-                lambda value: check_order(value, names), {"type": "array", "items": {"enum": names}, "minItems": 1}
+                "list",
+                lambda value: check_order(value, names),
+                {"type": "array", "items": {"enum": names}, "minItems": 1},
             )
         ],
         "quality_thresholds": NotRequired[
             _checked(
+                "dict",
                 lambda value: check_thresholds(value, metrics),
                 {"type": "object", "properties": dict.fromkeys(metrics, _SHARE), "additionalProperties": False},
             )
         ],
-        "resource_constraints": NotRequired[_checked(check_constraints, {"type": "object"})],
+        "resource_constraints": NotRequired[_checked("dict", check_constraints, {"type": "object"})],
     }
     return TypedDict("AdaptiveInput", keys)  # type: ignore[operator]
 
 
+# whoever starts a run may say it, and plain functions get a thread for each
+_MOST_WORKERS: Final = 100
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 
 
@@ -72,17 +77,22 @@ def _check_people(name: str, value: Any) -> None:
         raise InvalidInput(f"{name} must be true or false, not {value!r:.60}.")
 
 
+def _check_workers(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_WORKERS:
+        raise InvalidInput(f"{name} must be a whole number from 1 to {_MOST_WORKERS}, not {value!r:.60}.")
+
+
 _CONSTRAINTS: Mapping[str, Callable[[str, Any], Any]] = {
     "target_seconds": check_seconds,
     "timeout_seconds": check_seconds,
-    "max_workers": lambda name, value: check_count(name, value, 1),
+    "max_workers": _check_workers,
     "max_attempts": lambda name, value: check_count(name, value, 1),
     "people": _check_people,
 }
 
 
-def _checked(check: Callable[[Any], Any], json_schema: dict[str, Any]) -> Any:
-    """Return a type whose values are checked by a function."""
+def _checked(name: str, check: Callable[[Any], Any], json_schema: dict[str, Any]) -> Any:
+    """Return a type whose values are checked by a function, and which is shown to people under a name."""
 
     class Checked:
         @classmethod
@@ -93,4 +103,5 @@ def _checked(check: Callable[[Any], Any], json_schema: dict[str, Any]) -> Any:
         def __get_pydantic_json_schema__(cls, _: CoreSchema, __: GetJsonSchemaHandler) -> dict[str, Any]:
             return json_schema
 
+    Checked.__name__ = name
     return Checked

@@ -6,25 +6,20 @@ import asyncio
 import inspect
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from langgraph.errors import GraphBubbleUp
 
-from ...errors import AdjournError, BudgetExceeded, LeaseLost, RunFailed, StorageUnavailable
+from ...errors import RunFailed
 from ...state.values import storable_text
 from ..children import gather
 from ..effects import once, remembers_effects
+from .failing import FAILS, GIVES_WAY, in_words
 from .strategies import Output, Task, called, is_async
 from .work import Part, Work, parts_of
 
-__all__ = ["FAILS", "GIVES_WAY", "done_by", "in_words"]
-
-# the run's own trouble, and no failure of a strategy: the node ends, and the attempt is made again when the run goes on
-GIVES_WAY: Final = (BudgetExceeded, LeaseLost, StorageUnavailable, GraphBubbleUp)
-FAILS: Final = (Exception, SystemExit)
-"""What a user's function may raise; all of it is its own affair."""
-_MOST_WORDS: Final = 500
+__all__ = ["done_by"]
 
 
 async def done_by(worker: Callable[[Part], Any], work: Work, task: Task, *, at_once: int) -> Output:
@@ -98,11 +93,3 @@ class _Doing:
             return await self._worker(part)
         found = await to_thread.run_sync(self._worker, part, limiter=self._threads, abandon_on_cancel=True)
         return await found if inspect.isawaitable(found) else found
-
-
-def in_words(problem: BaseException) -> str:
-    """Return an error in words, not long, and as PostgreSQL can hold it."""
-    said = storable_text(str(problem))[:_MOST_WORDS]
-    if isinstance(problem, AdjournError):  # our own words need no name of a class before them
-        return said
-    return f"{type(problem).__name__}: {said}" if said else type(problem).__name__

@@ -10,7 +10,7 @@ from ...state.values import canonical_json, json_problem
 from ...state.votes import AgentVote
 from ..children import gather
 from ..voting import abstention, decide, read_vote
-from .doing import FAILS, GIVES_WAY, in_words
+from .failing import FAILS, GIVES_WAY, in_words
 from .models import as_function, can_vote
 from .strategies import called
 from .work import Part, Worker

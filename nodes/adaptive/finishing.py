@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ...state.adaptive import AdaptiveResult, AdaptiveState
+from ..here import teller
 from ..step import Clock, utcnow
 from .memory import check_memory, keep_answer
 from .node import AsyncNode
 from .strategies import task_of
-from .telling import teller
 
 __all__ = ["finishing", "result_of"]
 
@@ -34,13 +34,20 @@ def finishing(*, memory: str | None = "adaptive", clock: Clock = utcnow) -> Asyn
 
     async def finish(state: Any) -> AdaptiveState:
         final = result_of(state)
-        if final["good"] or (final["decided_by"] != "metrics" and state.get("human_decision") != "reject"):
+        if _to_be_kept(state, final):
             task = task_of(state, len(state.get("attempts") or []), memory=memory)
             await keep_answer(task, final["result"], clock=clock)
-        teller()("finished", strategy=final["strategy"], decided_by=final["decided_by"], good=final["good"])
+        teller("adaptive")("finished", strategy=final["strategy"], decided_by=final["decided_by"], good=final["good"])
         return {"final_result": final, "current_step": "finish"}
 
     return finish
+
+
+def _to_be_kept(state: Any, final: AdaptiveResult) -> bool:
+    """Say whether an answer is good, and was not just taken from those that are kept, which makes it no younger."""
+    if final["decided_by"] != "metrics":
+        return bool(state.get("human_decision") != "reject")
+    return final["good"] and not state["attempts"][-1].get("kept")
 
 
 def result_of(state: Any) -> AdaptiveResult:

@@ -12,13 +12,13 @@ from typing import Any, Final, TypeAlias
 
 from ...errors import InvalidInput
 from ...state.adaptive import AdaptiveState, AttemptState, Best
-from ..arguments import check_share, is_number
+from ..arguments import check_name, check_seconds, check_share, is_number
+from ..here import teller
 from ..step import Clock, utcnow
 from .memory import check_memory, record_run
 from .node import AsyncNode
 from .rules import Rules, check_metric, poor_metrics, score
 from .strategies import Task, called, task_of
-from .telling import teller
 
 __all__ = [
     "MEASURERS", "TARGET_SECONDS", "Attempted", "Measure", "accuracy", "check_thresholds", "completeness", "measuring",
@@ -91,13 +91,14 @@ def read_measurers(given: Mapping[str, Measure] | None) -> dict[str, Measure]:
         given: Name → measurer; None for those that ship.
 
     Raises:
-        InvalidInput: There are none, or one is no function.
+        InvalidInput: There are none, a name is no printable text, or one is no function.
     """
     if given is None:
         return dict(MEASURERS)
     if not given:
         raise InvalidInput("There are no measurers, so nothing could be judged; give at least one, or leave them out.")
     for name, measure in given.items():
+        check_name("A metric", name)
         if not callable(measure):
             raise InvalidInput(f"The measurer {name!r} must be a function of an Attempted, not {measure!r:.60}.")
     return dict(given)
@@ -162,7 +163,7 @@ def measuring(
         attempts = [*state["attempts"][:-1], judged]
         await record_run(memory, state.get("task_type") or "general", attempts, clock=clock)
         limits = {name: thresholds.get(name, judged_by.threshold) for name in poor}
-        teller()("measured", number=last["number"], strategy=last["strategy"], metrics=metrics, poor=limits)
+        teller("adaptive")("measured", number=last["number"], strategy=last["strategy"], metrics=metrics, poor=limits)
         return {
             "attempts": attempts,
             "performance_metrics": metrics,
@@ -171,17 +172,6 @@ def measuring(
         }
 
     return measure
-
-
-def check_seconds(name: str, value: Any) -> float:
-    """Return a length of time.
-
-    Raises:
-        InvalidInput: It is no finite number above 0.
-    """
-    if not is_number(value) or not 0 < value < float("inf"):
-        raise InvalidInput(f"{name} must be a number of seconds above 0, not {value!r}.")
-    return float(value)
 
 
 async def _measured(

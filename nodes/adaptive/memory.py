@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from langgraph.config import get_config, get_store
 from langgraph.store.base import BaseStore
 
 from ...errors import InvalidInput
 from ...state.adaptive import AttemptState
 from ...state.values import digest, json_problem
+from ..here import store_here, thread_here
 from ..step import Clock, utcnow
+from .failing import short_text
 from .records import RUNS, Standing, standings
 from .strategies import Task
 
@@ -45,7 +46,7 @@ def check_memory(memory: str | None) -> None:
 
 async def remembered(memory: str | None, task_type: str) -> dict[str, Standing]:
     """Return the records of strategies for a type of task; none where there is no store."""
-    store = _store() if memory is not None else None
+    store = store_here() if memory is not None else None
     if store is None or memory is None:
         return {}
     items = await store.asearch(_records(memory, task_type), limit=RUNS)
@@ -60,11 +61,11 @@ async def record_run(
     It is one item, under the run's thread id, which is written anew with each attempt: however often, a run counts once.
     What is older than the last `RUNS` runs is deleted.
     """
-    store, thread = _store() if memory is not None else None, _thread()
+    store, thread = store_here() if memory is not None else None, thread_here()
     if store is None or memory is None or thread is None:
         return
     told = [{"strategy": each["strategy"], "score": each["score"]} for each in attempts if each["score"] is not None]
-    item = {"at": clock().astimezone(UTC).isoformat(), "task_type": task_type, "attempts": told}
+    item = {"at": clock().astimezone(UTC).isoformat(), "task_type": short_text(task_type), "attempts": told}
     await store.aput(_records(memory, task_type), thread, item)
     if len(told) == 1:
         await _forget(store, _records(memory, task_type), RUNS)
@@ -72,7 +73,7 @@ async def record_run(
 
 async def keep_answer(task: Task, result: Any, *, clock: Clock = utcnow) -> None:
     """Keep a good answer for whoever asks exactly the same again; the last one counts, and the last `ANSWERS` are kept."""
-    store = _store() if task.memory is not None else None
+    store = store_here() if task.memory is not None else None
     if store is None or task.memory is None or json_problem(result) is not None:
         return
     item = {"at": clock().astimezone(UTC).isoformat(), "result": result}
@@ -88,7 +89,7 @@ async def kept_answer(task: Task, max_age: float | None = None, *, clock: Clock 
         max_age: Seconds after which it is too old.
         clock: The time.
     """
-    store = _store() if task.memory is not None else None
+    store = store_here() if task.memory is not None else None
     item = None if store is None or task.memory is None else await store.aget(_answers(task.memory), _key(task))
     if item is None:
         return None
@@ -112,15 +113,3 @@ def _records(memory: str, task_type: str) -> tuple[str, ...]:
 
 def _answers(memory: str) -> tuple[str, ...]:
     return ("adjourn", "adaptive", memory, "answers")
-
-
-def _store() -> BaseStore | None:
-    try:
-        return get_store()
-    except (RuntimeError, KeyError):  # outside of a graph
-        return None
-
-
-def _thread() -> str | None:
-    thread = get_config().get("configurable", {}).get("thread_id")
-    return None if thread is None else str(thread)

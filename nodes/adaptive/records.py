@@ -57,14 +57,20 @@ def standings(runs: Iterable[Mapping[str, Any]]) -> dict[str, Standing]:
     """
     scores: dict[str, list[float]] = {}
     for run in runs:
-        for attempt in run.get("attempts") or []:
-            if is_number(attempt.get("score")) and 0 <= attempt["score"] <= 1:
+        attempts = run.get("attempts")
+        for attempt in attempts if isinstance(attempts, list) else ():
+            if _counts(attempt):
                 scores.setdefault(str(attempt["strategy"]), []).append(float(attempt["score"]))
     found = {}
     for name, each in scores.items():
         mean = math.fsum(each) / len(each)
         found[name] = Standing(len(each), mean, *bounds(mean, len(each)))
     return found
+
+
+def _counts(attempt: Any) -> bool:
+    known = isinstance(attempt, Mapping) and "strategy" in attempt and is_number(attempt.get("score"))
+    return known and 0 <= attempt["score"] <= 1
 
 
 def by_record(known: Mapping[str, Standing], order: Sequence[str]) -> list[str]:

@@ -40,23 +40,40 @@ class Rules:
     """By which rules a workflow adapts, as data.
 
     Args:
-        reasons: Metric → reason, beside or instead of the usual ones.
-        remedies: Reason → strategies that help, in this order.
+        reasons: Metric → reason, beside the usual ones (`REASONS`), which they come before.
+        remedies: Reason → strategies that help, in this order; likewise beside `REMEDIES`.
         threshold: The threshold of the metrics for which none is given.
         many: With more poor metrics than this the reason is `multiple_performance_issues`.
 
     Raises:
-        InvalidInput: A threshold is not from 0 to 1, or `many` is no whole number of at least 1.
+        InvalidInput: A threshold is not from 0 to 1, `many` is no whole number of at least 1, or remedies are no list.
     """
 
-    reasons: Mapping[str, str] = field(default_factory=lambda: REASONS)
-    remedies: Mapping[str, Sequence[str]] = field(default_factory=lambda: REMEDIES)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    remedies: Mapping[str, Sequence[str]] = field(default_factory=dict)
     threshold: float = THRESHOLD
     many: int = 2
 
     def __post_init__(self) -> None:
         check_share("threshold", self.threshold)
         check_count("many", self.many, 1)
+        for reason, names in self.remedies.items():
+            if not isinstance(names, list | tuple):
+                raise InvalidInput(f"The remedies of {reason!r} must be a list of names, not {names!r:.60}.")
+
+    def reason_for(self, metric: str) -> str:
+        """Return the reason that a metric is when it is poor."""
+        return self.reasons.get(metric) or REASONS.get(metric) or f"poor_{metric}"
+
+    def remedies_for(self, reason: str) -> Sequence[str]:
+        """Return the strategies that help with a reason; those of the usual ones that a workflow lacks are passed over."""
+        return self.remedies.get(reason, REMEDIES.get(reason, ()))
+
+    def own_remedies(self) -> Iterator[str]:
+        """Yield the strategies that are named in remedies of one's own: these have to exist."""
+        for reason, names in self.remedies.items():
+            if tuple(names) != REMEDIES.get(reason):
+                yield from names
 
 
 def check_metric(name: str, value: Any) -> float:
@@ -125,7 +142,7 @@ def reason_of(poor: Sequence[str], rules: Rules | None = None, *, failed: bool =
         raise InvalidInput("No metric is poor and nothing failed, so there is no reason to adapt.")
     if failed or len(poor) > rules.many:
         return MULTIPLE
-    return rules.reasons.get(poor[0], f"poor_{poor[0]}")
+    return rules.reason_for(poor[0])
 
 
 def remedies_of(
@@ -144,7 +161,7 @@ def remedies_of(
         rules: The rules; by default the usual ones.
     """
     gone = {*tried, current}
-    helping = (rules or Rules()).remedies.get(reason, ())
+    helping = (rules or Rules()).remedies_for(reason)
     here = order.index(current) + 1 if current in order else 0
     for name in dict.fromkeys([*(each for each in helping if each in order), *order[here:], *order[:here]]):
         if name not in gone:

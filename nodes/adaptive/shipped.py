@@ -111,7 +111,7 @@ def cached_responses(*, max_age: float | None = None) -> Strategy:
         found = await kept_answer(task, max_age)
         if found is None:
             raise LookupError("the answer that was kept is gone")
-        return found["result"]
+        return Output(found["result"], kept=True)
 
     return Strategy(act, available)
 

@@ -11,7 +11,8 @@ import anyio.to_thread
 
 from ...errors import InvalidInput
 from ...state.adaptive import AdaptiveState, ResourceConstraints
-from ..arguments import one_of
+from ..arguments import check_count, check_name, check_seconds, one_of
+from .failing import FAILS, GIVES_WAY, in_words
 
 __all__ = [
     "MAX_WORKERS",
@@ -73,18 +74,33 @@ class Output:
         parts: How many parts the work had.
         failures: Part → why it has no result.
         seconds_before: How much of the time was spent in a process that died meanwhile.
+        kept: Whether the result was kept from an earlier run; then it is not kept anew, as if it had been found today.
+
+    Raises:
+        InvalidInput: There is no part, more failures than parts, or a time that is none.
     """
 
     result: Any
     parts: int = 1
     failures: Mapping[str, str] = field(default_factory=dict)
     seconds_before: float = 0.0
+    kept: bool = False
+
+    def __post_init__(self) -> None:
+        check_count("Output.parts", self.parts, 1)
+        if not isinstance(self.failures, Mapping):
+            raise InvalidInput(f"Output.failures must be a mapping of parts to reasons, not {self.failures!r:.60}.")
+        if len(self.failures) > self.parts:
+            raise InvalidInput(f"An Output says that {len(self.failures)} of {self.parts} parts failed.")
+        if self.seconds_before:
+            check_seconds("Output.seconds_before", self.seconds_before)
 
 
 Act: TypeAlias = "Callable[[Task], Any]"
 """Attempts a task; plain (it runs in a thread) or async. It returns a JSON-safe result, or an `Output`."""
 Available: TypeAlias = "Callable[[Task], Awaitable[str | None] | str | None]"
-"""Says why a strategy is of no use for a task now, or None when it can be tried; plain or async. It changes nothing."""
+"""Says why a strategy is of no use for a task now, or None when it can be tried; plain or async. It changes
+nothing and answers at once: no time-out holds for it. What it raises is why not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +121,20 @@ class Strategy:
         return self.act is None
 
     async def refuses(self, task: Task) -> str | None:
-        """Say why it is of no use for a task now, or None."""
-        return None if self.available is None else await called(self.available, task)
+        """Say why it is of no use for a task now, or None.
+
+        Raises:
+            BudgetExceeded, LeaseLost, StorageUnavailable: The run's own trouble.
+        """
+        try:
+            why = None if self.available is None else await called(self.available, task)
+        except GIVES_WAY:
+            raise
+        except FAILS as problem:  # it is the user's, and so are its errors
+            return in_words(problem)
+        if why is None or isinstance(why, str):
+            return why
+        return f"Strategy.available must return None or why not, not {why!r:.60}"
 
     async def attempt(self, task: Task) -> Output:
         """Do it."""
@@ -127,7 +155,7 @@ def read_strategies(given: Mapping[str, StrategyLike]) -> dict[str, Strategy]:
         given: Name → a `Strategy`, or a function of a `Task`. The first one is begun with where nothing is remembered.
 
     Raises:
-        InvalidInput: There are none, a name is no text, or something is no strategy.
+        InvalidInput: There are none, a name is no printable text, or something is no strategy.
     """
     if not given:
         raise InvalidInput(
@@ -136,8 +164,7 @@ def read_strategies(given: Mapping[str, StrategyLike]) -> dict[str, Strategy]:
         )
     found: dict[str, Strategy] = {}
     for name, each in given.items():
-        if not str(name).strip():
-            raise InvalidInput(f"A strategy has a name in words, not {name!r}.")
+        check_name("A strategy", name)
         if not isinstance(each, Strategy) and not callable(each):
             raise InvalidInput(
                 f"The strategy {name!r} is a {type(each).__name__}; it must be a function of a Task, or a Strategy."

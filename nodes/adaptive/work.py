@@ -119,8 +119,7 @@ class Work:
         thorough: Does a part more thoroughly; by default a chat model checks what `do` found, and anything else cannot.
         voters: Name → worker; at least two make the `multi_model_ensemble`.
         keep_parts: Whether each part is recorded when it is done (`once`), so that an attempt that a process died in
-            does only
-            the others again. It costs two commits for each part: for parts that take long, or cost money.
+            does only the others again. It costs two commits for each part: for parts that take long, or cost money.
 
     Raises:
         InvalidInput: A worker is neither a function nor a chat model nor the name of one.
@@ -149,9 +148,14 @@ def parts_of(work: Work, task: Task) -> list[Part]:
     """Return the parts of a task.
 
     Raises:
-        InvalidInput: It splits into nothing.
+        InvalidInput: It splits into nothing, or two parts have one name.
     """
-    found = work.split(task)
-    if not found:
-        raise InvalidInput("Work.split must return at least one part: {name: content}.")
-    return [Part(task, str(name), content) for name, content in found.items()]
+    found: Any = work.split(task)
+    if not isinstance(found, Mapping) or not found:
+        raise InvalidInput(f"Work.split must return at least one part: {{name: content}}, not {found!r:.60}.")
+    named: dict[str, Part] = {}
+    for name, content in found.items():
+        if str(name) in named:
+            raise InvalidInput(f"Work.split returned two parts of the name {str(name)!r:.60}.")
+        named[str(name)] = Part(task, str(name), content)
+    return list(named.values())

@@ -12,10 +12,10 @@ from ...state.roster import Agent
 from ..arguments import check_count, one_of
 from ..assignment import STRATEGIES, assign
 from ..assignment.assigning import MAX_REASSIGNMENTS, OnMissing
+from ..here import teller
 from .members import Members, crew_of
 from .memory import check_memory, recalled
 from .node import AsyncCouncilNode
-from .telling import teller
 
 __all__ = ["assignment", "ready", "subtask_of"]
 
@@ -65,7 +65,7 @@ def assignment(
         subtasks = state["subtasks"]
         found = assign(strategy, ready(subtasks), agents, on_missing=on_missing, max_reassignments=max_reassignments)
         given = {each["subtask"]: each for each in found["assignments"]}
-        tell = teller()
+        tell = teller("council")
         for each in found["assignments"]:
             tell("assigned", **each)
         for left in found["unassigned"]:

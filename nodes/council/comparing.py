@@ -7,13 +7,13 @@ from typing import Any
 
 from ...state.council import CouncilState
 from ..conflicts import find_conflicts
+from ..here import teller
 from ..voting import read_vote
 from .consensus import count_votes, results_of
 from .members import Members, crew_of
 from .node import CouncilNode
 from .procedure import Procedure
 from .requests import text_of
-from .telling import teller
 
 __all__ = ["comparable", "comparison", "structured"]
 
@@ -45,7 +45,7 @@ def comparison(members: Members = (), procedure: Procedure | None = None, *, tol
         update: CouncilState = {"conflicts": conflicts, "consensus_level": 0.0 if conflicts else 1.0}
         if state.get("options"):
             update |= _agreement(state, results, members, chosen, contradicted=bool(conflicts))
-        teller()("compared", conflicts=conflicts, level=update["consensus_level"])
+        teller("council")("compared", conflicts=conflicts, level=update["consensus_level"])
         return update
 
     return compare

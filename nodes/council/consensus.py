@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from ...errors import InvalidInput
 from ...state.council import ConsensusResults, CouncilState, Draft, Reply, Request, cost_of
 from ...state.votes import AgentVote, Outcome, Round
+from ..here import Tell, teller
 from ..voting import abstention, decide, read_vote
 from ..voting.arguments import check_options
 from .asking import all_of, ask
@@ -22,7 +23,6 @@ from .members import Member, Members, crew_of
 from .node import AsyncCouncilNode
 from .procedure import Procedure, margin_of
 from .requests import request_for, text_of
-from .telling import Tell, teller
 
 __all__ = ["consensus", "count_votes", "question_of", "results_of"]
 
@@ -69,7 +69,7 @@ def consensus(
         _check(chosen, crew, named)
         asked = question_of(state, question)
         base = {"task": asked, "material": material(state) if material else state.get("material")}
-        sitting = _Sitting(chosen, crew, {**state, **base}, named, teller())
+        sitting = _Sitting(chosen, crew, {**state, **base}, named, teller("council"))
         return await sitting.held()
 
     return build_consensus

@@ -15,10 +15,10 @@ from ...settings import current_settings
 from ...state.assignments import Subtask
 from ...state.council import Cost, CouncilState, planning_cost
 from ..effects import once, remembers_effects
+from ..here import teller
 from .costs import Meter, metering
 from .members import Members, crew_of
 from .node import AsyncCouncilNode
-from .telling import teller
 
 __all__ = ["Plan", "Planner", "check_plan", "decomposition", "default_planner"]
 
@@ -67,7 +67,7 @@ def decomposition(members: Members, planner: Planner | None = None) -> AsyncCoun
             can = sorted({each for one in crew_of(members).values() for each in one.agent.capabilities})
             subtasks, why, cost = await _planned(chosen, state, can)
         subtasks = check_plan(subtasks)
-        teller()("planned", subtasks=[each.model_dump(mode="json") for each in subtasks], why=why)
+        teller("council")("planned", subtasks=[each.model_dump(mode="json") for each in subtasks], why=why)
         update: CouncilState = {
             "subtasks": {each.id: {**each.model_dump(mode="json"), "status": "pending"} for each in subtasks},
             "task_dependencies": {each.id: list(each.dependencies) for each in subtasks},

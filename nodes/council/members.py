@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from ...errors import ConfigurationError, InvalidRoster
 from ...state.council import Request
 from ...state.roster import Agent, Roster
-from .procedure import check_timeout
+from ..arguments import check_seconds
 
 __all__ = ["Act", "Acting", "Member", "Members", "crew_of", "member", "members_of", "seated"]
 
@@ -93,7 +93,7 @@ def member(
     """
     agent = name if isinstance(name, Agent) and not data else _agent(name, data)
     if timeout is not None:
-        check_timeout(timeout)
+        check_seconds("timeout", timeout)
     if may_pause:
         return Member(agent, _never_called, timeout, workflow=_pausing(agent, acting), may_pause=True)
     workflow = acting if isinstance(acting, Pregel) else None

@@ -12,13 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 from typing import Any, Final
 
-from langgraph.config import get_config, get_store
-from langgraph.store.base import BaseStore
-
 from ...errors import InvalidInput
 from ...state.council import CouncilState
 from ...state.roster import Agent
 from ..assignment import reputation_after, trust_after
+from ..here import store_here, thread_here
 from ..step import Clock, utcnow
 from .node import AsyncCouncilNode
 
@@ -51,7 +49,7 @@ def remembrance(memory: str = "council", *, clock: Clock = utcnow) -> AsyncCounc
     check_memory(memory)
 
     async def remember(state: Any) -> CouncilState:
-        store, thread = _store(), _thread()
+        store, thread = store_here(), thread_here()
         if store is None or thread is None:
             return {}
         item = {"at": clock().astimezone(UTC).isoformat(), **outcomes(state)}
@@ -127,7 +125,7 @@ def standing(agents: Iterable[Agent], runs: Sequence[Mapping[str, Any]]) -> list
 
 async def recalled(memory: str | None, agents: Sequence[Agent]) -> list[Agent]:
     """Return agents with what the store knows of them; as they are where there is no store."""
-    store = _store() if memory is not None else None
+    store = store_here() if memory is not None else None
     if store is None or memory is None:
         return list(agents)
     items = await store.asearch(_namespace(memory), limit=RUNS)
@@ -137,15 +135,3 @@ async def recalled(memory: str | None, agents: Sequence[Agent]) -> list[Agent]:
 
 def _namespace(memory: str) -> tuple[str, ...]:
     return ("adjourn", "council", memory)
-
-
-def _store() -> BaseStore | None:
-    try:
-        return get_store()
-    except (RuntimeError, KeyError):  # outside of a graph
-        return None
-
-
-def _thread() -> str | None:
-    thread = get_config().get("configurable", {}).get("thread_id")
-    return None if thread is None else str(thread)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...errors import InvalidInput
 from ...state.votes import Outcome
-from ..arguments import check_count, check_share, is_number, one_of
+from ..arguments import check_count, check_seconds, check_share, one_of
 from ..voting import RULES, agreed
 
 __all__ = ["Procedure", "margin_of"]
@@ -60,22 +59,11 @@ class Procedure:
         check_count("min_votes", self.min_votes, 1)
         check_count("max_rounds", self.max_rounds, 1)
         check_count("debate", self.debate, 0)
-        check_timeout(self.timeout)
+        check_seconds("timeout", self.timeout)
 
     def enough(self, outcome: Outcome) -> bool:
         """Say whether an outcome is a consensus."""
         return agreed(outcome, self.threshold, min_votes=self.min_votes) and margin_of(outcome) >= self.min_margin
-
-
-def check_timeout(seconds: float) -> float:
-    """Return a time-out.
-
-    Raises:
-        InvalidInput: It is no finite number above 0.
-    """
-    if not is_number(seconds) or not 0 < seconds < float("inf"):
-        raise InvalidInput(f"timeout must be a number of seconds above 0, not {seconds!r}.")
-    return float(seconds)
 
 
 def margin_of(outcome: Outcome) -> float:

@@ -6,12 +6,12 @@ from typing import Any
 
 from ...state.conflicts import Conflict
 from ...state.council import Argument, CouncilState, Dispute, Reply, Request, cost_of
+from ..arguments import check_seconds
+from ..here import teller
 from .asking import all_of, ask
 from .members import Member, Members, crew_of
 from .node import AsyncCouncilNode
-from .procedure import check_timeout
 from .requests import request_for, text_of
-from .telling import teller
 
 __all__ = ["resolution"]
 
@@ -32,10 +32,10 @@ def resolution(members: Members, *, timeout: float = 60.0) -> AsyncCouncilNode:
     Raises:
         InvalidInput: `timeout` is no number of seconds above 0.
     """
-    check_timeout(timeout)
+    check_seconds("timeout", timeout)
 
     async def resolve(state: Any) -> CouncilState:
-        crew, tell = crew_of(members), teller()
+        crew, tell = crew_of(members), teller("council")
         asked = [
             (number, _request(state, crew, conflict, side), side)
             for number, conflict in enumerate(state["conflicts"])

@@ -13,12 +13,12 @@ from ...state.council import Aggregated, Claim, ConsensusResults, CouncilState, 
 from ..analysts.summary import summarise
 from ..analysts.text import cut
 from ..effects import once, remembers_effects
+from ..here import teller
 from .asking import describe_error
 from .comparing import comparable, structured
 from .costs import Meter, metering
 from .node import AsyncCouncilNode, CouncilNode
 from .requests import text_of
-from .telling import teller
 
 __all__ = ["Writer", "aggregated", "aggregation", "confidence_of", "synthesis"]
 
@@ -87,7 +87,9 @@ def synthesis(writer: Writer | None = None) -> AsyncCouncilNode:
             "missing": together["missing"],
             "note": note,
         }
-        teller()("synthesized", answer=final["answer"], decision=final["decision"], decided_by=final["decided_by"])
+        teller("council")(
+            "synthesized", answer=final["answer"], decision=final["decision"], decided_by=final["decided_by"]
+        )
         return {"aggregated_results": together, "final_result": final, "costs": {"synthesize": cost}}
 
     return synthesize

@@ -15,14 +15,14 @@ from langgraph.errors import GraphInterrupt
 
 from ...state.assignments import Assignment
 from ...state.council import CouncilState, ExecutionResult, Kind, Reply, Request, Waiting, cost_of
+from ..arguments import check_seconds
 from ..children import one_wait, scope_here, settled
 from ..effects import remembers_effects
+from ..here import Tell, teller
 from .asking import ask, ask_run
 from .members import Member, Members, crew_of, seated
 from .node import AsyncCouncilNode
-from .procedure import check_timeout
 from .requests import request_for
-from .telling import Tell, teller
 
 __all__ = ["work"]
 
@@ -47,10 +47,10 @@ def work(members: Members, *, timeout: float = 60.0) -> AsyncCouncilNode:
     Raises:
         InvalidInput: `timeout` is no number of seconds above 0.
     """
-    check_timeout(timeout)
+    check_seconds("timeout", timeout)
 
     async def work_on(state: Any) -> CouncilState:
-        shift = _Shift(state, crew_of(members), timeout, teller())
+        shift = _Shift(state, crew_of(members), timeout, teller("council"))
         helps = await shift.asked(shift.helps())
         works = await shift.asked(shift.works(helps))
         waits = [*helps.waits, *works.waits]

@@ -282,7 +282,10 @@ async def test_a_bad_input_is_refused_with_what_would_be_right_and_nothing_is_st
         ({"resource_constraints": {"people": "no"}}, "people must be true or false"),
         ({"resource_constraints": {"workers": 3}}, "There is no resource constraint 'workers'; known: target_seconds"),
         ({"task_type": 7}, "task_type"),
-        ({"performance_metrics": {"accuracy": 2}}, "performance_metrics"),
+        (
+            {"performance_metrics": {"accuracy": 2}},
+            r"performance_metrics.*current_strategy \(str\), .*constraints \(dict\)",
+        ),
     ]
     async with opened() as engine:
         before = len(await engine.runs(limit=1000))

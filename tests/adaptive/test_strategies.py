@@ -32,6 +32,7 @@ from adjourn.nodes.adaptive import (
 from adjourn.nodes.adaptive.ensemble import elected, elected_field_by_field, voted
 from adjourn.nodes.adaptive.memory import keep_answer, kept_answer
 from adjourn.nodes.adaptive.models import ModelWorker
+from adjourn.nodes.adaptive.shipped import cached_responses
 from adjourn.nodes.adaptive.strategies import first_available
 from adjourn.nodes.adaptive.work import combined, parts_of, pieces, split_material
 from adjourn.state.adaptive import AdaptiveState
@@ -65,9 +66,11 @@ class Crowd:
         with self._lock:
             self._inside += 1
             self.most = max(self.most, self._inside)
-        self._all.wait()
-        with self._lock:
-            self._inside -= 1
+        try:
+            self._all.wait()
+        finally:
+            with self._lock:
+                self._inside -= 1
         return shout(part)
 
 
@@ -82,6 +85,17 @@ async def test_standard_processing_does_one_part_after_the_other_and_parallel_ex
         "parallel_execution", Work(two), Task("Count", ["a", "b", "c", "d"], resource_constraints={"max_workers": 2})
     )
     assert two.most == 2
+
+
+async def test_the_other_strategies_do_the_parts_at_the_same_time_too() -> None:
+    for name, work_of in (
+        ("simplified_processing", lambda crowd: Work(shout, simple=crowd)),
+        ("detailed_analysis", lambda crowd: Work(shout, thorough=crowd)),
+        ("multi_model_ensemble", lambda crowd: Work(shout, voters={"crowd": crowd, "ada": shout})),
+    ):
+        crowd = Crowd(4)
+        await made(name, work_of(crowd))
+        assert crowd.most == 4, name
 
 
 async def test_async_workers_are_at_work_at_the_same_time_too() -> None:
@@ -256,6 +270,11 @@ async def test_cached_responses_give_the_good_answer_to_exactly_the_same_task() 
     assert await with_store(lambda: kept_answer(TASK, 60, clock=late), store) is None
     assert await with_store(lambda: kept_answer(TASK, 62, clock=late), store) is not None
     assert await strategy.refuses(TASK) is not None  # without a store there is nothing, and no error
+    await with_store(lambda: keep_answer(TASK, 5, clock=lambda: datetime(2001, 1, 1, tzinfo=UTC)), store)
+    young = cached_responses(max_age=60)
+    assert "no good answer is kept" in str(await with_store(lambda: young.refuses(TASK), store))
+    with pytest.raises(LookupError):
+        await with_store(lambda: young.attempt(TASK), store)
 
 
 async def test_a_person_is_asked_unless_there_are_none() -> None:

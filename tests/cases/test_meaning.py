@@ -12,11 +12,12 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from adjourn.checkpoints.inspection import inspect_database
+from adjourn.checkpoints.pool import Pool
 from adjourn.engine.case_memory import fused
 from adjourn.engine.case_vectors import CaseVectors, Vector
 from adjourn.engine.embedding import Embedder, open_embeddings
-from adjourn.errors import ConfigurationError
-from adjourn.nodes.cases import remember
+from adjourn.errors import ConfigurationError, StorageUnavailable
+from adjourn.nodes.cases import recall, remember
 from adjourn.settings import Settings
 from adjourn.testing import ModelServer
 from support.hidden_words import KEY
@@ -86,6 +87,19 @@ async def test_no_tenant_is_near_to_another(database: str, provider: ModelServer
             assert {each for each, _ in near} == own  # nobody else's cases take up places
             assert list(await engine.cases(about="No storage is left", kind="ticket")) == []
     async with opened(database, "c", embeddings=model(provider)) as engine:
+        assert list(await engine.cases(about="No storage is left")) == []
+
+
+async def test_neither_a_runs_own_cases_nor_old_ones_are_near(database: str, provider: ModelServer) -> None:
+    own = steps(
+        ("leave", remember("incident", text="alert")), ("find", recall("incident", about="alert", into="similar"))
+    )
+    async with opened(database, workflows={"own": own}, embeddings=model(provider)) as engine:
+        assert (await engine.start("own", {"alert": FULL})).state["similar"] == []
+        assert len((await engine.start("own", {"alert": FULL})).state["similar"]) == 1
+        assert len(await engine.cases(about="No storage is left")) == 2
+    execute(database, "update adjourn.cases set remembered_at = now() - interval '11 days'")
+    async with opened(database, embeddings=model(provider), settings=Settings(case_days=10)) as engine:
         assert list(await engine.cases(about="No storage is left")) == []
 
 
@@ -159,7 +173,7 @@ async def test_a_role_that_may_not_install_pgvector_is_told_who_must_do_what(
 async def test_the_table_of_vectors_is_made_once_by_however_many(database: str) -> None:
     async with opened(database) as engine:
         pool = engine._storage.pool
-        await asyncio.gather(*(CaseVectors(pool).ensure() for _ in range(4)))
+        await asyncio.gather(*(CaseVectors(pool, 5.0).ensure() for _ in range(4)))
     assert execute(database, "select count(*) from adjourn.case_vectors") == [(0,)]
 
 
@@ -232,3 +246,44 @@ def test_two_rankings_are_fused_by_rank_and_keep_the_best_score() -> None:
     assert fused([words]) == words
     assert fused([[], near]) == near
     assert fused([[], []]) == []
+
+
+async def test_a_search_by_meaning_waits_for_a_database_that_is_away_for_a_moment(
+    database: str, provider: ModelServer
+) -> None:
+    async with opened(database, embeddings=model(provider)) as engine:
+        await filled(engine)
+        away = Away(engine._storage.pool)
+        vectors = CaseVectors(away, 5.0)  # type: ignore[arg-type]
+        await vectors.ensure()
+        away.times = 2
+        scope = {"tenant": "default", "kind": None, "since": None, "except": None, "limit": 9}
+        vector = Vector("OpenAIEmbeddings text-embedding-3-small 5", meaning("disk"))
+        assert len(await vectors.find(vector, **scope)) == 4
+        with pytest.raises(StorageUnavailable, match="cannot search the cases by meaning"):
+            await CaseVectors(Away(engine._storage.pool, 99), 0.0).find(vector, **scope)  # type: ignore[arg-type]
+
+
+class Away:
+    """A pool whose server is away so many times."""
+
+    def __init__(self, pool: Pool, times: int = 1) -> None:
+        self._pool = pool
+        self.times = times
+
+    def connection(self) -> Any:
+        if self.times > 0:
+            self.times -= 1
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+        return self._pool.connection()
+
+
+async def test_what_others_made_beside_the_extension_does_not_stand_in_for_postgresqls_own(
+    database: str, provider: ModelServer
+) -> None:
+    execute(database, "create extension if not exists vector schema public")
+    execute(database, "create function public.never(text, text) returns boolean language sql as 'select false'")
+    execute(database, "create operator public.= (leftarg = text, rightarg = text, function = public.never)")
+    async with opened(database, embeddings=model(provider)) as engine:
+        await filled(engine)
+        assert len(await engine.cases(about="No storage is left")) == 4
