@@ -35,6 +35,11 @@ _UNDONE: Final = {
 _GUIDES: Final = {True: ("├─ ", "└─ ", "│  ", "   "), False: ("|- ", "`- ", "|  ", "   ")}
 _ORDER: Final = ("requires_human", "failed", "in_progress", "completed", "skipped", "pending")
 _WIDEST: Final = 60
+# So many columns of a name are shown on any terminal.
+_NAME_KEPT: Final = 40
+_ERROR: Final = 120
+# On fewer columns an error is cut rather than broken into a pillar of words.
+_ROOMY: Final = 72
 
 
 class PlanTree:
@@ -43,17 +48,22 @@ class PlanTree:
     Args:
         view: The plan.
         most: The most subtasks to show; None for all.
+        flat: Whether each has one line, however long its error is.
     """
 
-    def __init__(self, view: PlanView, most: int | None = None) -> None:
+    def __init__(self, view: PlanView, most: int | None = None, *, flat: bool = False) -> None:
         self._view = view
         self._most = most
+        self._flat = flat
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield plan_tree(self._view, datetime.now(UTC), unicode=options.encoding.startswith("utf"), most=self._most)
+        unicode, flat = options.encoding.startswith("utf"), self._flat or options.max_width < _ROOMY
+        yield plan_tree(self._view, datetime.now(UTC), unicode=unicode, most=self._most, flat=flat)
 
 
-def plan_tree(view: PlanView, now: datetime, *, unicode: bool, most: int | None = None) -> RenderableType:
+def plan_tree(
+    view: PlanView, now: datetime, *, unicode: bool, most: int | None = None, flat: bool = False
+) -> RenderableType:
     """Return a plan as a tree.
 
     Args:
@@ -61,15 +71,23 @@ def plan_tree(view: PlanView, now: datetime, *, unicode: bool, most: int | None 
         now: The time (aware), for what is at work.
         unicode: Whether other characters than those of ASCII may be used.
         most: The most subtasks to show; then those that wait, failed, or are at work come first. None shows all.
+        flat: Whether each has one line, however long its error is.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
+    shown = None if most is None or len(view.rows) <= most else _chosen(view, most)
+    lines = [
+        _cells(guides, row, now, unicode=unicode)
+        for guides, row in _lines(view, None, "", unicode=unicode)
+        if shown is None or row.id in shown
+    ]
+    # where it is narrow, the last column gives way, and never what the subtasks are called
+    longest = max((name.cell_len for name, _, _ in lines), default=0)
+    table.add_column(no_wrap=True, min_width=min(longest, _NAME_KEPT))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    shown = None if most is None or len(view.rows) <= most else _chosen(view, most)
-    for guides, row in _lines(view, None, "", unicode=unicode):
-        if shown is None or row.id in shown:
-            table.add_row(*_cells(guides, row, now, unicode=unicode))
+    for name, said, last in lines:
+        last.no_wrap, last.overflow = flat, "ellipsis" if flat else "fold"
+        table.add_row(name, said, last)
     parts: list[RenderableType] = [Text(one_line(view.title)[:_WIDEST] or "plan", style="bold"), table]
     if shown is not None:
         parts.append(Text(f"… and {len(view.rows) - len(shown)} more", style="dim"))
@@ -96,7 +114,8 @@ def subtask_line(row: PlanRow) -> Text | None:
     if row.status not in ("completed", "failed", "requires_human"):
         return None
     style = _SIGNS[row.status][2]
-    return Text.assemble("    ", (f"{one_line(row.id):<24}", ""), (f" {_said(row, None)}", style))
+    said = " · ".join(part for part in (_said(row, None), _error(row)) if part)
+    return Text.assemble("    ", (f"{one_line(row.id):<24}", ""), (f" {said}", style))
 
 
 def _chosen(view: PlanView, most: int) -> set[str]:
@@ -129,7 +148,10 @@ def _cells(guides: str, row: PlanRow, now: datetime, *, unicode: bool) -> tuple[
     )  # fmt: skip
     waits_for = "" if row.nested else ", ".join(one_line(each.rpartition("/")[2]) for each in row.dependencies)
     arrow = "← " if unicode else "after "
-    return name, Text(_said(row, now), style=sign[2]), Text(f"{arrow}{waits_for}" if waits_for else "", style="dim")
+    error, last = _error(row), Text(f"{arrow}{waits_for}" if waits_for else "", style="dim")
+    if error:
+        last.append(f" · {error}" if waits_for else error, style=sign[2])
+    return name, Text(_said(row, now), style=sign[2]), last
 
 
 def _said(row: PlanRow, now: datetime | None) -> str:
@@ -142,10 +164,14 @@ def _said(row: PlanRow, now: datetime | None) -> str:
         words.append(f"{row.retries} {'retry' if row.retries == 1 else 'retries'}")
     if row.undone:
         words.append(_UNDONE.get(row.undone, row.undone))
-    said = " · ".join(words)
-    if row.error and row.status in ("failed", "requires_human", "skipped"):
-        said += f" · {one_line(row.error)[:80]}"
-    return said
+    return " · ".join(words)
+
+
+def _error(row: PlanRow) -> str:
+    if not row.error or row.status not in ("failed", "requires_human", "skipped"):
+        return ""
+    text = one_line(row.error)
+    return text if len(text) <= _ERROR else f"{text[: _ERROR - 1]}…"
 
 
 def _took(row: PlanRow, now: datetime | None) -> float | None:

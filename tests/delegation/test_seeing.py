@@ -38,8 +38,8 @@ def plan_file(tmp_path: Path) -> Path:
     return path
 
 
-def drawn(view: PlanView, **options: Any) -> list[str]:
-    console = Console(file=io.StringIO(), width=100)
+def drawn(view: PlanView, *, width: int = 100, **options: Any) -> list[str]:
+    console = Console(file=io.StringIO(), width=width)
     now = datetime(2026, 5, 1, 12, 0, 10, tzinfo=UTC)
     console.print(plan_tree(view, now, unicode=options.pop("unicode", True), **options))
     return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
@@ -58,6 +58,20 @@ def test_a_plan_is_a_tree_with_its_critical_path_marked(plan_file: Path) -> None
     assert drawn(plan_in_file(plan_file), unicode=False)[1] == "|- . read *     pending"
 
 
+@pytest.mark.parametrize(("width", "flat"), [(80, False), (60, True), (100, True)])
+def test_a_long_error_takes_no_room_from_what_subtasks_are_called(plan_file: Path, width: int, flat: bool) -> None:
+    view = plan_in_file(plan_file)
+    told = {"task_id": "other", "status": "failed", "assigned_agent": "ada", "retry_count": 2, "error_message": "no luck " * 30,
+            "start_time": "2026-05-01T12:00:00+00:00", "end_time": "2026-05-01T12:00:03+00:00"}  # fmt: skip
+    view.take({"delegation": {"subtask": told}})
+    lines = drawn(view, width=width, flat=flat)
+    for name in ("├─ · read ★  ", "├─ ✗ other  ", "└─ · page ★  ", "   ├─ · text ★  ", "   └─ · links  "):
+        assert len([line for line in lines if line.startswith(name)]) == 1
+    assert (len(lines) == 7) is flat
+    assert ("…" in "".join(lines)) is True
+    assert all(len(line) <= width for line in lines)
+
+
 def test_events_bring_the_tree_up_to_date_and_a_long_one_shows_what_matters(plan_file: Path) -> None:
     view = plan_in_file(plan_file)
     told = {"task_id": "read", "status": "in_progress", "assigned_agent": "ada", "retry_count": 2, "end_time": None,
@@ -69,7 +83,7 @@ def test_events_bring_the_tree_up_to_date_and_a_long_one_shows_what_matters(plan
     assert short[2] == "… and 4 more"
     failed = {**told, "status": "failed", "error_message": "no\x1b[31m luck", "end_time": "2026-05-01T12:00:03+00:00"}
     view.take({"delegation": {"subtask": failed}})
-    assert "├─ ✗ read ★     failed · ada · 3.0 s · 2 retries · no luck" in drawn(view)
+    assert "├─ ✗ read ★     failed · ada · 3.0 s · 2 retries  no luck" in drawn(view)
     assert view.take({"something": "else"}) is None
     assert view.take("text") is None
 
