@@ -78,13 +78,11 @@ def _failed(run: Run, command: Command, _: bool) -> RenderableType:
     error = run.error or {}
     where = f"in {error['node']}: " if error.get("node") else ""
     mended = "Go on with" if error.get("type") == "Interrupted" else "When the cause is mended, go on with"
-    return Group(
-        title("failed", f"{where}{error.get('type', 'an error')}: {error.get('message', _ERASED)}"),
-        _thread(run),
-        blank(),
-        Text(mended, style="bold"),
-        command_line(command("retry", run.thread_id)),
-    )
+    head = title("failed", f"{where}{error.get('type', 'an error')}: {error.get('message', _ERASED)}")
+    plan = plan_of_run(run.state)
+    if plan is not None and any(row.undone == "completed" for row in plan.rows.values()):
+        return Group(head, _thread(run))  # what was undone is not done again: a retry would fail as well
+    return Group(head, _thread(run), blank(), Text(mended, style="bold"), command_line(command("retry", run.thread_id)))
 
 
 def _completed(run: Run, command: Command, full: bool) -> RenderableType:
@@ -131,7 +129,7 @@ def _adapted(run: Run, command: Command, full: bool) -> RenderableType:
     result = found.get("result")
     shown = result if isinstance(result, dict) else {"result": result}
     by = "" if found.get("decided_by") == "metrics" else f", decided by {found.get('decided_by')}"
-    head = title("completed", f"{found.get('strategy') or 'no result'}{by}")
+    head = title("completed", f"{run.workflow}, {found.get('strategy') or 'no result'}{by}")
     parts: list[RenderableType] = [head, _thread(run), blank(), Attempts(run.state)]
     if result is not None:
         parts += [blank(), dictionary(shown, 0 if full else VALUE)]
