@@ -139,7 +139,7 @@ class Team:
                 f"{name}: {', '.join(each.capabilities)}" for name, each in sorted(self._profiles.items())
             )
             shown = ", ".join(problems[:10]) + (f" and {len(problems) - 10} more" if len(problems) > 10 else "")
-            raise InvalidPlan(f"Nobody can do {shown}. The agents and what they can: {known}.")
+            raise InvalidPlan(f"Nobody is there for this: {shown}. The agents and what they can do: {known}.")
 
     def others(self, subtask: SubtaskState) -> list[str]:
         """Return the capable agents that have not failed a subtask, the one that has it now left out."""

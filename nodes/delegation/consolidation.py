@@ -103,7 +103,8 @@ def failing() -> Any:
         await once("failure", lambda: told.append(True), on_uncertain="retry")
         undone = [each for each, entry in state.get("compensations", {}).items() if entry["status"] == "completed"]
         if told or undone:
-            what = f" {len(undone)} subtasks were undone; start a new run." if undone else ""
+            count = f"{len(undone)} subtask{'s were' if len(undone) > 1 else ' was'} undone"
+            what = f" {count}; start a new run." if undone else ""
             raise RunFailed(f"The plan failed: {state.get('failure')}.{what}")
         again = {each: _anew(subtask) for each, subtask in state["subtasks"].items() if subtask["status"] == "failed"}
         return Command(goto="execute", update={"subtasks": again, "overall_status": "in_progress", "failure": None})

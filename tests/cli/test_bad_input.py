@@ -13,7 +13,7 @@ RISKY = "The supplier is liable without any limit, and the agreement cannot be t
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["run", "reveiw"], 4, "There is no workflow 'reveiw'; known: colour, council, counting,"),
+        (["run", "reveiw"], 4, "There is no workflow 'reveiw'; known: adaptive, colour, council,"),
         (["run", "reveiw"], 4, "Did you mean 'review'?"),
         (["run", "review"], 2, "The input lacks the key 'input_text' (str)."),
         (["run", "review", "--set", "input_txt=x"], 2, "Did you mean 'input_text'?"),
@@ -34,6 +34,9 @@ RISKY = "The supplier is liable without any limit, and the agreement cannot be t
         (["cancel", "nope"], 2, "Missing option '--reason'"),
         (["lst"], 2, "No such command 'lst'. Did you mean 'list'?"),
         (["list", "--limt", "3"], 2, "No such option"),
+        (["run", "adaptive", "--set", "main_task= "], 2, "main_task must say what is to be done, not ' '"),
+        (["run", "adaptive", "--set", "main_task=x", "--set", "strategy=x"], 2, "current_strategy (str), fallback_"),
+        (["run", "delegation", "--set", "pan=x"], 2, "main_task (str), plan (dict | str), cancelled_run (str)"),
         (["run"], 2, "Missing argument 'WORKFLOW'. See: adjourn run --help"),
     ],
 )

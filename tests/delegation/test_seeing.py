@@ -61,8 +61,9 @@ def test_a_plan_is_a_tree_with_its_critical_path_marked(plan_file: Path) -> None
 @pytest.mark.parametrize(("width", "flat"), [(80, False), (60, True), (100, True)])
 def test_a_long_error_takes_no_room_from_what_subtasks_are_called(plan_file: Path, width: int, flat: bool) -> None:
     view = plan_in_file(plan_file)
-    told = {"task_id": "other", "status": "failed", "assigned_agent": "ada", "retry_count": 2, "error_message": "no luck " * 30,
-            "start_time": "2026-05-01T12:00:00+00:00", "end_time": "2026-05-01T12:00:03+00:00"}  # fmt: skip
+    told = {"task_id": "other", "status": "failed", "assigned_agent": "ada", "retry_count": 2,
+            "error_message": "no luck " * 30, "start_time": "2026-05-01T12:00:00+00:00",
+            "end_time": "2026-05-01T12:00:03+00:00"}  # fmt: skip
     view.take({"delegation": {"subtask": told}})
     lines = drawn(view, width=width, flat=flat)
     for name in ("├─ · read ★  ", "├─ ✗ other  ", "└─ · page ★  ", "   ├─ · text ★  ", "   └─ · links  "):
