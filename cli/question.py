@@ -164,7 +164,8 @@ class _Arguments:
         shown = Text(summary(review.args[name], 0 if full else ARGUMENT), overflow="fold")
         others = _choices(review, name)
         if others and "edit" in review.allowed:
-            shown.append(f"  ({', '.join(map(str, others))})", style="dim")
+            named = ", ".join(str(each) for each in others if each is not None)
+            shown.append(f"  ({named})", style="dim")
         return shown
 
 
