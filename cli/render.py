@@ -113,7 +113,9 @@ def _delegated(run: Run, plan: PlanView, command: Command, full: bool) -> Render
     final = run.state.get("final_result")
     result = final.get("result") if isinstance(final, dict) else None
     shown = result if isinstance(result, dict) else {"result": result}
-    parts: list[RenderableType] = [title("completed", run.workflow), _thread(run), blank()]
+    cancelled = run.state.get("cancelled_run")
+    what = f"{run.workflow}, undoing what run {cancelled} did" if cancelled else run.workflow
+    parts: list[RenderableType] = [title("completed", what), _thread(run), blank()]
     parts.append(PlanTree(plan, None if full else _SUBTASKS))
     if result is not None:
         parts += [blank(), dictionary(shown, 0 if full else VALUE)]

@@ -76,7 +76,8 @@ class Brief:
 class NeedsPerson(Exception):
     """Raised by an agent that cannot decide by itself; the argument says what a person should look at.
 
-    The subtask becomes `requires_human`; everything else goes on, and people are asked when nothing more can start.
+    The subtask becomes `requires_human`; everything else goes on, and people are asked when nothing more can start. Who
+    approves has the same tried again; an agent that waits for a permission looks for it in its input, which a person edits.
     """
 
 

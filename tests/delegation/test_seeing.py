@@ -11,9 +11,11 @@ import pytest
 from jsonschema import Draft202012Validator
 from rich.console import Console
 
+from adjourn import Run
 from adjourn.cli.main import run_command
 from adjourn.cli.plan_tree import plan_tree
 from adjourn.cli.progress import Progress
+from adjourn.cli.render import outcome
 from adjourn.engine.events import Custom
 from adjourn.engine.plan_view import PlanView, plan_in_file, plan_of_run
 
@@ -147,3 +149,31 @@ def test_run_and_show_draw_the_plan(
     found = json.loads(capsys.readouterr().out)
     assert found["critical_path"][0] == "read"
     assert {each["status"] for each in found["subtasks"]} == {"completed"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "offers_a_retry"),
+    [({"status": "failed", "error": {"message": "no"}}, True), ({"status": "failed", "undone": True}, False)],
+)
+def test_a_retry_is_offered_only_where_nothing_was_undone(changes: dict[str, Any], offers_a_retry: bool) -> None:
+    text = said_of(**changes)
+    assert ("adjourn retry t" in text) is offers_a_retry
+
+
+def test_a_run_that_undoes_a_cancelled_one_says_so() -> None:
+    assert "Completed: w, undoing what run june did" in said_of(status="completed", cancelled="june")
+
+
+def said_of(
+    *, status: str, error: dict[str, Any] | None = None, undone: bool = False, cancelled: str | None = None
+) -> str:
+    subtask = {"task_id": "a", "status": "completed", "description": "x", "nested": False, "parent": None}
+    state: dict[str, Any] = {"subtasks": {"a": subtask}, "dependencies": {"a": []}, "cancelled_run": cancelled}
+    if undone:
+        state["compensations"] = {"a": {"status": "completed"}}
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    run = Run(thread_id="t", workflow="w", version="1", source="a test", status=status, requested_by="kim",
+              tenant="default", created_at=now, updated_at=now, state=state, error=error or {})  # type: ignore[arg-type]  # fmt: skip
+    console = Console(file=io.StringIO(), width=100)
+    console.print(outcome(run, lambda *words: " ".join(["adjourn", *words])))
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
