@@ -1,8 +1,8 @@
 """Measure `delegation`: `python -m benchmarks.delegation [--quick] [--url postgresql://…] [--out folder]`.
 
 On paper: how long random plans take by the scheduler alone, against what no schedule can beat. Really: such plans through
-the engine and PostgreSQL, with agents that wait as long as the plan says, against the critical path; and a plan of many
-subtasks without work, for what a subtask costs.
+the engine and PostgreSQL, with agents that wait as long as the plan says, against the critical path; a plan of many
+subtasks without work, for what a subtask costs; and the transactions that a subtask and a nested plan write.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import json
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from psycopg import AsyncConnection
 
 from adjourn import AsyncEngine, Settings
 from adjourn.graphs.delegation import build
@@ -57,7 +59,9 @@ async def really(url: str, seeds: list[int], seconds: float, many: int) -> dict[
             network = random_network(seed)
             scale = seconds / network.length
             wide = await makespan_of(engine, "wide", network, scale)
-            through = await makespan_of(engine, "narrow", network, scale)
+            # as long as the others, whatever the work: it is what is waited for
+            least = lower_bound(network, 8)
+            through = await makespan_of(engine, "narrow", network, seconds / 2 / least)
             runs.append(
                 {
                     "seed": seed,
@@ -65,7 +69,7 @@ async def really(url: str, seeds: list[int], seconds: float, many: int) -> dict[
                     "critical_path_seconds": seconds,
                     "makespan_seconds": wide,
                     "ratio": wide / seconds,
-                    "ratio_with_8": through / (scale * lower_bound(network, 8)),
+                    "ratio_with_8": through / (seconds / 2),
                 }
             )
         plan = {
@@ -74,7 +78,35 @@ async def really(url: str, seeds: list[int], seconds: float, many: int) -> dict[
         run = await engine.start("narrow", {"plan": plan})
         assert run.status == "completed", run.error
         took = run.state["final_result"]["makespan_seconds"]
-    return {"runs": runs, "many": {"subtasks": many, "seconds": took, "per_second": many / took}}
+        written = await costs(engine, url)
+    return {"runs": runs, "many": {"subtasks": many, "seconds": took, "per_second": many / took}, "written": written}
+
+
+async def costs(engine: AsyncEngine, url: str) -> dict[str, float]:
+    """Return how many transactions a run writes, each subtask of it, and each plan that is nested in it."""
+
+    async def written(subtasks: list[dict[str, Any]]) -> int:
+        before = await transactions(url)
+        run = await engine.start("narrow", {"plan": {"subtasks": subtasks}})
+        assert run.status == "completed", run.error
+        return await transactions(url) - before
+
+    count = 50
+    alone = await written([{"id": "t"}])
+    flat = await written([{"id": f"t{n}"} for n in range(count + 1)])
+    nested = await written([{"id": f"t{n}", "plan": {"subtasks": [{"id": "t"}]}} for n in range(count)])
+    subtask = (flat - alone) / count
+    return {"a_run": alone - subtask, "a_subtask": subtask, "a_nested_plan": nested / count - subtask}
+
+
+async def transactions(url: str) -> int:
+    """Return how many transactions have written on a server of our own."""
+    async with await AsyncConnection.connect(url) as connection:
+        row = await (
+            await connection.execute("select pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 async def makespan_of(engine: AsyncEngine, workflow: str, network: Network, scale: float) -> float:
@@ -137,7 +169,12 @@ def carried_out(found: dict[str, Any]) -> list[str]:
     second = (
         f"{many['subtasks']:,} subtasks without work: {many['seconds']:.1f} s, {many['per_second']:.0f} in a second."
     )
-    return [first, "", second]
+    written = found["written"]
+    third = (
+        f"Transactions that write: {written['a_subtask']:.1f} a subtask, {written['a_nested_plan']:.1f} more a nested plan, "
+        f"{written['a_run']:.0f} more a run."
+    )
+    return [first, "", second, "", third]
 
 
 if __name__ == "__main__":

@@ -12,9 +12,11 @@ from .layout import blank, command_line, status_text
 from .text import clean, one_line
 
 if TYPE_CHECKING:
-    from ..engine import Child
+    from ..engine import Child, Run
+    from ..engine.plan_view import PlanView
+    from .session import Session
 
-__all__ = ["family", "waits"]
+__all__ = ["family", "family_plan", "waits"]
 
 Command = Callable[..., str]
 
@@ -22,6 +24,19 @@ Command = Callable[..., str]
 def family(children: Sequence[Child]) -> RenderableType:
     """Return the runs below a run, one a line, each under the one that started it."""
     return Group(*_lines(children, 1))
+
+
+def family_plan(session: Session, run: Run) -> PlanView | None:
+    """Return the plan of a run with the plans nested in it, where child runs carry those out; None for other runs.
+
+    Their states are read from the database.
+    """
+    from ..engine.plan_view import plan_of_family, plan_of_run
+
+    if not run.children or plan_of_run(run.state) is None:
+        return None
+    with session.engine() as engine:
+        return plan_of_family(run, lambda thread_id: engine.get(thread_id).state)
 
 
 def waits(children: Sequence[Child], command: Command) -> RenderableType:

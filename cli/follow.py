@@ -70,9 +70,10 @@ def _asks(event: Event) -> bool:
 
 
 def _show_outcome(session: Session, run: Run, *, full: bool) -> None:
+    from .family import family_plan
     from .render import outcome
 
-    session.show(outcome(run, session.command, full=full))
+    session.show(outcome(run, session.command, full=full, plan=family_plan(session, run)))
 
 
 @contextmanager

@@ -59,9 +59,10 @@ def show(
 
         session.result(run_json(run))
     else:
+        from .family import family_plan
         from .render import whole_run
 
-        session.show(whole_run(run, session.command, full=full))
+        session.show(whole_run(run, session.command, full=full, plan=family_plan(session, run)))
     return Exit.COMPLETED
 
 

@@ -131,8 +131,10 @@ def run_command(arguments: Sequence[str]) -> int:
         return code or Exit.COMPLETED
     except BrokenPipeError:
         return silence()
-    except typer.Abort:
-        return report(Interrupted("Interrupted.", Exit.INTERRUPTED, None), session)
+    except (typer.Abort, KeyboardInterrupt) as error:  # what typer makes of it; or it came before typer was at work
+        told = error if isinstance(error, KeyboardInterrupt) else error.__cause__
+        code = told.args[0] if isinstance(told, KeyboardInterrupt) and told.args else Exit.INTERRUPTED
+        return report(Interrupted("Interrupted.", code, None), session)
     except Exception as error:  # noqa: BLE001  (the last place where an error can be told in one line)
         return report(error, session)
 

@@ -70,12 +70,12 @@ def plan(
 
 
 def _view(session: Session, source: str) -> PlanView:
-    from ..engine.plan_view import plan_in_file, plan_of_run
+    from ..engine.plan_view import plan_in_file, plan_of_family
 
     if Path(source).suffix or Path(source).exists():
         return plan_in_file(source)
     with session.engine() as engine:
-        view = plan_of_run(engine.get(source).state)
+        view = plan_of_family(engine.get(source), lambda thread_id: engine.get(thread_id).state)
     if view is None:
         raise InvalidPlan(f"Run {source} has no plan (yet).", thread_id=source)
     return view

@@ -35,11 +35,9 @@ _UNDONE: Final = {
 _GUIDES: Final = {True: ("├─ ", "└─ ", "│  ", "   "), False: ("|- ", "`- ", "|  ", "   ")}
 _ORDER: Final = ("requires_human", "failed", "in_progress", "completed", "skipped", "pending")
 _WIDEST: Final = 60
-# So many columns of a name are shown on any terminal.
-_NAME_KEPT: Final = 40
-_ERROR: Final = 120
-# On fewer columns an error is cut rather than broken into a pillar of words.
-_ROOMY: Final = 72
+_WIDEST_NAME: Final = 36
+_WIDEST_WAITS: Final = 20
+_NARROWEST: Final = 12
 
 
 class PlanTree:
@@ -48,21 +46,19 @@ class PlanTree:
     Args:
         view: The plan.
         most: The most subtasks to show; None for all.
-        flat: Whether each has one line, however long its error is.
     """
 
-    def __init__(self, view: PlanView, most: int | None = None, *, flat: bool = False) -> None:
+    def __init__(self, view: PlanView, most: int | None = None) -> None:
         self._view = view
         self._most = most
-        self._flat = flat
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        unicode, flat = options.encoding.startswith("utf"), self._flat or options.max_width < _ROOMY
-        yield plan_tree(self._view, datetime.now(UTC), unicode=unicode, most=self._most, flat=flat)
+        unicode = options.encoding.startswith("utf")
+        yield plan_tree(self._view, datetime.now(UTC), unicode=unicode, most=self._most, width=options.max_width)
 
 
 def plan_tree(
-    view: PlanView, now: datetime, *, unicode: bool, most: int | None = None, flat: bool = False
+    view: PlanView, now: datetime, *, unicode: bool, most: int | None = None, width: int = 100
 ) -> RenderableType:
     """Return a plan as a tree.
 
@@ -71,23 +67,23 @@ def plan_tree(
         now: The time (aware), for what is at work.
         unicode: Whether other characters than those of ASCII may be used.
         most: The most subtasks to show; then those that wait, failed, or are at work come first. None shows all.
-        flat: Whether each has one line, however long its error is.
+        width: Columns that there are.
     """
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
     shown = None if most is None or len(view.rows) <= most else _chosen(view, most)
-    lines = [
+    cells = [
         _cells(guides, row, now, unicode=unicode)
         for guides, row in _lines(view, None, "", unicode=unicode)
         if shown is None or row.id in shown
     ]
-    # where it is narrow, the last column gives way, and never what the subtasks are called
-    longest = max((name.cell_len for name, _, _ in lines), default=0)
-    table.add_column(no_wrap=True, min_width=min(longest, _NAME_KEPT))
-    table.add_column(no_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    # where there is little room, what went wrong is cut and not which subtask it is
+    names = min(max((name.cell_len for name, *_ in cells), default=1), _WIDEST_NAME)
+    waits = min(max((last.cell_len for *_, last in cells), default=0), _WIDEST_WAITS)
+    table.add_column(no_wrap=True, min_width=names)
+    table.add_column(no_wrap=True, max_width=max(width - names - waits - 4, _NARROWEST))
     table.add_column(overflow="fold")
-    for name, said, last in lines:
-        last.no_wrap, last.overflow = flat, "ellipsis" if flat else "fold"
-        table.add_row(name, said, last)
+    for each in cells:
+        table.add_row(*each)
     parts: list[RenderableType] = [Text(one_line(view.title)[:_WIDEST] or "plan", style="bold"), table]
     if shown is not None:
         parts.append(Text(f"… and {len(view.rows) - len(shown)} more", style="dim"))
@@ -114,8 +110,7 @@ def subtask_line(row: PlanRow) -> Text | None:
     if row.status not in ("completed", "failed", "requires_human"):
         return None
     style = _SIGNS[row.status][2]
-    said = " · ".join(part for part in (_said(row, None), _error(row)) if part)
-    return Text.assemble("    ", (f"{one_line(row.id):<24}", ""), (f" {said}", style))
+    return Text.assemble("    ", (f"{one_line(row.id):<24}", ""), (f" {_said(row, None)}", style))
 
 
 def _chosen(view: PlanView, most: int) -> set[str]:
@@ -148,10 +143,7 @@ def _cells(guides: str, row: PlanRow, now: datetime, *, unicode: bool) -> tuple[
     )  # fmt: skip
     waits_for = "" if row.nested else ", ".join(one_line(each.rpartition("/")[2]) for each in row.dependencies)
     arrow = "← " if unicode else "after "
-    error, last = _error(row), Text(f"{arrow}{waits_for}" if waits_for else "", style="dim")
-    if error:
-        last.append(f" · {error}" if waits_for else error, style=sign[2])
-    return name, Text(_said(row, now), style=sign[2]), last
+    return name, Text(_said(row, now), style=sign[2]), Text(f"{arrow}{waits_for}" if waits_for else "", style="dim")
 
 
 def _said(row: PlanRow, now: datetime | None) -> str:
@@ -164,14 +156,10 @@ def _said(row: PlanRow, now: datetime | None) -> str:
         words.append(f"{row.retries} {'retry' if row.retries == 1 else 'retries'}")
     if row.undone:
         words.append(_UNDONE.get(row.undone, row.undone))
-    return " · ".join(words)
-
-
-def _error(row: PlanRow) -> str:
-    if not row.error or row.status not in ("failed", "requires_human", "skipped"):
-        return ""
-    text = one_line(row.error)
-    return text if len(text) <= _ERROR else f"{text[: _ERROR - 1]}…"
+    said = " · ".join(words)
+    if row.error and row.status in ("failed", "requires_human", "skipped"):
+        said += f" · {one_line(row.error)[:80]}"
+    return said
 
 
 def _took(row: PlanRow, now: datetime | None) -> float | None:

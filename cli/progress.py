@@ -107,7 +107,7 @@ class Progress:
     def _tree(self) -> RenderableType:
         if self._plan is None or self._console is None:
             return Text()
-        return PlanTree(self._plan, max(self._console.height - 6, 5), flat=True)
+        return PlanTree(self._plan, max(self._console.height - 6, 5))
 
     def _draw_no_more(self) -> None:
         if self._drawn is not None:

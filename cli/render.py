@@ -32,19 +32,23 @@ TABLE_WIDTH: Final = 84
 _ERASED: Final = "(erased)"
 # Of a plan only so many subtasks are shown where nobody asked for all.
 _SUBTASKS: Final = 100
-_PLAN_KEYS: Final = ("subtasks", "dependencies", "compensations")
+_PLAN_KEYS: Final = ("subtasks", "dependencies", "compensations", "plan", "family", "outer", "undoing_stopped")
 
 Command = Callable[..., str]
 
 
-def outcome(run: Run, command: Command, *, full: bool = False) -> RenderableType:
+def outcome(run: Run, command: Command, *, full: bool = False, plan: PlanView | None = None) -> RenderableType:
     """Return where a run stands, and how to go on from there.
 
     Args:
         run: The run.
         command: Makes a command line of words.
         full: Whether long values are shown whole.
+        plan: Its plan, where the run's own state does not hold all of it.
     """
+    plan = plan or plan_of_run(run.state)
+    if plan is not None and run.status == "completed":
+        return _delegated(run, plan, command, full)
     parts = {
         "paused": _paused,
         "failed": _failed,
@@ -54,10 +58,9 @@ def outcome(run: Run, command: Command, *, full: bool = False) -> RenderableType
     }
     view = parts.get(run.status)
     shown = view(run, command, full) if view else _elsewhere(run, command)
-    plan = plan_of_run(run.state)
     if has_attempts(run.state) and run.status != "completed":
         return Group(shown, blank(), Attempts(run.state))
-    if plan is None or run.status == "completed":
+    if plan is None:
         return shown
     return Group(shown, blank(), PlanTree(plan, None if full else _SUBTASKS))
 
@@ -79,16 +82,28 @@ def _failed(run: Run, command: Command, _: bool) -> RenderableType:
     where = f"in {error['node']}: " if error.get("node") else ""
     mended = "Go on with" if error.get("type") == "Interrupted" else "When the cause is mended, go on with"
     head = title("failed", f"{where}{error.get('type', 'an error')}: {error.get('message', _ERASED)}")
-    plan = plan_of_run(run.state)
-    if plan is not None and any(row.undone == "completed" for row in plan.rows.values()):
-        return Group(head, _thread(run))  # what was undone is not done again: a retry would fail as well
-    return Group(head, _thread(run), blank(), Text(mended, style="bold"), command_line(command("retry", run.thread_id)))
+    if _undone(run):
+        return Group(head, _thread(run))
+    return Group(
+        head,
+        _thread(run),
+        blank(),
+        Text(mended, style="bold"),
+        command_line(command("retry", run.thread_id)),
+    )
+
+
+def _undone(run: Run) -> bool:
+    """Whether a plan has failed and was undone, so that nobody can go on with it."""
+    undoings = run.state.get("compensations")
+    return (
+        plan_of_run(run.state) is not None
+        and isinstance(undoings, dict)
+        and any(each.get("status") == "completed" for each in undoings.values())
+    )
 
 
 def _completed(run: Run, command: Command, full: bool) -> RenderableType:
-    plan = plan_of_run(run.state)
-    if plan is not None:
-        return _delegated(run, plan, command, full)
     if has_attempts(run.state):
         return _adapted(run, command, full)
     decision, factors = run.state.get("final_decision"), run.state.get("decision_factors")
@@ -162,13 +177,14 @@ def _elsewhere(run: Run, command: Command) -> RenderableType:
     return Group(*parts, command_line(command("wait", run.thread_id)), command_line(command("status")))
 
 
-def whole_run(run: Run, command: Command, *, full: bool) -> RenderableType:
+def whole_run(run: Run, command: Command, *, full: bool, plan: PlanView | None = None) -> RenderableType:
     """Return all there is to say about a run: outcome, origin, state.
 
     Args:
         run: The run.
         command: Makes a command line of words.
         full: Whether long values are shown whole.
+        plan: As for `outcome`.
     """
     about = {
         "workflow": f"{run.workflow} {run.version}, from {run.source}",
@@ -180,7 +196,7 @@ def whole_run(run: Run, command: Command, *, full: bool) -> RenderableType:
         about["forked from"] = run.forked_from
     if run.parent:
         about["child of"] = run.parent
-    parts = [outcome(run, command, full=True) if full else outcome(run, command), blank(), dictionary(about, 0)]
+    parts = [outcome(run, command, full=full, plan=plan), blank(), dictionary(about, 0)]
     if run.children and (run.status != "paused" or run.reviews):
         parts += [blank(), Text("Child runs", style="bold"), family(run.children)]
     if run.state and (run.status != "completed" or isinstance(run.state.get("decision_factors"), dict)):

@@ -190,9 +190,10 @@ def show_outcome(session: Session, found: Run) -> int:
 
         session.result(run_json(found))
     else:
+        from .family import family_plan
         from .render import outcome
 
-        session.show(outcome(found, session.command))
+        session.show(outcome(found, session.command, plan=family_plan(session, found)))
     return exit_of_status(found.status)
 
 

@@ -101,9 +101,12 @@ def _show(session: Session, found: list[Schedule]) -> int:
     for each in found:
         times = each.timetable
         words = (each.name, each.workflow, times.cron, times.timezone, times.missed)
-        due = timestamp(each.next_at) if each.next_at else "never"
+        due = "cannot be kept here" if each.problem else timestamp(each.next_at) if each.next_at else "never"
         table.add_row("", *(Text(one_line(word)) for word in words), Text(due), Text(each.last_thread_id or "-"))
     session.show(table)
+    for each in found:
+        if each.problem:
+            session.show(paragraph(one_line(f"The schedule {each.name!r}: {each.problem}")))
     return Exit.COMPLETED
 
 
@@ -121,4 +124,5 @@ def _json(each: Schedule) -> dict[str, Any]:
         "next_at": each.next_at,
         "last_at": each.last_at,
         "last_thread_id": each.last_thread_id,
+        "problem": each.problem,
     }

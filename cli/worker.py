@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 import time
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Annotated, Final
@@ -17,6 +18,7 @@ from .session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from types import FrameType
 
     from ..engine import AsyncEngine
     from ..engine.worker import Worker
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["worker"]
 
 _AGAIN_SECONDS: Final = 0.5
+# beyond the time to drain: connections are given back, events and notices written
+_CLOSING_SECONDS: Final = 10.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -69,7 +73,7 @@ async def _work(session: Session, concurrency: int, names: list[str] | None) -> 
         if unknown := [name for name in names or () if name not in known]:
             raise UnknownWorkflow(f"There is no workflow {unknown[0]!r} here; known: {', '.join(known)}.")
         running = Worker(engine, concurrency=concurrency, workflows=names)
-        _obey_signals(running)
+        _obey_signals(running, settings.drain_seconds + _CLOSING_SECONDS)
         session.err.print(
             f"Worker {os.getpid()} takes runs of {', '.join(names or known)}, {concurrency} at once. Ctrl-C stops it.",
             style="dim",
@@ -96,23 +100,33 @@ async def _patiently(session: Session, attempt: Callable[[], Awaitable[AsyncEngi
         await asyncio.sleep(_AGAIN_SECONDS)
 
 
-def _obey_signals(running: Worker) -> None:
+def _obey_signals(running: Worker, seconds: float) -> None:
+    """Drain at the first signal, and end at once at the second or after so many seconds.
+
+    A node that blocks the event loop holds up the drain, but neither the second signal nor the end: signals are heard
+    between any two steps of Python, and the time runs in a thread.
+    """
     loop = asyncio.get_running_loop()
     told: list[int] = []
 
-    def tell(number: int) -> None:
+    def tell(number: int, _: FrameType | None) -> None:
         told.append(number)
         if len(told) > 1:
             _end_at_once(128 + number)
-        running.drain()
+        limit = threading.Timer(seconds, _end_at_once, (Exit.FAILED,))
+        limit.daemon = True
+        limit.start()
+        with suppress(RuntimeError):  # the loop has ended, and the process is about to
+            loop.call_soon_threadsafe(running.drain)
 
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asks for that
-            loop.add_signal_handler(number, tell, number)
+            signal.signal(number, tell)
 
 
 def _end_at_once(code: int) -> None:
     """End as a kill would: leases run out, and other workers go on. Nothing is recorded that might not be so."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(Exception):  # whoever was writing at this moment may have been interrupted in it
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)

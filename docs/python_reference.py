@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -122,12 +122,38 @@ from adjourn.state.roster import Agent
 from adjourn.state.votes import AgentVote, Outcome, Round
 from adjourn.testing import replies
 
-NODES_OF_ADAPTIVE = (choosing, attempting, measuring, adapting, finishing, ask_person)
+SHOWN = (
+    *(Run, Child, Review, Vote, Page, Step, Timeline, Swept),
+    *(Status, QueueStatus, WorkerStatus),
+    *(Limit, LimitStatus, Schedule, Timetable),
+    *(AuditEntry, AuditReport, Finding, Principal),
+)
+PARTS_OF_ASSIGNMENT = (
+    *(assign, reputation_after, trust_after, load_roster, read_roster, find_conflicts),
+    *(Agent, Subtask, Assignment, Unassigned, Conflict),
+)
+PARTS_OF_COUNCIL = (
+    *(build_council, member, members_of, rule_agent, Procedure),
+    *(consensus, decomposition, assignment, work, comparison, resolution, aggregation, synthesis),
+    *(remembrance, ask_council, take_answer, minutes),
+    *(Request, ConsensusResults, FinalResult),
+)
+PARTS_OF_DELEGATION = (
+    *(build_delegation, Brief, NeedsPerson, Undo),
+    *(load_plan, read_plan, rule_planner, model_planner, Plan, PlannedSubtask),
+    *(planning, execution, recovery, awaiting, human_review, compensation, consolidation),
+    *(SubtaskState, CompensationState, undoing_id),
+)
+PARTS_OF_ADAPTIVE = (
+    *(build_adaptive, Work, Part, Strategy, Task, Output, Attempted, Rules),
+    *(shipped_strategies, response_time, accuracy, completeness),
+    *(choosing, attempting, measuring, adapting, finishing, ask_person, by_record),
+    *(ResourceConstraints, Start, AttemptState, AdaptiveResult),
+)
 ADAPTIVE = """\
 `from adjourn.graphs.adaptive import build`, `from adjourn.nodes.adaptive import Work, Strategy, …`; the data are in
 `adjourn.state.adaptive`. A tutorial: [Let a workflow change its strategy](../tutorial/adaptive.md).
 """
-NODES_OF_DELEGATION = (planning, execution, recovery, awaiting, human_review, compensation, consolidation)
 DELEGATION = """\
 `from adjourn.graphs.delegation import build`; the rest is in the modules of `adjourn.nodes.delegation`. A tutorial:
 [Split a task into parts that depend on each other](../tutorial/delegation.md).
@@ -187,90 +213,50 @@ COUNCIL = """\
 
 def python_page() -> str:
     """Return the whole page."""
-    parts = [
-        HEAD,
-        "## Engine\n",
-        class_part(Engine),
-        class_part(AsyncEngine),
-        *(callable_part(f"{name}()", getattr(AsyncEngine, name)) for name in ("open", *VERBS)),
-        callable_part("interrupt()", Engine.interrupt),
-        "## Decisions\n",
-        *(callable_part(f"{each.__name__}()", each) for each in (approve, edit, reject, respond)),
-        class_part(Decision),
-        "## Policies\n",
-        "What each part means in practice: [Review policies](review-policies.md).\n",
-        *(class_part(each) for each in (ReviewPolicy, Stage, DefaultValue)),
-        "## Coping\n",
-        "How to use them: [Cope with faults](../how-to/coping-with-faults.md).\n",
-        *(class_part(each) for each in (Coping, Retry, Breaker, Budget, Price, Loops, Cache, Rate, ToolRules)),
-        "## What the engine shows\n",
-        *(class_part(each) for each in (Run, Child, Review, Vote, Page, Step, Timeline, Swept)),
-        *(class_part(each) for each in (Status, QueueStatus, WorkerStatus)),
-        *(class_part(each) for each in (Limit, LimitStatus, Schedule, Timetable)),
-        *(class_part(each) for each in (AuditEntry, AuditReport, Finding, Principal)),
-        "## Events\n",
-        events_part(),
-        "## Errors\n",
-        errors_part(),
-        "## Questions\n",
-        "`from adjourn.state.questions import question, read_answer`\n",
-        *(callable_part(f"{each.__name__}()", each) for each in (question, read_answer)),
-        "## Effects\n",
-        "`from adjourn.nodes.effects import once, once_sync, once_for`\n",
-        *(callable_part(f"{each.__name__}()", each) for each in (once, once_sync, once_for)),
-        "## Past cases\n",
-        CASES,
-        *(callable_part(f"{each.__name__}()", each) for each in (recall, remember)),
-        class_part(Case),
-        "## Child runs\n",
-        CHILDREN,
-        *(callable_part(f"{each.__name__}()", each) for each in (child, children)),
-        class_part(ChildCall),
-        *(callable_part(f"{each.__name__}()", each) for each in (gather, child_sync, children_sync)),
-        "## Voting\n",
-        VOTING,
-        *(callable_part(f"{each.__name__}()", each) for each in (read_vote, abstention, decide, agreed)),
-        *(class_part(each) for each in (AgentVote, Outcome, Round)),
-        "## Assignment\n",
-        ASSIGNMENT,
-        *(callable_part(f"{each.__name__}()", each) for each in (assign, reputation_after, trust_after)),
-        *(callable_part(f"{each.__name__}()", each) for each in (load_roster, read_roster, find_conflicts)),
-        *(model_part(each) for each in (Agent, Subtask)),
-        *(class_part(each) for each in (Assignment, Unassigned, Conflict)),
-        "## Council\n",
-        COUNCIL,
-        callable_part("build()", build_council),
-        *(callable_part(f"{each.__name__}()", each) for each in (member, members_of, rule_agent)),
-        class_part(Procedure),
-        *(callable_part(f"{each.__name__}()", each) for each in (consensus, decomposition, assignment, work)),
-        *(callable_part(f"{each.__name__}()", each) for each in (comparison, resolution, aggregation, synthesis)),
-        *(callable_part(f"{each.__name__}()", each) for each in (remembrance, ask_council, take_answer, minutes)),
-        *(class_part(each) for each in (Request, ConsensusResults, FinalResult)),
-        "## Delegation\n",
-        DELEGATION,
-        callable_part("build()", build_delegation),
-        *(class_part(each) for each in (Brief, NeedsPerson, Undo)),
-        *(callable_part(f"{each.__name__}()", each) for each in (load_plan, read_plan, rule_planner, model_planner)),
-        *(model_part(each) for each in (Plan, PlannedSubtask)),
-        *(callable_part(f"{each.__name__}()", each) for each in NODES_OF_DELEGATION),
-        *(class_part(each) for each in (SubtaskState, CompensationState)),
-        callable_part("undoing_id()", undoing_id),
-        "## Adaptive\n",
-        ADAPTIVE,
-        callable_part("build()", build_adaptive),
-        *(class_part(each) for each in (Work, Part, Strategy, Task, Output, Attempted, Rules)),
-        *(
-            callable_part(f"{each.__name__}()", each)
-            for each in (shipped_strategies, response_time, accuracy, completeness)
-        ),
-        *(callable_part(f"{each.__name__}()", each) for each in NODES_OF_ADAPTIVE),
-        callable_part("by_record()", by_record),
-        *(class_part(each) for each in (ResourceConstraints, Start, AttemptState, AdaptiveResult)),
-        "## Testing\n",
-        "`from adjourn.testing import …`. How to use them: [Test your workflow](../how-to/test-your-workflow.md).\n",
-        *testing_parts(),
-    ]
+    parts = [HEAD]
+    for title, shown in sections().items():
+        parts += [f"## {title}\n", *(each if isinstance(each, str) else part(each) for each in shown)]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
+
+
+def sections() -> dict[str, Sequence[Any]]:
+    """Return what stands under each title: texts as they are, and classes and functions to be shown."""
+    verbs = (callable_part(f"{name}()", getattr(AsyncEngine, name)) for name in ("open", *VERBS))
+    return {
+        "Engine": (Engine, AsyncEngine, *verbs, Engine.interrupt),
+        "Decisions": (approve, edit, reject, respond, Decision),
+        "Policies": (
+            "What each part means in practice: [Review policies](review-policies.md).\n",
+            *(ReviewPolicy, Stage, DefaultValue),
+        ),
+        "Coping": (
+            "How to use them: [Cope with faults](../how-to/coping-with-faults.md).\n",
+            *(Coping, Retry, Breaker, Budget, Price, Loops, Cache, Rate, ToolRules),
+        ),
+        "What the engine shows": SHOWN,
+        "Events": (events_part(),),
+        "Errors": (errors_part(),),
+        "Questions": ("`from adjourn.state.questions import question, read_answer`\n", question, read_answer),
+        "Effects": ("`from adjourn.nodes.effects import once, once_sync, once_for`\n", once, once_sync, once_for),
+        "Past cases": (CASES, recall, remember, Case),
+        "Child runs": (CHILDREN, child, children, ChildCall, gather, child_sync, children_sync),
+        "Voting": (VOTING, read_vote, abstention, decide, agreed, AgentVote, Outcome, Round),
+        "Assignment": (ASSIGNMENT, *PARTS_OF_ASSIGNMENT),
+        "Council": (COUNCIL, *PARTS_OF_COUNCIL),
+        "Delegation": (DELEGATION, *PARTS_OF_DELEGATION),
+        "Adaptive": (ADAPTIVE, *PARTS_OF_ADAPTIVE),
+        "Testing": (
+            "`from adjourn.testing import …`. How to use them: [Test your workflow](../how-to/test-your-workflow.md).\n",
+            *testing_parts(),
+        ),
+    }
+
+
+def part(shown: Any) -> str:
+    """Show a class or a function."""
+    if not inspect.isclass(shown):
+        return callable_part(f"{shown.__name__}()", shown)
+    return model_part(shown) if issubclass(shown, BaseModel) else class_part(shown)
 
 
 def testing_parts() -> Iterator[str]:

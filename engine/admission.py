@@ -32,6 +32,8 @@ _SQL: Final = load_queries(__package__, "admission.sql")
 ADMISSION_CHANNEL: Final = "adjourn_admission"
 _LOCK: Final = {"key": int.from_bytes(b"admit\0\0\0", "big", signed=True)}
 _MOST: Final = 500
+# one whose time has come may be locked by somebody at this moment
+_SHORTEST_PAUSE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class AdmissionStore:
                         return Passed(0, None)
                     moved = (await _one(connection, "come_due", most=_MOST))["moved"]
                     passed = await self._decide(connection)
-        return Passed(moved + passed.admitted, min((each for each in (later, passed.seconds) if each), default=None))
+        times = [max(each, _SHORTEST_PAUSE) for each in (later, passed.seconds) if each is not None]
+        return Passed(moved + passed.admitted, min(times, default=None))
 
     async def _decide(self, connection: Connection) -> Passed:
         pairs, counts, now = await _counted(connection)
@@ -103,9 +106,14 @@ class AdmissionStore:
         if decision.admitted:
             chosen = [run.thread_id for run in decision.admitted]
             await _one(connection, "admit", thread_ids=texts(chosen), now=now)
-            await connection.execute(_SQL["forget"])
         again = decision.again_at
         return Passed(len(decision.admitted), None if again is None else max((again - now).total_seconds(), 0.001))
+
+    async def forget(self) -> None:
+        """Forget starts and turns that are too old to count; also of runs that nobody had to admit."""
+        with mapped_faults("cannot forget what is too old for limits"):
+            async with self._pool.connection() as connection:
+                await connection.execute(_SQL["forget"])
 
     async def set_limit(self, limit: Limit, by: str) -> None:
         """Set a limit, or put it in the place of the one with the same scope; what it covers waits from now on."""

@@ -83,7 +83,8 @@ class AsyncEngine(
                 one `ReviewPolicy`, or one for each action by name, with `"*"` for all others. A run keeps what stands
                 here when it is started, wherever it is driven later.
             coping: By the name of a workflow, `"*"` for all others, how its runs cope with faults. It counts for the
-                drives of this engine, before what `langgraph.json` and `ADJOURN_COPING` say of the same workflow.
+                drives of this engine, before what `langgraph.json` and `ADJOURN_COPING` say of the same workflow. A run
+                keeps what counted where it was started, for processes that were told nothing.
             notifiers: Who is told about reviews, beside those of the settings `ADJOURN_NOTIFY_…`: your own notifiers, by the
                 name under which it is remembered what was sent. Give them to every engine that drives or sweeps.
             embeddings: A LangChain embedding model that finds past cases by meaning, before what `ADJOURN_EMBEDDING_MODEL`

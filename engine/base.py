@@ -23,29 +23,30 @@ from ..nodes.cases import cases_in
 from ..nodes.children import children_in
 from ..nodes.effects import effects_in
 from ..settings import Settings, using_settings
-from ..state.coping import Coping, named
+from ..state.coping import Coping
 from ..state.values import storable_text
 from .answering import Answering
 from .audit import AuditStore, actor_of
 from .binding import Binder, Compiled, saver_of
 from .case_memory import CaseMemory, DriveCases
 from .child_runs import ChildRuns
-from .child_starting import ENDED, ChildStarter
+from .child_starting import ENDED, ChildStarter, told_on
 from .child_store import ChildStore
-from .coping.book import coping_book
+from .child_undoing import ChildUndoing
+from .coping.book import CopingBook
 from .coping.place import CopingDrive, driving
 from .coping.setting_up import coping_tools
 from .drive import Driver, Emit, Work
 from .effects import EffectLedger
 from .elsewhere import finished_elsewhere
-from .events import Event
+from .events import Cancelled, Event
 from .hook import review_hook
 from .inputs import typed_input
 from .leases import Drive, LeaseKeeper
 from .listener import Listener
 from .model import Principal, Run
 from .notifiers import Notifier
-from .policy_book import Policies, PolicyBook
+from .policy_book import COPING, Policies, PolicyBook
 from .queue import RunQueue
 from .reader import Reader
 from .reading import visible_state
@@ -75,6 +76,7 @@ class DriveOptions(TypedDict, total=False):
         on_event: Gets the events.
         tokens: Whether models stream their tokens.
         alone: Whether its parent is left to the caller.
+        held: Whether a worker drives it, so that limits hold back whatever else begins with it: its children, its parent.
     """
 
     fresh: Any
@@ -84,6 +86,7 @@ class DriveOptions(TypedDict, total=False):
     on_event: Emit | None
     tokens: bool
     alone: bool
+    held: bool
 
 
 class EngineBase:
@@ -146,15 +149,16 @@ class EngineBase:
         self._answering = Answering(storage, self._runs, self._reviews, self._queue)
         self._audit = AuditStore(storage.pool)
         self._reader = Reader(storage.saver)
-        self._coping = coping_book(
+        self._coping = CopingBook(
             ("ADJOURN_COPING", settings.coping), ("langgraph.json", registry.coping), ("coping", coping)
         )
-        self._coping_tools = coping_tools(storage, settings, self._coping)
+        self._coping_tools = coping_tools(storage, settings)
         self._memory = Memory(storage.pool, self._seal, principal.tenant)
-        self._binder = Binder(storage.saver, self._memory, self._coping, self._coping_tools.answers)
+        self._binder = Binder(storage.saver, self._memory, self._coping_tools.answers)
         self._policies = PolicyBook(self._seal)
         self._workflow_policies = dict(policies or {})
         self._children = ChildStore(storage.pool, self._runs, self._queue, self._seal, settings.max_child_depth)
+        self._undoable = ChildUndoing(self._runs, self._children, self._reader, registry, self._graph_of)
         self._starter = ChildStarter(
             self._children,
             registry,
@@ -162,9 +166,12 @@ class EngineBase:
             storage.saver.serde,
             limit=settings.max_input_bytes,
             policies=self._workflow_policies,
+            coping=self._coping,
             bound=self._bound,
             graph_of=self._graph_of,
             drive=self._drive,
+            cancel=self._cancel_tree,
+            undoing=self._undoable,
         )
         witness = Witness(storage.saver.serde, self._keeper.driving)
         self._driver = Driver(
@@ -175,6 +182,7 @@ class EngineBase:
 
     async def _close(self) -> None:
         await self._notifications.close()
+        await self._listener.close()
         await self._keeper.close()
 
     def _actor(self, by: str | None) -> str:
@@ -206,17 +214,27 @@ class EngineBase:
         door, trusted = actor_of(self.principal, self.channel), self.principal.source == "trusted"
         return self._audit.recording(thread_id, {**door, "by" if trusted else "as": named or self.principal.id}, given)
 
-    def _bound(self, workflow: Workflow, thread_id: str, context: Any) -> AbstractAsyncContextManager[Compiled]:
+    def _bound(
+        self, workflow: Workflow, thread_id: str, context: Any, kept: Mapping[str, Any] | None = None
+    ) -> AbstractAsyncContextManager[Compiled]:
+        """Give the graph of a workflow for a thread.
+
+        Args:
+            workflow: The workflow.
+            thread_id: The thread.
+            context: Its context.
+            kept: The rules for coping that its run keeps; None for one that is new.
+        """
         if workflow.built_in and self.settings.model:
             check_model(self.settings.model)
-        return self._binder.bound(workflow, thread_id, context)
+        return self._binder.bound(workflow, thread_id, context, self._coping.rules(workflow.name, kept))
 
     def _graph_of(self, row: RunRow, thread_id: str | None = None) -> AbstractAsyncContextManager[Compiled]:
         """Give the graph of a run, for a drive of its thread or of another that goes on from it."""
         workflow = self.registry.find_for_run(row["workflow"], row["source"], row["thread_id"])
         kind, data = row["context_type"], row["context"]
         context = None if kind is None else self._storage.saver.serde.loads_typed((kind, data))
-        return self._bound(workflow, thread_id or row["thread_id"], context)
+        return self._bound(workflow, thread_id or row["thread_id"], context, self._kept_coping(row))
 
     async def _row(self, thread_id: str, tenant: str | None = None) -> RunRow:
         row = await self._runs.get(thread_id, tenant or self.principal.tenant)
@@ -256,8 +274,9 @@ class EngineBase:
             The run as it was recorded, or None where that must be read again.
         """
         graph = self._remembering(graph, row["tenant"])
-        drive = Drive(row["thread_id"], row["token"])
-        children = ChildRuns(self._starter, row, drive, lambda: self._keeper.cancel(drive))
+        drive, held = Drive(row["thread_id"], row["token"]), options.get("held", False)
+        tell = told_on(options.get("on_event"))
+        children = ChildRuns(self._starter, row, drive, lambda: self._keeper.cancel(drive), tell, held=held)
         work = Work(
             row=row,
             graph=graph,
@@ -277,17 +296,19 @@ class EngineBase:
             with self._policies.learned(work.thread_id, drive.token, row["policies"]):
                 run = await self._run_task(work, drive)
             if await children.rest():  # what it waits for may have ended since
-                run = await self._go_on_with(work.thread_id, row["tenant"])
+                run = await self._go_on_with(work.thread_id, row["tenant"], held=held)
         except BaseException:
             await children.stop()
             raise
         alone = options.get("alone", False)
         if row["parent_id"] is not None and not alone and (run is None or run.status in ENDED):
-            await self._go_on_with(row["parent_id"], row["tenant"])
+            await self._go_on_with(row["parent_id"], row["tenant"], held=held)
         return run
 
-    async def _go_on_with(self, thread_id: str, tenant: str) -> Run | None:
+    async def _go_on_with(self, thread_id: str, tenant: str, *, held: bool = False) -> Run | None:
         """Drive a paused run on if the children that it waits for have ended; return it if it was driven here.
+
+        Where limits hold back what begins here (`held`), one that comes under a limit is queued instead.
 
         If it cannot be done here (its workflow is not registered, the database goes away), recovery finds it.
         """
@@ -297,8 +318,8 @@ class EngineBase:
             if row is None or row["status"] != "paused" or self._keeper.draining:
                 return None  # of a process that stops, workers and recovery go on with what it leaves
             async with self._graph_of(row) as graph:
-                claimed = await self._children.wake(thread_id, tenant)
-                return None if claimed is None else await self._drive(claimed, graph)
+                claimed = await self._children.wake(thread_id, tenant, held=held)
+                return None if claimed is None else await self._drive(claimed, graph, held=held)
         except AdjournError as error:
             _log.warning("a run whose children have ended cannot go on here", thread=thread_id, error=error.message)
             if claimed is not None and not isinstance(error, LeaseLost):
@@ -306,14 +327,31 @@ class EngineBase:
                     await self._runs.release(thread_id, claimed["token"])
             return None
 
+    async def _cancel_tree(self, thread_id: str, tenant: str, note: dict[str, Any]) -> list[str]:
+        """Cancel a run with all below it and stop those that are driven here; return those that had not ended."""
+        cancelled = await self._runs.cancel(thread_id, tenant, note)
+        for each in cancelled:
+            self._recorder.record(Cancelled(each, note))
+        for each in {thread_id, *cancelled}:
+            drive = self._keeper.driving(each)
+            if drive is not None:
+                self._keeper.cancel(drive)
+        return cancelled
+
     def _remembering(self, graph: Compiled, tenant: str) -> Compiled:
         """Return the graph with the memory of a run's tenant: workers drive the runs of all."""
         memory = self._memory.of(tenant)
         return graph if memory is self._memory or graph.store is not self._memory else graph.copy({"store": memory})
 
     def _coping_drive(self, row: RunRow) -> CopingDrive | None:
-        rules = named(self._coping, row["workflow"])
-        return None if rules is None else CopingDrive(row["thread_id"], row["tenant"], rules, self._coping_tools)
+        rules = self._coping.rules(row["workflow"], self._kept_coping(row))
+        if rules is None:
+            return None
+        return CopingDrive(row["thread_id"], row["tenant"], rules.coping, self._coping_tools)
+
+    def _kept_coping(self, row: RunRow) -> Mapping[str, Any] | None:
+        """Return the rules for coping that a run keeps."""
+        return self._policies.opened(row["policies"]).get(COPING)
 
     async def _run_task(self, work: Work, drive: Drive) -> Run | None:
         """Run the drive in a task of its own, so that it can be stopped without stopping its caller."""
@@ -331,10 +369,9 @@ class EngineBase:
             try:
                 await asyncio.wait({task})
             except asyncio.CancelledError:
-                task.cancel()
                 # anyio cancels again and again until its scope is left; the outcome must be recorded all the same
                 with anyio.CancelScope(shield=True):
-                    await asyncio.wait({task})
+                    await drive.stopped()
                 raise
         if not task.cancelled():
             if isinstance(task.exception(), StorageUnavailable):

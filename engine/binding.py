@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias, cast
+from dataclasses import replace
+from typing import Any, Final, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
+import structlog
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
 
 from ..errors import ConfigurationError
-from ..state.coping import Coping, named
 from .coping.answers import Answers
+from .coping.book import RunRules
 from .coping.nodes import coped
 from .coping.results import NodeCache
+from .coping.setting_up import guard_calls
 from .factories import made
 from .guard import guarded
 from .registry import Graph, Workflow, check_target
@@ -28,6 +31,8 @@ __all__ = ["Binder", "Compiled", "opened", "saver_of"]
 Compiled: TypeAlias = Pregel[Any, Any, Any, Any]
 Size: TypeAlias = tuple[str, int, int]
 
+_log: Final = structlog.get_logger("adjourn")
+
 
 class Binder:
     """Joins workflows with one saver. A workflow's code is imported in a thread, when it is first bound.
@@ -35,7 +40,6 @@ class Binder:
     Args:
         saver: The checkpoints.
         memory: The store that nodes find as `runtime.store`, unless their graph was compiled with one of its own.
-        coping: How workflows cope with faults, by name.
         answers: Keeps results of nodes.
     """
 
@@ -43,18 +47,19 @@ class Binder:
         self,
         saver: BaseCheckpointSaver[str],
         memory: BaseStore,
-        coping: Mapping[str, Coping],
         answers: Answers,
     ) -> None:
         self._saver = saver
         self._memory = memory
-        self._coping = coping
         self._answers = answers
+        self._guards = False
         # Compiling, and finding the types in the graph's code, take some milliseconds; a graph in a notebook may grow.
-        self._bound: WeakKeyDictionary[Any, tuple[Size, Compiled]] = WeakKeyDictionary()
+        self._bound: WeakKeyDictionary[Any, tuple[Size, RunRules | None, Compiled]] = WeakKeyDictionary()
 
     @asynccontextmanager
-    async def bound(self, workflow: Workflow, thread_id: str, context: Any = None) -> AsyncIterator[Compiled]:
+    async def bound(
+        self, workflow: Workflow, thread_id: str, context: Any = None, rules: RunRules | None = None
+    ) -> AsyncIterator[Compiled]:
         """Give a workflow's graph on our saver, for one drive of a thread.
 
         The saver that the graph gets may build the types that the graph's schemas and code name, and no others; the
@@ -64,32 +69,43 @@ class Binder:
             workflow: The workflow.
             thread_id: The thread.
             context: The run's context, for workflows whose graph a function makes.
+            rules: How the run copes with faults.
 
         Raises:
             ConfigurationError: The workflow's code cannot be loaded, or its graph has a saver of its own.
         """
+        if rules is not None and not self._guards:
+            await asyncio.to_thread(guard_calls)
+            self._guards = True
         target = workflow.at_hand
         if target is None:
             target = await asyncio.to_thread(workflow.load)
         if isinstance(target, StateGraph | Pregel):
-            yield self._kept(target, workflow)
+            yield self._kept(target, workflow, rules)
             return
         async with opened(workflow, thread_id=thread_id, context=context) as graph:
-            yield self._join(graph, workflow)
+            yield self._join(graph, workflow, rules)
 
-    def _kept(self, graph: Graph, workflow: Workflow) -> Compiled:
+    def _kept(self, graph: Graph, workflow: Workflow, rules: RunRules | None) -> Compiled:
         size = (workflow.name, len(graph.nodes), len(graph.channels))
         known = self._bound.get(graph)
-        if known is None or known[0] != size:
-            known = self._bound[graph] = (size, self._join(_compiled(graph, workflow), workflow))
-        return known[1]
+        if known is None or known[:2] != (size, rules):
+            known = (size, rules, self._join(_compiled(graph, workflow), workflow, rules))
+            self._bound[graph] = known
+        return known[2]
 
-    def _join(self, graph: Compiled, workflow: Workflow) -> Compiled:
+    def _join(self, graph: Compiled, workflow: Workflow, rules: RunRules | None) -> Compiled:
         allowed = self._saver.with_allowlist(storable_types(graph))
-        rules = named(self._coping, workflow.name)
         if rules is not None:
             cache = NodeCache(self._answers, allowed.serde, f"{workflow.name} {workflow.version}")
-            graph = coped(graph, rules, cache, workflow.name)
+            try:
+                graph = coped(graph, rules.coping, cache, workflow.name)
+            except ConfigurationError as error:
+                if rules.own:
+                    raise
+                # the workflow has changed since; what does not name a node counts still
+                _log.warning("rules that a run has kept do not fit its workflow any more", error=error.message)
+                graph = coped(graph, replace(rules.coping, nodes={}), cache, workflow.name)
         store = self._memory if graph.store is None else graph.store
         return guarded(graph).copy({"checkpointer": allowed, "store": store, "name": workflow.name})
 

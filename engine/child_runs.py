@@ -15,9 +15,9 @@ from typing import Any, Final
 from langgraph.errors import GraphInterrupt
 
 from ..errors import ChildMismatch, ConfigurationError, InvalidInput
-from ..nodes.children import ChildCall, Ended, Until
+from ..nodes.children import ChildCall, Ended, RunBelow, Until
 from ..nodes.effects import Place
-from .child_starting import ChildStarter, Waits
+from .child_starting import ChildStarter, Tell, Waits
 from .child_store import Link, ParentGone
 from .child_waits import wait_for
 from .leases import Drive
@@ -74,14 +74,27 @@ class ChildRuns:
         parent: The row of the run that is driven.
         drive: Its drive.
         cancelled: Called when the run turns out to be cancelled.
+        tell: Gets what the nodes of children that are driven here tell; see `told_on`.
+        held: Whether limits hold the children back.
     """
 
-    def __init__(self, starter: ChildStarter, parent: RunRow, drive: Drive, cancelled: Any) -> None:
+    def __init__(
+        self,
+        starter: ChildStarter,
+        parent: RunRow,
+        drive: Drive,
+        cancelled: Any,
+        tell: Tell | None = None,
+        *,
+        held: bool = False,
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self._starter = starter
         self._parent = parent
         self._drive = drive
         self._cancelled = cancelled
+        self._held = held
+        self._tell = tell
         self._context = contextvars.copy_context()
         self._activations: dict[tuple[str, int, int], tuple[Any, _Activation]] = {}
         self._tasks: set[asyncio.Task[Ended | Waits]] = set()
@@ -113,6 +126,15 @@ class ChildRuns:
         activation.waiting |= {name: (str(thread), until) for name, thread in waits.items()}
         raise await self._pause(place, activation)
 
+    async def cancel(self, place: Place, reason: str) -> None:
+        """Cancel the children of a place that have not ended; see `ChildPort`."""
+        await self.begun()  # none is accepted behind our back
+        await self._starter.cancel(self._parent, self._drive.token, place.namespace, reason)
+
+    async def below(self, parent_id: str, namespace: str) -> Mapping[str, RunBelow]:
+        """Return the children that a run has at a place; see `ChildPort`."""
+        return await self._starter.below(parent_id, self._parent["tenant"], namespace)
+
     @property
     def pauses(self) -> bool:
         """Whether any pause was begun in this drive."""
@@ -123,7 +145,7 @@ class ChildRuns:
         return self._activation(place).pauses
 
     async def begun(self) -> None:
-        """Wait until every child that was asked for is there. To be called when the graph has stopped."""
+        """Wait until every child that was asked for is there."""
         while self._beginning:
             await asyncio.wait(self._beginning)
 
@@ -169,8 +191,8 @@ class ChildRuns:
             if not task.cancelled():
                 task.exception()  # it is told to whoever waits; perhaps nobody does any more
 
-        link = Link(self._parent["thread_id"], self._drive.token, place.namespace, id, call.on_failure)
-        work = self._starter.run(self._parent, link, call, begun)
+        link = Link(self._parent["thread_id"], self._drive.token, place.namespace, id, call.on_failure, self._held)
+        work = self._starter.run(self._parent, link, call, begun, self._tell)
         task = self.loop.create_task(work, context=self._context.copy())
         self._tasks.add(task)
         task.add_done_callback(over)

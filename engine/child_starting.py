@@ -3,42 +3,68 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any, Final, Protocol, TypeAlias
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ..checkpoints.sealing import Seal
-from ..errors import ChildMismatch, LeaseLost
-from ..nodes.children import INHERITED, ChildCall, Ended
+from ..errors import ChildMismatch, LeaseLost, ThreadExists
+from ..nodes.children import INHERITED, OWN, ChildCall, Ended, RunBelow, UndoOf
 from .binding import Compiled
 from .child_store import ChildStore, Link
+from .child_undoing import Cancel, ChildUndoing
+from .coping.book import CopingBook
+from .events import Custom, Event
 from .ids import new_thread_id
 from .inputs import Stored, check_input, serialised
 from .model import Run, RunStatus
-from .policy_book import Policies, policies_json
+from .policy_book import COPING, Policies, policies_json
 from .reader import Reader
 from .reading import visible_state
 from .registry import Registry, Workflow
 from .run_groups import NewRun
 from .runs import RunRow
 
-__all__ = ["ENDED", "ChildStarter", "Drive", "Waits"]
+__all__ = ["ENDED", "ChildStarter", "Drive", "Tell", "Waits", "told_on"]
 
 ENDED: Final[tuple[RunStatus, ...]] = ("completed", "failed", "cancelled")
 
 Waits: TypeAlias = str
 """The thread of a child that has not ended: its parent waits for it."""
 
+Tell = Callable[[Event], None]
+
+
+def told_on(listener: Tell | None) -> Tell | None:
+    """Return what hears of a child for somebody who listens to its parent: what the child's nodes tell, and no more."""
+    if listener is None:
+        return None
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Custom):
+            listener(event)
+
+    return hear
+
 
 class Drive(Protocol):
     """Drives a run whose lease was just taken; `fresh` is its input where it was accepted just now."""
 
     def __call__(
-        self, row: RunRow, graph: Compiled, *, fresh: Any = ..., blank: bool = ..., alone: bool = ...
+        self,
+        row: RunRow,
+        graph: Compiled,
+        *,
+        fresh: Any = ...,
+        blank: bool = ...,
+        alone: bool = ...,
+        held: bool = ...,
+        on_event: Tell | None = ...,
     ) -> Coroutine[Any, Any, Run]:
-        """Drive it; `alone` leaves its parent to the caller."""
+        """Drive it; `alone` leaves its parent to the caller, and limits hold back what is `held`."""
         ...
 
 
@@ -52,9 +78,12 @@ class ChildStarter:
         serde: The saver's serializer.
         limit: The most bytes of an input.
         policies: By workflow, the policies of questions that bring none.
+        coping: By workflow, how runs cope with faults.
         bound: Gives a workflow's graph for a thread.
         graph_of: Gives the graph of a run.
         drive: Drives a run.
+        cancel: Cancels a run with all below it.
+        undoing: Says what is to be undone, and by which run.
     """
 
     def __init__(
@@ -66,9 +95,12 @@ class ChildStarter:
         *,
         limit: int,
         policies: dict[str, Policies],
-        bound: Callable[[Workflow, str, Any], AbstractAsyncContextManager[Compiled]],
+        coping: CopingBook,
+        bound: Callable[[Workflow, str, Any, Mapping[str, Any] | None], AbstractAsyncContextManager[Compiled]],
         graph_of: Callable[[RunRow], AbstractAsyncContextManager[Compiled]],
         drive: Drive,
+        cancel: Cancel,
+        undoing: ChildUndoing,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -77,11 +109,33 @@ class ChildStarter:
         self._seal = Seal(serde)
         self._limit = limit
         self._policies = policies
+        self._coping = coping
         self._bound = bound
         self._graph_of = graph_of
         self._drive = drive
+        self._cancel = cancel
+        self._undoing = undoing
 
-    async def run(self, parent: RunRow, link: Link, call: ChildCall, begun: Callable[[], None]) -> Ended | Waits:
+    async def cancel(self, parent: RunRow, token: int, namespace: str, reason: str) -> None:
+        """Cancel the children of a place that have not ended, each with all below it; see `ChildPort`."""
+        await self._store.check_lease(parent["thread_id"], token)
+        note = {"type": "Cancelled", "message": reason, "by": "system:parent"}
+        for each in await self._store.at(parent["thread_id"], parent["tenant"], namespace):
+            if each["ended_as"] is None:
+                await self._cancel(each["thread_id"], parent["tenant"], note)
+
+    async def below(self, parent_id: str, tenant: str, namespace: str) -> dict[str, RunBelow]:
+        """Return the children that a run has at a place; see `ChildPort`."""
+        return {
+            each["child_id"]: RunBelow(
+                each["thread_id"], each["ended_as"], await self._undoing.undoable(each["thread_id"], tenant)
+            )
+            for each in await self._store.at(parent_id, tenant, namespace)
+        }
+
+    async def run(
+        self, parent: RunRow, link: Link, call: ChildCall, begun: Callable[[], None], tell: Tell | None = None
+    ) -> Ended | Waits:
         """Bring a child as far as it comes here.
 
         Args:
@@ -89,6 +143,7 @@ class ChildStarter:
             link: Where the child hangs.
             call: What it is to be.
             begun: Called when the child is there, before it is driven.
+            tell: Gets what its nodes tell.
 
         Returns:
             How it ended; or its thread, when it waits, or somebody else drives it.
@@ -98,11 +153,14 @@ class ChildStarter:
             ChildMismatch: The id stands for another child.
             UnknownWorkflow, InvalidInput, ConfigurationError: As `AsyncEngine.start`; nothing was stored.
         """
-        workflow = self._registry.find(call.workflow)
-        given = serialised(self._serde, call.input, what="input of a child", limit=self._limit)
+        workflow, value = await self._meant(parent, call)
+        given = serialised(self._serde, value, what="input of a child", limit=self._limit)
         found = await self._store.find(link)
+        if found is None and isinstance(call.workflow, UndoOf):
+            return await self._undo(parent, link, replace(call, input=value), workflow, given, begun, tell)
         if found is None:
-            return await self._start(parent, link, call, workflow, given, begun)
+            new_id = new_thread_id()
+            return await self._start(parent, link, replace(call, input=value), workflow, given, begun, tell, new_id)
         begun()
         if found["thread_id"] is None:
             error = {"type": "Deleted", "message": "its run was deleted", "by": "system:deletion"}
@@ -114,10 +172,39 @@ class ChildStarter:
                 "the time or on chance.",
                 thread_id=link.parent_id,
             )
-        expected = _to_be_taken_up(found)
+        expected = _to_be_taken_up(found, go_on=call.go_on)
         if expected is not None:
-            return await self._go_on(found, expected, link.on_failure)
+            return await self._go_on(found, expected, link, tell)
         return await self._as_it_stands(found, link.on_failure)
+
+    async def _meant(self, parent: RunRow, call: ChildCall) -> tuple[Workflow, Any]:
+        """Return the workflow of a call and its input."""
+        if call.workflow is OWN:
+            own = self._registry.find_for_run(parent["workflow"], parent["source"], parent["thread_id"])
+            return own, call.input
+        if isinstance(call.workflow, UndoOf):
+            return await self._undoing.meant(call.workflow.thread_id, parent["tenant"])
+        return self._registry.find(call.workflow), call.input
+
+    async def _undo(
+        self,
+        parent: RunRow,
+        link: Link,
+        call: ChildCall,
+        workflow: Workflow,
+        given: Stored,
+        begun: Callable[[], None],
+        tell: Tell | None,
+    ) -> Ended | Waits:
+        while True:
+            chosen = await self._undoing.run_for(call.workflow.thread_id, parent["tenant"], self._cancel)
+            if isinstance(chosen, Ended):
+                begun()
+                return chosen
+            try:
+                return await self._start(parent, link, call, workflow, given, begun, tell, chosen)
+            except ThreadExists:  # somebody else has it undone since
+                continue
 
     async def _start(
         self,
@@ -127,12 +214,13 @@ class ChildStarter:
         workflow: Workflow,
         given: Stored,
         begun: Callable[[], None],
+        tell: Tell | None,
+        run_id: str,
     ) -> Ended | Waits:
-        run_id = new_thread_id()
         context, value = self._context(parent, call)
-        async with self._bound(workflow, run_id, value) as graph:
+        kept = self._kept_policies(parent, workflow) or {}
+        async with self._bound(workflow, run_id, value, kept.get(COPING)) as graph:
             check_input(graph, call.input, json_only=workflow.built_in)
-            kept = self._kept_policies(parent, workflow)
             new = NewRun(
                 thread_id=run_id,
                 tenant=parent["tenant"],
@@ -142,23 +230,27 @@ class ChildStarter:
                 requested_by=parent["requested_by"],
                 given=given,
                 context=context,
-                policies=None if kept is None else json.dumps(self._seal.close(kept)),
+                policies=json.dumps(self._seal.close(kept)) if kept else None,
+                priority=parent["priority"],
             )
             row = await self._store.accept(link, new, submit=call.submit)
             begun()
-            if call.submit:
+            if row["status"] == "queued":
                 return run_id
             return await self._driven(
-                self._drive(row, graph, fresh=call.input, blank=True, alone=True), run_id, link.on_failure
+                self._drive(row, graph, fresh=call.input, blank=True, alone=True, held=link.held, on_event=tell),
+                run_id,
+                link.on_failure,
             )
 
-    async def _go_on(self, found: RunRow, expected: RunStatus, on_failure: str) -> Ended | Waits:
+    async def _go_on(self, found: RunRow, expected: RunStatus, link: Link, tell: Tell | None) -> Ended | Waits:
         thread_id = found["thread_id"]
         async with self._graph_of(found) as graph:
-            row = await self._store.take_up(found, expected)
-            if row is None:  # somebody else was faster, and drives it
+            row = await self._store.take_up(found, expected, held=link.held)
+            if row is None:  # somebody else was faster, and drives it; or a limit holds it back
                 return str(thread_id)
-            return await self._driven(self._drive(row, graph, alone=True), thread_id, on_failure)
+            driving = self._drive(row, graph, alone=True, held=link.held, on_event=tell)
+            return await self._driven(driving, thread_id, link.on_failure)
 
     async def _driven(self, drive: Coroutine[Any, Any, Run], thread_id: str, on_failure: str) -> Ended | Waits:
         try:
@@ -189,20 +281,20 @@ class ChildStarter:
 
     def _kept_policies(self, parent: RunRow, workflow: Workflow) -> dict[str, Any] | None:
         """Return what the child's row keeps: the policies that its parent was started with count for it as well."""
-        kept = policies_json(None, self._policies.get(workflow.name)) or {}
-        inherited = (self._seal.open(parent["policies"]) or {}).get("run")
-        return ({**kept, "run": inherited} if inherited is not None else kept) or None
+        inherited = self._seal.open(parent["policies"]) or {}
+        kept = policies_json(None, self._policies.get(workflow.name), self._coping.kept(inherited.get(COPING))) or {}
+        return ({**kept, "run": inherited["run"]} if "run" in inherited else kept) or None
 
 
-def _to_be_taken_up(found: RunRow) -> RunStatus | None:
+def _to_be_taken_up(found: RunRow, *, go_on: bool) -> RunStatus | None:
     """Say in which status a child stands that nobody drives and that is to go on; None for all others.
 
-    Its process died, or was stopped; or it failed, and its parent is tried again.
+    Its process died, or was stopped; or it failed, and its parent is tried again, or wants it to go on.
     """
     if found["status"] == "running" and found["expired"]:
         return "running"
     stopped = (found["error"] or {}).get("type") == "Interrupted"
-    if found["status"] == "failed" and (found["again"] or stopped):
+    if found["status"] == "failed" and (found["again"] or stopped or go_on):
         return "failed"
     return None
 

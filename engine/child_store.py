@@ -14,9 +14,9 @@ from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import together
 from ..checkpoints.queries import load_queries
 from ..checkpoints.sealing import Seal
-from ..errors import DepthExceeded, LeaseLost
+from ..errors import DepthExceeded, LeaseLost, ThreadExists
 from .model import Child, RunStatus
-from .queue import RunQueue
+from .queue import WORKER, RunQueue, is_limited
 from .run_groups import NewRun
 from .runs import RunRow, RunStore
 
@@ -41,6 +41,7 @@ class Link:
         namespace: The task that starts it.
         child_id: Its own id there.
         on_failure: What its failure means there.
+        held: Whether limits hold it back, because a worker drives its parent.
     """
 
     parent_id: str
@@ -48,6 +49,7 @@ class Link:
     namespace: str
     child_id: str
     on_failure: str
+    held: bool = False
 
     def values(self) -> dict[str, Any]:
         """Return it as the parameters of a query."""
@@ -100,16 +102,21 @@ class ChildStore:
         Args:
             link: Where it hangs.
             run: The run.
-            submit: Whether it is left to the workers.
+            submit: Whether it is left to the workers; so is one that a limit holds back.
+
+        Returns:
+            Its row, with the lease's `token` where it was taken.
 
         Raises:
             ParentGone: The parent does not run any more; nothing was stored.
             LeaseLost: Another process drives the parent; nothing was stored.
             DepthExceeded: It would stand too deep; nothing was stored.
+            ThreadExists: Its thread id is taken; nothing was stored.
         """
         with mapped_faults("cannot start a child run", thread_id=link.parent_id):
             async with self._pool.connection() as connection, together(connection), connection.transaction():
-                parent = await connection.execute(_SQL["lock_parent"], link.values())
+                asked = {**link.values(), "held": link.held, "workflow": run.workflow}
+                parent = await connection.execute(_SQL["lock_parent"], asked)
                 lease = await connection.execute(_SQL["lock_parents_lease"], link.values())
                 found, held = await parent.fetchone(), await lease.fetchone()
                 if found is None:
@@ -127,34 +134,55 @@ class ChildStore:
                         f"allows {self._deepest}. Does a workflow start itself without an end?",
                         thread_id=link.parent_id,
                     )
-                if submit:
+                if submit or found["limited"]:
                     row = (await self._queue.submit_on(connection, [run])).get(run.thread_id)
                 else:
                     row = await self._runs.accept(run, connection)
-                assert row is not None, "a fresh UUID was taken"  # noqa: S101
+                if row is None:
+                    raise ThreadExists(f"There is a run {run.thread_id} already.", thread_id=run.thread_id)
                 place = {"thread_id": run.thread_id, "root_id": found["root_id"], "depth": depth}
                 await connection.execute(_SQL["link_child"], {**link.values(), **place})
         return {**row, "parent_id": link.parent_id}
 
-    async def take_up(self, found: RunRow, expected: RunStatus) -> RunRow | None:
-        """Take the lease of a child that is to go on; see `RunStore.claim`."""
+    async def take_up(self, found: RunRow, expected: RunStatus, *, held: bool = False) -> RunRow | None:
+        """Take the lease of a child that is to go on; see `RunStore.claim`.
+
+        Args:
+            found: Its row.
+            expected: How it stands.
+            held: Whether limits hold it back. One that comes under a limit and has no place is queued, and None returned.
+        """
         thread_id, tenant = found["thread_id"], found["tenant"]
         with mapped_faults("cannot go on with a child run", thread_id=thread_id):
             async with self._pool.connection() as connection, connection.transaction():
                 claimed = await self._runs.claim(thread_id, tenant, (expected,), connection)
-                if claimed is not None:
-                    await connection.execute(_SQL["taken_up"], {"thread_id": thread_id})
-                    await self._again_below(found, connection)
+                if claimed is None:
+                    return None
+                await connection.execute(_SQL["taken_up"], {"thread_id": thread_id})
+                await self._again_below(found, connection)
+                # what was running when its driver died has its place still
+                if held and expected != "running" and await is_limited(connection, thread_id):
+                    await self._queue.hand_back_on(connection, thread_id, claimed["token"])
+                    return None
                 return claimed
 
-    async def wake(self, parent_id: str, tenant: str) -> RunRow | None:
-        """Take the lease of a paused run if what it waits for has ended; of several callers one succeeds."""
+    async def wake(self, parent_id: str, tenant: str, *, held: bool = False) -> RunRow | None:
+        """Take the lease of a paused run if what it waits for has ended; of several callers one succeeds.
+
+        Args:
+            parent_id: The run.
+            tenant: Whose it is.
+            held: Whether limits hold it back. One that comes under a limit is queued, and None returned.
+        """
         values = {"parent_id": parent_id}
         with mapped_faults("cannot go on with a parent run", thread_id=parent_id):
             async with self._pool.connection() as connection, connection.transaction():
                 await self._runs.lock(connection, parent_id)
                 found = await (await connection.execute(_SQL["may_go_on"], values)).fetchone()
                 if found is None or not found["goes_on"]:
+                    return None
+                if held and await is_limited(connection, parent_id):
+                    await self._queue.put(connection, parent_id, WORKER)
                     return None
                 claimed = await self._runs.claim(parent_id, tenant, ("paused",), connection)
                 if claimed is not None:
@@ -183,6 +211,21 @@ class ChildStore:
         child = (failed["error"] or {}).get("child")
         if child is not None:
             await connection.execute(_SQL["go_on_again"], {"parent_id": failed["thread_id"], "thread_id": child})
+
+    async def at(self, parent_id: str, tenant: str, namespace: str) -> list[DictRow]:
+        """Return `child_id`, `thread_id` and `ended_as` of the children that a run has at a place, in their order."""
+        values = {"parent_id": parent_id, "tenant": tenant, "checkpoint_ns": namespace}
+        with mapped_faults("cannot read the child runs", thread_id=parent_id):
+            async with self._pool.connection() as connection:
+                return await (await connection.execute(_SQL["children_at"], values)).fetchall()
+
+    async def check_lease(self, parent_id: str, token: int) -> None:
+        """Raise LeaseLost when another process drives a run now."""
+        with mapped_faults("cannot look at a lease", thread_id=parent_id):
+            async with self._pool.connection() as connection:
+                values = {"parent_id": parent_id, "token": token}
+                if await (await connection.execute(_SQL["holds_lease"], values)).fetchone() is None:
+                    raise LeaseLost(f"Run {parent_id} is driven by another process now.", thread_id=parent_id)
 
     async def below(self, thread_id: str) -> tuple[Child, ...]:
         """Return the children of a run, and theirs."""

@@ -18,8 +18,10 @@ returning runs.*, children.thread_id as child, children.again,
     coalesce(leases.expires_at <= clock_timestamp(), true) as expired;
 
 -- name: lock_parent
--- The parent, while its drive starts a child: whoever cancels it waits, or has done so. Says how deep it stands itself.
-select coalesce(children.depth, 0) as depth, coalesce(children.root_id, runs.thread_id) as root_id
+-- The parent, while its drive starts a child: whoever cancels it waits, or has done so. Says how deep it stands itself, and
+-- whether the child comes under a limit that is to hold it back.
+select coalesce(children.depth, 0) as depth, coalesce(children.root_id, runs.thread_id) as root_id,
+    %(held)s and adjourn.is_limited(%(workflow)s, tenant) as limited
 from adjourn.runs left join adjourn.children using (thread_id)
 where runs.thread_id = %(parent_id)s and runs.status = 'running'
 for no key update of runs;
@@ -29,9 +31,15 @@ for no key update of runs;
 select 1 as held from adjourn.leases where thread_id = %(parent_id)s and token = %(token)s for key share;
 
 -- name: link_child
--- Tie a run that was accepted in this transaction to its parent.
+-- Tie a run that was accepted in this transaction to its parent: it is as urgent, and where it waits for a place, it waits
+-- since the first of its family does, so that what has begun comes to its end before more begins.
 with child as (
-    update adjourn.runs set parent_id = %(parent_id)s where thread_id = %(thread_id)s
+    update adjourn.runs
+    set parent_id = above.thread_id, priority = above.priority,
+        queued_at = case when runs.queued_at is not null then (
+            select least(first.created_at, runs.queued_at) from adjourn.runs first where first.thread_id = %(root_id)s) end
+    from adjourn.runs above
+    where runs.thread_id = %(thread_id)s and above.thread_id = %(parent_id)s
 ),
 parent as (
     update adjourn.runs set has_children = true where thread_id = %(parent_id)s and not has_children
@@ -74,6 +82,17 @@ order by number;
 -- name: go_on_again
 -- A parent that failed with a child is tried again: so is the child, when the node comes to it.
 update adjourn.children set again = true where parent_id = %(parent_id)s and thread_id = %(thread_id)s;
+
+-- name: children_at
+-- The children that a run of a tenant has at a place, and how they have ended.
+select children.child_id, children.thread_id, children.ended_as
+from adjourn.children join adjourn.runs on runs.thread_id = children.parent_id
+where children.parent_id = %(parent_id)s and children.checkpoint_ns = %(checkpoint_ns)s and runs.tenant = %(tenant)s
+order by children.number;
+
+-- name: holds_lease
+-- Whether a drive still has the lease of its run.
+select 1 as held from adjourn.leases where thread_id = %(parent_id)s and token = %(token)s;
 
 -- name: taken_up
 -- A child that had failed goes on.

@@ -184,6 +184,7 @@ class Driver:
             return await self._record_end(work, drive, feed)
         except asyncio.CancelledError as error:
             if not drive.lost:
+                drive.ending = True
                 await asyncio.shield(self._record_stop(work, drive, error, translator.failed_node))
             raise
         except (LeaseLost, StorageUnavailable):

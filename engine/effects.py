@@ -16,7 +16,7 @@ from ..checkpoints.patience import patiently
 from ..checkpoints.queries import load_queries
 from ..checkpoints.sealing import Seal
 from ..errors import EffectMismatch, EffectUncertain, InvalidInput, LeaseLost, RunFailed
-from ..nodes.effects import Begun, Effect, PastEffect
+from ..nodes.effects import Begun, Effect, PastEffect, PastRun
 from ..state.values import canonical_json, json_problem, storable_text
 
 __all__ = ["EffectLedger"]
@@ -51,15 +51,19 @@ class EffectLedger:
         self._seal = Seal(serde)
         self._token = token
         self._used: dict[tuple[str, str, str, str], Any] = {}
+        # of what is under way and has no record: the digest of its arguments, and when it began
+        self._unrecorded: dict[tuple[str, str, str, str], dict[str, Any]] = {}
 
     async def begin(self, effect: Effect, *, verdict: Literal["happened", "did not"] | None = None) -> Begun:
         """Record that an effect is about to be done, or find that it was; see `EffectPort`."""
         if verdict is None:
             self._use(effect)
         digest = self._digest(effect)
-        row = await self._row("begin_effect", effect, arguments=digest)
+        row = await self._row("begin_effect" if effect.record_start else "look_at_effect", effect, arguments=digest)
         if row is None or not row["held"]:
             raise self._lost(effect)
+        if not effect.record_start:
+            self._unrecorded[_identity(effect)] = {"arguments": digest, "started_at": row["now"]}
         key = hashlib.sha256(canonical_json(list(_identity(effect))).encode()).hexdigest()[:32]
         if row["fresh"]:
             return Begun("go", None, key)
@@ -86,20 +90,18 @@ class EffectLedger:
             raise self._unstorable(effect, message) from problem
         await self._end(effect, "done", kind, data, None)
 
-    async def past(self, cancelled: str, *, asked_by: str) -> list[PastEffect] | None:
-        """Return what a cancelled run did; see `EffectPort`."""
-        values = {"scope": cancelled, "asked_by": asked_by}
-        with mapped_faults("cannot read what a cancelled run did", thread_id=cancelled):
+    async def past(self, thread_id: str, *, asked_by: str) -> PastRun | None:
+        """Return what a run did; see `EffectPort`."""
+        values = {"scope": thread_id, "asked_by": asked_by}
+        with mapped_faults("cannot read what another run did", thread_id=thread_id):
             async with self._pool.connection() as connection:
-                row = await (await connection.execute(_SQL["cancelled_run"], values)).fetchone()
-                if row is None:
-                    raise RunFailed(
-                        f"There is no cancelled run {cancelled!r} here; nothing is undone.", thread_id=asked_by
-                    )
-                if row["busy"]:
+                run = await (await connection.execute(_SQL["past_run"], values)).fetchone()
+                if run is None:
+                    raise RunFailed(f"There is no run {thread_id!r} here; nothing is undone.", thread_id=asked_by)
+                if run["busy"]:
                     return None
                 rows = await (await connection.execute(_SQL["past_effects"], values)).fetchall()
-        return [
+        effects = [
             PastEffect(
                 row["name"],
                 row["key"],
@@ -108,6 +110,7 @@ class EffectLedger:
             )
             for row in rows
         ]
+        return PastRun(run["status"], run["for_child"], effects)
 
     async def _again(self, effect: Effect, row: DictRow, verdict: str | None, key: str) -> Begun:
         """Decide about an effect that was begun and not done."""
@@ -128,7 +131,7 @@ class EffectLedger:
                 "callee knows idempotency keys, use on_uncertain='retry', or on_uncertain='ask' to decide by hand.",
                 thread_id=effect.place.scope,
             )
-        if await self._row("begin_effect_again", effect) is None:
+        if effect.record_start and await self._row("begin_effect_again", effect) is None:
             raise self._lost(effect)
         return Begun("go", None, key)
 
@@ -172,11 +175,14 @@ class EffectLedger:
         )
 
     async def _end(self, effect: Effect, status: str, kind: str | None, data: bytes | None, error: str | None) -> None:
-        values = {"status": status, "result_type": kind, "result": data, "error": self._seal.close_text(error)}
+        unrecorded = self._unrecorded.pop(_identity(effect), None)
+        query = _SQL["end_effect" if unrecorded is None else "record_effect"]
+        ended = {"status": status, "result_type": kind, "result": data, "error": self._seal.close_text(error)}
+        values = {**self._values(effect), **ended, **(unrecorded or {})}
 
         async def attempt() -> None:
             async with self._pool.connection() as connection:
-                await connection.execute(_SQL["end_effect"], {**self._values(effect), **values})
+                await connection.execute(query, values)
 
         # It was done: a database that restarts now must not make it uncertain.
         with mapped_faults(f"cannot record the effect {effect.name!r}", thread_id=effect.place.scope):

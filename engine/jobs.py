@@ -1,7 +1,8 @@
 """Procrastinate, at work in our schema and on our connections.
 
 Its statements name its tables without a schema. They get one here, so that nothing depends on a session's search_path:
-behind a transaction pooler each statement may run in another session.
+behind a transaction pooler each statement may run in another session. And jobs are fetched by a function of our own, which
+looks at the worker's queues alone; Procrastinate's walks past all that lies in others.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import cache
 from typing import Any, Final, LiteralString
 
 import structlog
-from procrastinate import App, JobContext, PsycopgConnector
+from procrastinate import App, JobContext, PsycopgConnector, utils
 from procrastinate.connector import Notify
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
@@ -86,6 +87,8 @@ class _Connector(PsycopgConnector):
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
         # Statements without a result only keep the books: jobs that are over, heartbeats. What is left undone while the
         # database is away is found out later, and harmless; a worker must not end for it.
+        if "retry_at" in arguments:
+            query, arguments = _by_the_clock_of_the_database(query, arguments)
         try:
             await super().execute_query_async(_qualified(query), **arguments)
         except ConnectorException as error:
@@ -116,8 +119,18 @@ async def _once_more(on_notification: Notify) -> None:
     await on_notification(channel="", payload=_INSERTED)
 
 
+def _by_the_clock_of_the_database(
+    query: LiteralString, arguments: dict[str, Any]
+) -> tuple[LiteralString, dict[str, Any]]:
+    """Return a statement that retries a job: a worker whose clock is an hour ahead must not put it off for an hour."""
+    seconds = (arguments.pop("retry_at") - utils.utcnow()).total_seconds()
+    retry: LiteralString = query.replace("%(retry_at)s", "now() + make_interval(secs => %(retry_in)s::float8)")
+    return retry, {**arguments, "retry_in": max(seconds, 0.0)}
+
+
 @cache
 def _qualified(query: LiteralString) -> LiteralString:
     # it is made of Procrastinate's own text: what psycopg means by a literal string
-    qualified: LiteralString = re.sub(r"\b(?=procrastinate_[a-z])", "adjourn.", query)
+    fetching: LiteralString = re.sub(r"\bprocrastinate_fetch_job_v\d+(?=\()", "adjourn.fetch_job", query)
+    qualified: LiteralString = re.sub(r"\b(?<!\.)(?=procrastinate_[a-z])", "adjourn.", fetching)
     return qualified

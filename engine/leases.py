@@ -20,11 +20,13 @@ from psycopg_pool import AsyncConnectionPool
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.queries import load_queries
 from ..errors import AdjournError
+from .stopping import stopped
 
 __all__ = ["Drive", "LeaseKeeper"]
 
 _SQL: Final = load_queries(__package__, "leases.sql")
 _LONGEST_BEAT: Final = 2.0
+_NODES_CLEAN_UP_SECONDS: Final = 5.0
 _log = structlog.get_logger("adjourn")
 
 
@@ -41,8 +43,8 @@ class Drive:
         cancelled: Whether the run was cancelled while it was driven.
         draining: Whether this process stops: the run is handed back to the queue before its next step.
         fed_tasks: The tasks that were given recorded decisions.
-        ending: Whether the drive is giving its lease back, or has: then a heartbeat that no longer finds the lease says
-            nothing. Whether it was still ours, the statement that gives it back finds out.
+        ending: Whether the drive is over and gives its lease back, or has: then a heartbeat that no longer finds the lease
+            says nothing. Whether it was still ours, the statement that gives it back finds out.
     """
 
     thread_id: str
@@ -64,6 +66,12 @@ class Drive:
         """Stop at once: the task is cancelled."""
         if self.task is not None:
             self.task.cancel()
+
+    async def stopped(self) -> None:
+        """Stop at once, and wait until what became of the run is written down."""
+        if self.task is not None:
+            # not too soon again, so that nodes can clean up
+            await stopped(self.task, again=_NODES_CLEAN_UP_SECONDS, heard=lambda: self.ending)
 
 
 class LeaseKeeper:
@@ -132,13 +140,9 @@ class LeaseKeeper:
 
     async def close(self) -> None:
         """Stop the drives that are still under way, wait until they have recorded that, and stop the heartbeat."""
-        tasks = [drive.task for drive in self._drives.values() if drive.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(drive.stopped() for drive in list(self._drives.values())))
         if self._beat is not None:
-            self._beat.cancel()
-            await asyncio.gather(self._beat, return_exceptions=True)
+            await stopped(self._beat)
         with contextlib.suppress(AdjournError, TimeoutError):
             async with asyncio.timeout(_LONGEST_BEAT):
                 await self._give_back()

@@ -58,7 +58,8 @@ class Limiting(EngineBase):
 
         Limits hold back what workers drive. What `start`, `resume` and the like drive in the calling process is counted, but
         somebody waits for it there, so it is never held back. A paused run takes no place; when it goes on through a worker,
-        it waits for one again, before runs of its priority that never began, and is no new start.
+        after an answer or the end of its children, it waits for one again, before runs of its priority that never began, and
+        is no new start. A child of what a worker drives waits for a place of its own, and its parent pauses for that long.
 
         Args:
             workflow: A name, or `*` for each workflow by itself.

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextvars import Context
 from typing import Any, Final
 
 import psycopg
@@ -27,6 +28,7 @@ __all__ = ["Listener", "notifications"]
 
 _FIRST_WAIT: Final = 0.1
 _LONGEST_WAIT: Final = 5.0
+_STAYS_SECONDS: Final = 10.0
 _log = structlog.get_logger("adjourn")
 
 
@@ -73,17 +75,22 @@ class Listener:
         self._settings = settings
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
     async def woken(self, thread_id: str) -> AsyncIterator[asyncio.Event]:
         """Give an event that is set whenever there may be something new to read of a thread.
 
-        The connection is opened for the first who waits and closed after the last.
+        The connection is opened for the first who waits, and closed a while after the last: who waits for one run often
+        waits for another, and to open it takes longer than many a run.
         """
         waker = asyncio.Event()
         self._waiting.setdefault(thread_id, set()).add(waker)
+        if self._leaving is not None:
+            self._leaving.cancel()
         if self._task is None:
-            self._task = asyncio.create_task(self._listen())
+            # it serves everybody, so it must not run in the context (tracing, logging) of whoever came first
+            self._task = asyncio.create_task(self._listen(), context=Context())
         try:
             yield waker
         finally:
@@ -91,10 +98,16 @@ class Listener:
             if not self._waiting[thread_id]:
                 del self._waiting[thread_id]
             if not self._waiting:
-                await self.close()
+                self._leaving = asyncio.create_task(self._leave(), context=Context())
 
     async def close(self) -> None:
         """Stop listening."""
+        tasks = [task for task in (self._leaving, self._task) if task is not None]
+        self._leaving = self._task = None
+        await stopped(*tasks)
+
+    async def _leave(self) -> None:
+        await asyncio.sleep(_STAYS_SECONDS)
         task, self._task = self._task, None
         if task is not None:
             await stopped(task)

@@ -30,6 +30,7 @@ from .notice_events import NoticeEvent
 from .notices import ASKING, Notice, in_short
 from .notifiers import NotDelivered, Receiver
 from .reviews import ReviewStore
+from .stopping import stopped
 
 __all__ = ["Notifications"]
 
@@ -125,8 +126,7 @@ class Notifications:
         if self._task is None:
             return
         await asyncio.wait({self._task}, timeout=seconds)
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        await stopped(self._task)
 
     async def deliver(self, limit: int = 200) -> int:
         """Send what is due, here and now; any number of processes may do so at once.

@@ -11,15 +11,19 @@ from ..errors import ConfigurationError, LeaseLost
 from ..state.policies import ReviewPolicy, policy_from, policy_json
 from .questions import action_of
 
-__all__ = ["EVERY_OTHER", "Policies", "PolicyBook", "counting_policy", "policies_json"]
+__all__ = ["COPING", "EVERY_OTHER", "Policies", "PolicyBook", "counting_policy", "policies_json"]
 
 Policies: TypeAlias = ReviewPolicy | Mapping[str, ReviewPolicy]
 """One policy for all questions, or one for each action; `"*"` is for all others, plain questions included."""
 
 EVERY_OTHER: Final = "*"
+# where a run keeps its rules for coping, beside its policies
+COPING: Final = "coping"
 
 
-def policies_json(run: Policies | None, workflow: Policies | None) -> dict[str, Any] | None:
+def policies_json(
+    run: Policies | None, workflow: Policies | None, coping: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
     """Return what a run keeps: the policies that it was started with, and those of its workflow at that moment.
 
     So every process that drives it later asks under the same ones.
@@ -27,6 +31,7 @@ def policies_json(run: Policies | None, workflow: Policies | None) -> dict[str, 
     Args:
         run: For this run; they come before those of its questions.
         workflow: For questions that bring none.
+        coping: The rules for coping of its engine, as `CopingBook.kept` returns them.
 
     Raises:
         ConfigurationError: They are no policies.
@@ -36,7 +41,7 @@ def policies_json(run: Policies | None, workflow: Policies | None) -> dict[str, 
         for name, given in (("run", run), ("workflow", workflow))
         if given is not None
     }
-    return kept or None
+    return kept | ({COPING: dict(coping)} if coping else {}) or None
 
 
 def counting_policy(kept: Mapping[str, Any], thread_id: str, value: Any) -> ReviewPolicy:

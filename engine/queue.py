@@ -25,7 +25,7 @@ from .recovery import Attempt
 from .run_groups import NewRun, columns_of
 from .runs import RunRow
 
-__all__ = ["WORKER", "RunQueue", "enqueue", "submit_on"]
+__all__ = ["WORKER", "RunQueue", "enqueue", "is_limited", "submit_on"]
 
 _SQL: Final = load_queries(__package__, "queue.sql")
 # Who drives queued runs, for the audit: nobody in particular.
@@ -65,6 +65,17 @@ async def submit_on(connection: Connection, runs: Sequence[NewRun], actor: Mappi
     # in the order in which they came; only those that are new
     await enqueue(connection, [run.thread_id for run in runs if run.thread_id in taken])
     return taken
+
+
+async def is_limited(connection: Connection, thread_id: str) -> bool:
+    """Say whether a run comes under a limit, so that who drives it for a worker has to ask for a place first.
+
+    Args:
+        connection: In the transaction that is to take it.
+        thread_id: The run.
+    """
+    row = await (await connection.execute(_SQL["is_limited"], {"thread_id": thread_id})).fetchone()
+    return row is not None and bool(row["limited"])
 
 
 class RunQueue:
@@ -148,14 +159,18 @@ class RunQueue:
             token: The lease.
             after: Seconds before which nobody is to take it.
         """
-        values = {"thread_id": thread_id, "token": token, "after": after, "actor": Jsonb(WORKER)}
 
         async def attempt() -> None:
             async with self._saver.lend() as connection:
-                await connection.execute(_SQL["hand_back"], values)
+                await self.hand_back_on(connection, thread_id, token, after=after)
 
         with mapped_faults("cannot hand a run back", thread_id=thread_id):
             await patiently(attempt, self._saver.patience)
+
+    async def hand_back_on(self, connection: Connection, thread_id: str, token: int, *, after: float = 0.0) -> None:
+        """Do the same in a transaction of the caller's, or in one of its own."""
+        values = {"thread_id": thread_id, "token": token, "after": after, "actor": Jsonb(WORKER)}
+        await connection.execute(_SQL["hand_back"], values)
 
     async def names_of(self, workflows: Sequence[str]) -> list[str]:
         """Return the names of the queues of workflows."""

@@ -124,29 +124,32 @@ from queued;
 select * from adjourn.runs
 where thread_id = %(thread_id)s
   and (status = 'queued' and coalesce(admission, 'admitted') = 'admitted'
-       or status = 'paused' and (
-            has_children and adjourn.may_go_on(thread_id)
-            or exists (
-                select from adjourn.decisions
-                where decisions.thread_id = runs.thread_id and final and consumed_at is null)));
+       or status = 'paused' and adjourn.has_news(thread_id));
 
 -- name: claim_queued
 -- Take the lease of such a run; of several workers exactly one succeeds. A thread without a lease was never driven. If this
--- is an attempt of recovery's, it is ours.
+-- is an attempt of recovery's, it is ours. One that comes under a limit and was not admitted (it was paused, or was queued
+-- at the moment at which the limit was set) is not taken: it asks for a place.
 with run as (
-    select thread_id, status from adjourn.runs
+    select thread_id, status,
+        (status = 'paused' or admission is null) and adjourn.is_limited(workflow, tenant) as asks
+    from adjourn.runs
     where thread_id = %(thread_id)s
       and (status = 'queued' and coalesce(admission, 'admitted') = 'admitted'
-           or status = 'paused' and (
-                has_children and adjourn.may_go_on(thread_id)
-                or exists (
-                    select from adjourn.decisions
-                    where decisions.thread_id = runs.thread_id and final and consumed_at is null)))
+           or status = 'paused' and adjourn.has_news(thread_id))
     for no key update
+),
+asking as (
+    update adjourn.runs
+    set status = 'queued', admission = 'waiting', queued_at = clock_timestamp(), updated_at = now(), actor = %(actor)s
+    from run
+    where runs.thread_id = run.thread_id and run.asks and not exists (
+        select from adjourn.leases where leases.thread_id = run.thread_id and expires_at > clock_timestamp())
+    returning pg_notify('adjourn_admission', '')
 ),
 lease as (
     insert into adjourn.leases (thread_id, owner, expires_at)
-    select thread_id, %(owner)s, clock_timestamp() + make_interval(secs => %(seconds)s) from run
+    select thread_id, %(owner)s, clock_timestamp() + make_interval(secs => %(seconds)s) from run where not asks
     on conflict (thread_id) do update
         set token = nextval('adjourn.lease_tokens'), owner = excluded.owner, expires_at = excluded.expires_at
         where leases.expires_at <= clock_timestamp()
@@ -162,3 +165,7 @@ returning runs.*, lease.token, case when lease.is_first then 'new' else run.stat
 -- name: queue_names
 -- The queues of workflows.
 select adjourn.queue_of(workflow) as name from unnest(%(workflows)s::text[]) as workflow;
+
+-- name: is_limited
+-- Whether a run comes under a limit.
+select adjourn.is_limited(workflow, tenant) as limited from adjourn.runs where thread_id = %(thread_id)s;

@@ -24,6 +24,7 @@ from ..checkpoints.queries import load_queries
 from ..checkpoints.sealing import Seal
 from .event_json import LARGEST, to_payload
 from .events import Custom, Event, ModelToken
+from .stopping import stopped
 
 __all__ = ["CHANNEL", "KEPT", "Recorder", "recording"]
 
@@ -97,8 +98,7 @@ class Recorder:
             # A batch under way is not cut off: it may be stored already, and would be written once more.
             await asyncio.wait({self._writer}, timeout=_CLOSE_SECONDS)
         finally:
-            self._writer.cancel()
-        await asyncio.gather(self._writer, return_exceptions=True)
+            await stopped(self._writer)
 
     def _joined(self, event: Event) -> bool:
         """Join a token with the one before it of the same node, so that a long answer is a few rows."""

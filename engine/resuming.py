@@ -15,7 +15,6 @@ from .base import unknown_thread
 from .binding import saver_of
 from .deciding import Sent
 from .drive import Emit
-from .events import Cancelled
 from .model import Principal, Run, RunStatus
 from .reader import thread_config
 from .recovery import Attempt, RecoveryStore, Stalled, next_attempt
@@ -136,8 +135,8 @@ class Resuming(Undoing):
 
         What a run of `delegation` did is undone then, where its plan declares compensations: by another run of the same
         workflow, which is driven here, may ask people, and is found by `recover` if this process dies. It begins when
-        nobody is at work on the cancelled run any more. Its thread id is `undoing_id(thread_id)`. So it is with child runs
-        that are cancelled with it, the lowest first.
+        nobody is at work on the cancelled run any more. Its thread id is `undoing_id(thread_id)`. What delegations below it
+        did is undone as well: by child runs of that run, each before what it depended on.
 
         Args:
             thread_id: The run.
@@ -155,17 +154,12 @@ class Resuming(Undoing):
         async with self._audited(thread_id, by):
             note = {"type": "Cancelled", "message": reason, "by": self._actor(by)}
         undoings = await self._accept_undoings(row, note["by"])
-        cancelled = await self._runs.cancel(thread_id, self.principal.tenant, note)
-        for each in cancelled:
-            self._recorder.record(Cancelled(each, note))
-        for each in {thread_id, *cancelled}:
-            drive = self._keeper.driving(each)
-            if drive is not None:
-                self._keeper.cancel(drive)
-        if cancelled and row["parent_id"] is not None:
-            await self._go_on_with(row["parent_id"], row["tenant"])
+        cancelled = await self._cancel_tree(thread_id, self.principal.tenant, note)
         for undoing in undoings:
             await self._undo(undoing)
+        # later, so that a parent that fails with this finds it undone
+        if cancelled and row["parent_id"] is not None:
+            await self._go_on_with(row["parent_id"], row["tenant"])
         run = await self._show(thread_id)
         if run.status == "completed":
             raise NotPaused(f"Run {thread_id} has completed; there is nothing to cancel.", thread_id=thread_id)

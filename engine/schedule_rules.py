@@ -57,6 +57,20 @@ class Timetable:
         if next_moment(self, _ANY_TIME) is None:
             raise ConfigurationError(f"The cron expression {self.cron!r} names a day that never comes.")
 
+    @classmethod
+    def stored(cls, cron: str, timezone: str, missed: Missed, grace: float) -> tuple[Timetable, str | None]:
+        """Return one that was checked when it was stored, and why it cannot be used here; None where it can.
+
+        A zone may have gone since, or be known elsewhere only.
+        """
+        try:
+            return cls(cron, timezone, missed, grace), None
+        except ConfigurationError as error:
+            found = object.__new__(cls)
+            for name, value in (("cron", cron), ("timezone", timezone), ("missed", missed), ("grace", grace)):
+                object.__setattr__(found, name, value)
+            return found, error.message
+
 
 @dataclass(frozen=True, slots=True)
 class Due:

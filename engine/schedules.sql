@@ -34,13 +34,15 @@ select * from adjourn.schedules where tenant = %(tenant)s order by name;
 delete from adjourn.schedules where tenant = %(tenant)s and name = %(name)s returning name;
 
 -- name: next
--- When the next moment of any schedule comes that is for these workflows.
-select min(next_at) as next_at, clock_timestamp() as now from adjourn.schedules where workflow = any(%(workflows)s);
+-- When the next moment of any schedule comes that is for these workflows, but for some that cannot be kept here.
+select min(next_at) as next_at, clock_timestamp() as now from adjourn.schedules
+where workflow = any(%(workflows)s) and tenant || E'\x1f' || name <> all(%(but)s::text[]);
 
 -- name: due
 -- Schedules whose moment has come, of all tenants. Whoever has one locked is starting its runs at this moment.
 select *, clock_timestamp() as now from adjourn.schedules
 where next_at <= clock_timestamp() and workflow = any(%(workflows)s)
+  and tenant || E'\x1f' || name <> all(%(but)s::text[])
 order by next_at
 limit %(most)s
 for no key update skip locked;
@@ -52,7 +54,7 @@ set settled_until = %(settled_until)s, next_at = %(next_at)s,
     last_at = coalesce(%(last_at)s, last_at), last_thread_id = coalesce(%(last_thread_id)s, last_thread_id)
 where tenant = %(tenant)s and name = %(name)s;
 
--- name: put_off
--- Look at a schedule that cannot be kept here again in a minute: what cannot be read here may be read elsewhere.
-update adjourn.schedules set next_at = clock_timestamp() + interval '1 minute'
-where tenant = %(tenant)s and name = %(name)s;
+-- name: strangers
+-- Of some thread ids those that are taken by runs which a schedule has not started.
+select thread_id from adjourn.runs
+where thread_id = any(%(thread_ids)s::text[]) and (tenant <> %(tenant)s or requested_by <> %(requested_by)s);

@@ -9,9 +9,10 @@ workers there are. (Procrastinate's own periodic jobs are declared in code, know
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from ..checkpoints.faults import mapped_faults
 from ..checkpoints.pool import Connection
 from ..checkpoints.queries import load_queries
 from ..errors import AdjournError, ConfigurationError, UnknownSchedule
+from .ids import new_thread_id
 from .inputs import Stored
 from .policy_book import Policies
 from .queue import submit_on
@@ -35,6 +37,7 @@ __all__ = ["Schedule", "Scheduling", "thread_of"]
 _SQL: Final = load_queries(__package__, "schedules.sql")
 _NAMESPACE: Final = uuid.UUID("5b9b1d3e-9a55-5cf2-9c3e-0d6a8f6d2f51")
 _MOST: Final = 100
+_PUT_OFF_SECONDS: Final = 60.0
 # through which door scheduled runs come, for the audit
 _DOOR: Final = {"source": "authenticated", "channel": "schedule"}
 _log = structlog.get_logger("adjourn")
@@ -53,6 +56,7 @@ class Schedule:
         next_at: The next moment; None when none comes.
         last_at: The last moment that was started.
         last_thread_id: The run of that moment.
+        problem: Why it cannot be kept here, such as a zone that this machine does not know; None where it can.
     """
 
     name: str
@@ -63,6 +67,7 @@ class Schedule:
     next_at: datetime | None
     last_at: datetime | None
     last_thread_id: str | None
+    problem: str | None = None
 
 
 class Scheduling(Starting):
@@ -141,22 +146,27 @@ class Scheduling(Starting):
             )
 
     async def schedules(self) -> list[Schedule]:
-        """Return the schedules, by name."""
+        """Return the schedules, by name; what keeps one from being kept here is in its `problem`."""
         with mapped_faults("cannot read the schedules"):
             async with self._storage.pool.connection() as connection:
                 cursor = await connection.execute(_SQL["list"], {"tenant": self.principal.tenant})
                 return [_schedule(row) for row in await cursor.fetchall()]
 
-    async def _start_scheduled(self, workflows: Sequence[str]) -> float | None:
+    async def _start_scheduled(self, workflows: Sequence[str], put_off: dict[str, float] | None = None) -> float | None:
         """Start what schedules want now, of all tenants; return the seconds to the next moment, or None when there is none.
 
         Args:
             workflows: Only schedules of these: others are left to workers that have their code.
+            put_off: Schedules that could not be kept here, and until when (by the monotonic clock) they are not looked at
+                again; more are added. What cannot be read here, such as a zone, may be read elsewhere: so it stays due.
         """
+        put_off = {} if put_off is None else put_off
         with mapped_faults("cannot start what schedules want"):
             async with self._storage.pool.connection() as connection:
                 while True:
-                    cursor = await connection.execute(_SQL["next"], {"workflows": list(workflows)})
+                    but = [each for each, until in put_off.items() if until > time.monotonic()]
+                    values = {"workflows": list(workflows), "but": but, "most": _MOST}
+                    cursor = await connection.execute(_SQL["next"], values)
                     row = await cursor.fetchone()
                     assert row is not None  # noqa: S101  (an aggregate)
                     if row["next_at"] is None:
@@ -164,29 +174,34 @@ class Scheduling(Starting):
                     if row["next_at"] > row["now"]:
                         return float((row["next_at"] - row["now"]).total_seconds())
                     async with connection.transaction():
-                        values = {"workflows": list(workflows), "most": _MOST}
                         due = await (await connection.execute(_SQL["due"], values)).fetchall()
                         for schedule in due:
-                            await self._start_or_put_off(connection, schedule)
+                            if not await self._try_to_start(connection, schedule):
+                                put_off[_key(schedule)] = time.monotonic() + _PUT_OFF_SECONDS
                     if not due:  # somebody else is at it
                         return None
 
-    async def _start_or_put_off(self, connection: Connection, row: DictRow) -> None:
+    async def _try_to_start(self, connection: Connection, row: DictRow) -> bool:
         """Start what a schedule wants; one that cannot be read here, such as for its zone, holds up no other."""
         try:
             await self._start_due(connection, row)
         except AdjournError as error:
             name, tenant = row["name"], row["tenant"]
             _log.warning("a schedule cannot be kept here", schedule=name, tenant=tenant, error=error.message)
-            await connection.execute(_SQL["put_off"], {"tenant": tenant, "name": name})
+            return False
+        return True
 
     async def _start_due(self, connection: Connection, row: DictRow) -> None:
         workflow = self.registry.find(row["workflow"])
-        timetable = _timetable(row)
+        timetable, problem = _stored(row)
+        if problem is not None:
+            raise ConfigurationError(problem)
         due = due_moments(timetable, row["settled_until"], row["now"])
         runs = [_run(row, moment, version=workflow.version, source=workflow.source) for moment in due.moments]
         if runs:
-            await submit_on(connection, runs, _DOOR)
+            taken = await submit_on(connection, runs, _DOOR)
+            if len(taken) < len(runs):
+                runs = await self._past_strangers(connection, runs)
         settled = {
             "tenant": row["tenant"],
             "name": row["name"],
@@ -198,6 +213,30 @@ class Scheduling(Starting):
         await connection.execute(_SQL["settle"], settled)
         if due.skipped:
             _log.warning("a schedule skips moments that were missed", schedule=row["name"], tenant=row["tenant"])
+
+    async def _past_strangers(self, connection: Connection, runs: list[NewRun]) -> list[NewRun]:
+        """Start under other thread ids what cannot be started because somebody has taken its own for something else.
+
+        Whoever knows the names can work the ids out. The schedule is locked and settled in this transaction, so that each
+        moment starts one run all the same.
+        """
+        values = {
+            "thread_ids": [run.thread_id for run in runs], "tenant": runs[0].tenant, "requested_by": runs[0].requested_by,
+        }  # fmt: skip
+        rows = await (await connection.execute(_SQL["strangers"], values)).fetchall()
+        strangers = {row["thread_id"] for row in rows}
+        if not strangers:
+            return runs
+        _log.warning(
+            "thread ids of a schedule were taken by others", schedule=runs[0].requested_by, runs=len(strangers)
+        )
+        renamed = [replace(run, thread_id=new_thread_id()) if run.thread_id in strangers else run for run in runs]
+        await submit_on(connection, [run for run in renamed if run not in runs], _DOOR)
+        return renamed
+
+
+def _key(row: DictRow) -> str:
+    return f"{row['tenant']}\x1f{row['name']}"
 
 
 def _check_name(name: Any) -> None:
@@ -214,7 +253,7 @@ async def _put(connection: Connection, values: dict[str, Any], timetable: Timeta
     """Store a schedule; one whose times are the same goes on from where it was."""
     cursor = await connection.execute(_SQL["get"], {"tenant": values["tenant"], "name": values["name"]})
     before = await cursor.fetchone()
-    if before is not None and _timetable(before) == timetable:
+    if before is not None and _stored(before)[0] == timetable:
         settled, next_at = before["settled_until"], before["next_at"]
     else:
         clock = await (await connection.execute(_SQL["clock"])).fetchone()
@@ -256,18 +295,20 @@ def _run(row: DictRow, moment: datetime, *, version: str, source: str) -> NewRun
     )
 
 
-def _timetable(row: DictRow) -> Timetable:
-    return Timetable(row["cron"], row["timezone"], row["missed"], row["grace"])
+def _stored(row: DictRow) -> tuple[Timetable, str | None]:
+    return Timetable.stored(row["cron"], row["timezone"], row["missed"], row["grace"])
 
 
 def _schedule(row: DictRow) -> Schedule:
+    timetable, problem = _stored(row)
     return Schedule(
         name=row["name"],
         workflow=row["workflow"],
-        timetable=_timetable(row),
+        timetable=timetable,
         priority=row["priority"],
         created_by=row["created_by"],
         next_at=row["next_at"],
         last_at=row["last_at"],
         last_thread_id=row["last_thread_id"],
+        problem=problem,
     )

@@ -161,7 +161,7 @@ class Starting(EngineBase):
         actor = self._actor(by)
         chosen = self.registry.find(workflow)
         run_id = check_thread_id(thread_id) if thread_id is not None else new_thread_id()
-        kept = policies_json(policies, self._workflow_policies.get(chosen.name))
+        kept = policies_json(policies, self._workflow_policies.get(chosen.name), self._coping.kept())
         async with self._bound(chosen, run_id, context) as graph:
             check_input(graph, input, json_only=chosen.built_in)
             serde = serde_of(graph)

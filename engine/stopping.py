@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-__all__ = ["stopped"]
+__all__ = ["stopped", "within"]
 
 _SAID_AGAIN_SECONDS: Final = 1.0
 
 
-async def stopped(*tasks: asyncio.Task[Any]) -> None:
+async def stopped(
+    *tasks: asyncio.Task[Any], again: float = _SAID_AGAIN_SECONDS, heard: Callable[[], bool] = lambda: False
+) -> None:
     """Cancel tasks, and wait until they have ended, however that is.
 
     What cancels a call may be taken for the call's failure, and tried again; or it comes at the moment at which the call
@@ -19,11 +22,28 @@ async def stopped(*tasks: asyncio.Task[Any]) -> None:
 
     Args:
         tasks: The tasks; those that have ended are left alone.
+        again: Seconds after which it is said again.
+        heard: Whether they are ending, so that it need not be said again.
     """
     while left := {task for task in tasks if not task.done()}:
-        for task in left:
-            task.cancel()
-        await asyncio.wait(left, timeout=_SAID_AGAIN_SECONDS)
+        if not heard():
+            for task in left:
+                task.cancel()
+        await asyncio.wait(left, timeout=again)
     for task in tasks:
         if not task.cancelled():
             task.exception()  # seen: nobody else asks for it
+
+
+async def within(seconds: float, doing: Awaitable[Any]) -> bool:
+    """Do something for at most so long, whatever it makes of being stopped; say whether it ended by itself.
+
+    Args:
+        seconds: How long.
+        doing: What; its errors are its own business.
+    """
+    task = asyncio.ensure_future(doing)
+    await asyncio.wait({task}, timeout=seconds)
+    done = task.done()
+    await stopped(task)
+    return done

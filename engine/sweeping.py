@@ -25,6 +25,7 @@ from ..errors import AdjournError
 from .base import EngineBase
 from .events import Failed
 from .model import Review
+from .queue import is_limited
 from .review_case import Closed, Command, Escalated
 from .review_deadlines import due
 from .review_rows import Asked, default_ballot
@@ -84,7 +85,7 @@ class Sweeping(EngineBase):
             now: The time that counts; None: the database's own.
             limit: The most runs to look at.
             queued: None: a run that a default decision closed is driven on here. Otherwise none is: those of these workflows
-                are queued, and others are left to recovery where their workflow is registered.
+                and those under a limit are queued, and others are left to recovery where their workflow is registered.
         """
         with mapped_faults("cannot look for deadlines"):
             async with self._storage.pool.connection() as connection:
@@ -153,7 +154,8 @@ class Sweeping(EngineBase):
             )
             self._recorder.record(Failed(thread_id, error))
         elif "decided" in what and not locked.is_driven:
-            if queued is not None and done[0].review.workflow in queued:
+            # one that comes under a limit has to ask for a place, and where there are limits there are workers
+            if queued is not None and (done[0].review.workflow in queued or await is_limited(connection, thread_id)):
                 await self._queue.put(connection, thread_id, _DEADLINE)
             else:
                 return await self._runs.claim(thread_id, None, ("paused", "running"), connection)

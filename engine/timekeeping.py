@@ -37,6 +37,7 @@ class Timekeeper:
         self._engine = engine
         self._workflows = list(workflows)
         self._told = asyncio.Event()
+        self._put_off: dict[str, float] = {}
 
     async def keep(self) -> None:
         """Do it for ever; what fails is tried again."""
@@ -45,7 +46,7 @@ class Timekeeper:
             while True:
                 self._told.clear()
                 pauses = [
-                    await self._trying("start what schedules want", self._engine._start_scheduled(self._workflows)),
+                    await self._trying("start what schedules want", self._start()),
                     await self._trying("admit runs", self._admit()),
                 ]
                 with suppress(TimeoutError):
@@ -53,6 +54,9 @@ class Timekeeper:
                         await self._told.wait()
         finally:
             await stopped(listening)
+
+    async def _start(self) -> float | None:
+        return await self._engine._start_scheduled(self._workflows, self._put_off)
 
     async def _admit(self) -> float | None:
         return (await self._engine._admit()).seconds

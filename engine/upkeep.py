@@ -69,6 +69,7 @@ class Upkeep:
                 await self._trying("queue woken runs", lambda: self._engine._queue_woken(self._workflows))
                 await self._trying("queue lost jobs", self._queue_jobs)
                 await self._trying("let deadlines act", self._sweep)
+                await self._trying("forget old starts", self._engine._admission.forget)
                 await self._trying("remove old cases", self._drop_cases)
             await asyncio.sleep(min(self._lease / 3, _LONGEST_PAUSE))
 

@@ -70,7 +70,8 @@ class Waiting(EngineBase):
 
     async def _standing(self, thread_id: str, wanted: Collection[RunStatus], *, over: bool) -> Run | None:
         """Return the run whole if it stands as wanted or the time is over; only its row is read otherwise."""
-        if not over and to_run(await self._row(thread_id)).status not in wanted:
+        row = await self._row(thread_id)
+        if not over and to_run(row).status not in wanted:
             return None
-        run = await self._show(thread_id)
+        run = await self._whole(row)
         return run if over or run.status in wanted else None

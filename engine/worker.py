@@ -21,7 +21,7 @@ from procrastinate.worker import Worker as JobWorker
 from ..errors import AdjournError
 from .async_engine import AsyncEngine
 from .jobs import job_app, job_pool
-from .stopping import stopped
+from .stopping import stopped, within
 from .timekeeping import Timekeeper
 from .upkeep import Upkeep
 
@@ -31,6 +31,7 @@ _FIRST_WAIT: Final = 0.1
 _LONGEST_WAIT: Final = 2.0
 _POLL_SECONDS: Final = 2.0
 _NO_POLLING: Final = 1e6
+_LEAVING_SECONDS: Final = 5.0
 _log = structlog.get_logger("adjourn")
 
 
@@ -83,14 +84,23 @@ class Worker:
             return await self._drained(feeding)
         finally:
             await stopped(upkeep, times, stopping)
-            await self._upkeep.leave()
+            await within(_LEAVING_SECONDS, self._upkeep.leave())
 
     async def _drained(self, feeding: asyncio.Task[None]) -> bool:
-        _, left = await asyncio.wait([feeding, *self._driving], timeout=self._engine.settings.drain_seconds)
-        if left:
-            _log.warning("runs did not come to their next step in time; recovery goes on with them", runs=len(left) - 1)
+        deadline = asyncio.get_running_loop().time() + self._engine.settings.drain_seconds
+        while self._driving and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(self._driving, timeout=left)
+        if self._driving:
+            _log.warning(
+                "runs did not come to their next step in time; recovery goes on with them", runs=len(self._driving)
+            )
             return False
-        await feeding  # raises what ended it, if it was not asked to end
+        # The jobs of what was driven are ended now. Procrastinate tells its own tasks once to stop, which may go unheard.
+        await asyncio.wait({feeding}, timeout=_LEAVING_SECONDS)
+        if not feeding.done():
+            await stopped(feeding)
+        elif not feeding.cancelled():
+            feeding.result()  # raises what ended it, if it was not asked to end
         return True
 
     async def _feed(self) -> None:

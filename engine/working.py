@@ -60,7 +60,7 @@ class Working(EngineBase):
 
     async def _drive_claimed(self, row: RunRow, graph: Compiled) -> None:
         try:
-            await self._driven(row, graph)
+            await self._driven(row, graph, held=True)
         except AdjournError as error:
             # Whatever it is, it is recorded; or the lease or the database is lost, and recovery goes on.
             _log.warning("a drive ended early", thread=row["thread_id"], error=error.message)

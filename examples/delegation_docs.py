@@ -179,11 +179,16 @@ def work(folder: Path, output: Path, url: str | None = None) -> Run:
 
 def main() -> int:
     """Work on the folder and the file that the command line names."""
-    folder, output = (Path(each) for each in sys.argv[1:3])
+    if len(sys.argv) != 3 or not Path(sys.argv[1]).is_dir():
+        print("usage: python -m adjourn.examples.delegation_docs FOLDER CONTENTS.md", file=sys.stderr)
+        return 2
+    folder, output = (Path(each) for each in sys.argv[1:])
     run = work(folder, output)
-    result = run.state["final_result"]
-    print(f"{run.status}: {result['result'] or run.error}")
-    print(f"{result['makespan_seconds']:.2f} s; critical path {result['critical_path_seconds']:.2f} s")
+    result = run.state.get("final_result") or {}
+    print(f"{run.status}: {result.get('result') or (run.error or {}).get('message')}")
+    if result:
+        print(f"{result['makespan_seconds']:.2f} s; critical path {result['critical_path_seconds']:.2f} s")
+    print(f"Look at its plan with: adjourn plan {run.thread_id}")
     return 0 if run.status == "completed" else 1
 
 

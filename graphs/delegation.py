@@ -1,10 +1,11 @@
 """The workflow `delegation`: a task split into dependent subtasks.
 
-plan → (another run was cancelled) compensate
+plan → (this run is to undo another) compensate
      → execute → (failed) recover → execute, as long as anything can start
                → (a person is needed) human_review, one for each question, all at once → recover
                → (runs of their own have not ended) await_children → recover
                → (the whole failed) compensate → (an undoing failed) human_review → compensate
+                                               → (runs that undo have not ended) await_undone → compensate
                → (all done) consolidate → (the whole failed) fail
 """
 
@@ -26,8 +27,9 @@ from ..nodes.delegation.planners import default_planner
 from ..nodes.delegation.planning import Planner, checked_input, planning
 from ..nodes.delegation.recovery import after_execution, after_recovery, recovery
 from ..nodes.delegation.separate import AwaitedChildren, awaiting
+from ..nodes.delegation.undoing import AwaitedUndoing, awaiting_undone
 from ..nodes.delegation.workers import ROSTER, shipped_agents
-from ..state.delegation import DelegationState
+from ..state.delegation import DelegationState, OuterPlan
 from ..state.policies import ReviewPolicy
 from ..state.roster import Roster
 
@@ -57,7 +59,7 @@ def build(
             rules that split a text.
         compensations: Name → function that undoes a subtask.
         combine: Makes the result of all out of the results of the parts.
-        capacity: How many subtasks may be under way at once.
+        capacity: How many subtasks may be under way at once; plans that are nested in each other share it.
         backoff_seconds: The pause before the first retry, of subtasks and of compensations; it doubles with each.
         max_compensation_attempts: How often a compensation is tried before a person is asked.
         max_output_bytes: The largest result of a subtask, in bytes of JSON.
@@ -67,9 +69,9 @@ def build(
         The graph, not compiled.
     """
     team = Team(agents, roster) if agents else Team(shipped_agents(), ROSTER)
-    undoing = Compensations(compensations)
-    workflow = StateGraph(DelegationState, input_schema=_input(team, undoing))
-    workflow.add_node("plan", planning(planner or default_planner(), team, undoing))
+    undo = Compensations(compensations)
+    workflow = StateGraph(DelegationState, input_schema=_input(team, undo))
+    workflow.add_node("plan", planning(planner or default_planner(), team, undo))
     workflow.add_node(
         "execute",
         execution(team, capacity=capacity, backoff_seconds=backoff_seconds, max_output_bytes=max_output_bytes),
@@ -79,27 +81,29 @@ def build(
     workflow.add_node("await_children", awaiting(), input_schema=AwaitedChildren)
     workflow.add_node(
         "compensate",
-        compensation(
-            undoing, capacity=capacity, max_attempts=max_compensation_attempts, backoff_seconds=backoff_seconds
-        ),
+        compensation(undo, capacity=capacity, max_attempts=max_compensation_attempts, backoff_seconds=backoff_seconds),
     )
+    workflow.add_node("await_undone", awaiting_undone(), input_schema=AwaitedUndoing)
     workflow.add_node("consolidate", consolidation(combine))
     workflow.add_node("fail", failing(), destinations=("execute",))
     workflow.add_edge(START, "plan")
     workflow.add_conditional_edges("plan", after_planning, ["execute", "compensate"])
     workflow.add_edge("await_children", "recover")
+    workflow.add_edge("await_undone", "compensate")
     ways = ["execute", "human_review", "await_children", "compensate", "consolidate"]
     workflow.add_conditional_edges("execute", after_execution, ["recover", *ways])
     workflow.add_conditional_edges("recover", after_recovery, ways)
     workflow.add_conditional_edges("human_review", after_answer, ["recover", "compensate"])
-    workflow.add_conditional_edges("compensate", after_compensation, ["human_review", "compensate", "consolidate"])
+    workflow.add_conditional_edges(
+        "compensate", after_compensation, ["human_review", "await_undone", "compensate", "consolidate"]
+    )
     workflow.add_conditional_edges("consolidate", after_consolidation, ["fail", END])
     return workflow
 
 
 def after_planning(state: DelegationState) -> Literal["execute", "compensate"]:
-    """Route: a run that was started because another one was cancelled undoes what that one did."""
-    return "compensate" if state.get("cancelled_run") else "execute"
+    """Route: a run that was started to undo what another one did does so."""
+    return "compensate" if state.get("undone_run") else "execute"
 
 
 def after_answer(state: DelegationState) -> Literal["recover", "compensate"]:
@@ -109,7 +113,7 @@ def after_answer(state: DelegationState) -> Literal["recover", "compensate"]:
 
 def _input(team: Team, compensations: Compensations) -> Any:
     """Return what a run is started with; a plan that this team cannot carry out is refused there."""
-    keys = {"main_task": str, "plan": checked_input(team, compensations), "cancelled_run": str}
+    keys = {"main_task": str, "plan": checked_input(team, compensations), "undone_run": str, "outer": OuterPlan}
     return TypedDict("DelegationInput", keys, total=False)  # type: ignore[operator]
 
 

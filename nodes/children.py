@@ -25,11 +25,15 @@ from .effects import Place
 
 __all__ = [
     "INHERITED",
+    "OWN",
     "ChildCall",
     "ChildPort",
     "Ended",
     "OnFailure",
+    "RunBelow",
+    "UndoOf",
     "Until",
+    "cancel_children",
     "child",
     "child_sync",
     "children",
@@ -37,6 +41,7 @@ __all__ = [
     "children_sync",
     "gather",
     "one_wait",
+    "runs_below",
     "scope_here",
     "settled",
     "swallowed_wait",
@@ -57,18 +62,42 @@ INHERITED: Final = _Inherited()
 """The parent's context, for its children as well."""
 
 
+class _Own:
+    def __repr__(self) -> str:
+        return "OWN"
+
+
+OWN: Final = _Own()
+"""The parent's own workflow, whatever it is called and wherever it is registered: for a workflow that starts itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class UndoOf:
+    """In the place of a workflow: the run that undoes what another one did.
+
+    There is never a second one, whoever wants it. A run that has failed is cancelled first, so that nobody goes on with it.
+    Where there is nothing to undo, or somebody else has had it undone, the child counts as completed, and none is started.
+
+    Args:
+        thread_id: The run that is undone: a child of this one, or of the run that this one undoes.
+    """
+
+    thread_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class ChildCall:
     """A child to be run.
 
     Args:
-        workflow: A registered name, or a graph that has a name of its own.
+        workflow: A registered name, a graph that has a name of its own, OWN, or an `UndoOf`.
         input: What it starts with.
         context: Its run-time context; by default the parent's. Stored, so keep secrets out.
         on_failure: What its failure means: `raise` ChildFailed in the node, `return` the ChildFailed as a value, or `wait`
             until somebody retries it. A child that was cancelled cannot be retried, so `wait` raises then.
         submit: Whether it is left to the workers: the parent pauses, and any worker that has its workflow drives it. By
             default it is driven where its parent is.
+        go_on: Whether a child that has failed goes on, as if somebody retried it.
     """
 
     workflow: Any
@@ -76,6 +105,7 @@ class ChildCall:
     context: Any = INHERITED
     on_failure: OnFailure = "raise"
     submit: bool = False
+    go_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +123,22 @@ class Ended:
     status: Literal["completed", "failed", "cancelled"]
     state: State
     error: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunBelow:
+    """A child run as its parent's links show it.
+
+    Args:
+        thread_id: The child run.
+        status: How it has ended; None while it goes on.
+        undoable: The runs that undoing it takes, for an `UndoOf` each: itself, or those below it; empty where there is
+            nothing to undo.
+    """
+
+    thread_id: str
+    status: Literal["completed", "failed", "cancelled"] | None
+    undoable: tuple[str, ...] = ()
 
 
 class ChildPort(Protocol):
@@ -117,6 +163,18 @@ class ChildPort(Protocol):
             DepthExceeded: There are too many runs above.
             UnknownWorkflow, InvalidInput, ConfigurationError: As `AsyncEngine.start`.
         """
+        ...
+
+    async def cancel(self, place: Place, reason: str) -> None:
+        """Cancel the children of a place that have not ended; see `cancel_children`.
+
+        Raises:
+            LeaseLost: Another process drives the parent.
+        """
+        ...
+
+    async def below(self, parent_id: str, namespace: str) -> Mapping[str, RunBelow]:
+        """Return the children that a run of the same tenant has at a place, by their ids there."""
         ...
 
     @property
@@ -224,6 +282,30 @@ async def children(
     place = _here() if scope is None else replace(_here(), namespace=scope)
     ended = await _port().run(place, calls, until)
     return {name: _result(name, each, calls[name].on_failure) for name, each in ended.items()}
+
+
+async def cancel_children(scope: str, reason: str) -> None:
+    """Cancel the children that this run started under a scope and that have not ended, with all below them.
+
+    Those that are driven here stop before their next step, or at once after a grace time; whoever waits for one gets a
+    ChildFailed. It may be called again, and changes nothing then.
+
+    Args:
+        scope: As `children` was given it.
+        reason: Why; kept with each.
+    """
+    await _port().cancel(replace(_here(), namespace=scope), reason)
+
+
+async def runs_below(scope: str, *, of: str | None = None) -> Mapping[str, RunBelow]:
+    """Return the children that were started under a scope, by their ids; none where no engine drives.
+
+    Args:
+        scope: As `children` was given it.
+        of: Whose children, where that is another run of the same tenant; by default this run's.
+    """
+    port = _current.get()
+    return {} if port is None else await port.below(of or _here().scope, scope)
 
 
 def child_sync(

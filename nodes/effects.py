@@ -34,13 +34,14 @@ __all__ = [
     "EffectPort",
     "OnUncertain",
     "PastEffect",
+    "PastRun",
     "Place",
     "effects_in",
     "install_effects",
     "once",
     "once_for",
     "once_sync",
-    "past_effects",
+    "past_run",
     "remembers_effects",
 ]
 
@@ -76,6 +77,7 @@ class Effect:
         arguments: What the function is called with; compared, not part of the identity.
         on_uncertain: What to do when a process died between the start and the record.
         max_attempts: How often a failing effect may be started; None for as often as its node runs.
+        record_start: Whether its start is recorded, and not its end alone.
     """
 
     place: Place
@@ -84,6 +86,7 @@ class Effect:
     arguments: tuple[Any, ...]
     on_uncertain: OnUncertain = "fail"
     max_attempts: int | None = None
+    record_start: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class PastEffect:
-    """An effect of a cancelled run.
+    """An effect of a run that is over.
 
     Args:
         name: Its name.
@@ -116,6 +119,21 @@ class PastEffect:
     key: str
     status: Literal["started", "done", "failed"]
     result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """What a run did that is over.
+
+    Args:
+        status: Where it stands.
+        for_child: Whether it was a child run, and is asked for by one.
+        effects: Its effects, in the order in which they began.
+    """
+
+    status: str
+    for_child: bool
+    effects: list[PastEffect]
 
 
 class EffectPort(Protocol):
@@ -146,8 +164,8 @@ class EffectPort(Protocol):
         """
         ...
 
-    async def past(self, cancelled: str, *, asked_by: str) -> list[PastEffect] | None:
-        """Return the effects of a cancelled run in the order in which they began; see `past_effects`."""
+    async def past(self, thread_id: str, *, asked_by: str) -> PastRun | None:
+        """Return what a run did; see `past_run`."""
         ...
 
 
@@ -195,6 +213,7 @@ def once(
     key: str | None = None,
     on_uncertain: OnUncertain = "fail",
     max_attempts: int | None = None,
+    record_start: bool = True,
     **kwargs: Any,
 ) -> Coroutine[Any, Any, Result]: ...
 
@@ -208,6 +227,7 @@ def once(
     key: str | None = None,
     on_uncertain: OnUncertain = "fail",
     max_attempts: int | None = None,
+    record_start: bool = True,
     **kwargs: Any,
 ) -> Coroutine[Any, Any, Result]: ...
 
@@ -231,6 +251,7 @@ def once(
     key: str | None = None,
     on_uncertain: OnUncertain = "fail",
     max_attempts: int | None = None,
+    record_start: bool = True,
     **kwargs: Any,
 ) -> Any:
     """Do something to the world outside once, inside an async node; without a function, a decorator.
@@ -246,6 +267,9 @@ def once(
         key: Tells uses of one name in one task apart, such as an order's number.
         on_uncertain: `fail` (EffectUncertain), `retry` (when the callee knows idempotency keys), or `ask` a person.
         max_attempts: How often a failing call may be started.
+        record_start: False saves one of the two commits that an effect costs: its end alone is recorded. Then nobody can
+            tell one that a process died in from one that never began, so it must be one to `retry`. That the lease is held
+            is looked at all the same before anything is done.
         **kwargs: More arguments for the function.
 
     Returns:
@@ -253,10 +277,13 @@ def once(
 
     Raises:
         EffectMismatch, EffectUncertain, RunFailed, LeaseLost: See `EffectPort.begin`.
+        ValueError: `record_start=False` without `on_uncertain="retry"`.
 
     Where no engine drives (a bare `graph.invoke`), the function is called and a warning is logged.
     """
-    options = {"key": key, "on_uncertain": on_uncertain, "max_attempts": max_attempts}
+    options = {"key": key, "on_uncertain": on_uncertain, "max_attempts": max_attempts, "record_start": record_start}
+    if not record_start and on_uncertain != "retry":
+        raise ValueError("record_start=False leaves no trace of a start, so only on_uncertain='retry' goes with it")
     if function is None:
 
         def decorate(wrapped: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
@@ -336,22 +363,22 @@ def once_sync(
     return result
 
 
-async def past_effects(cancelled: str) -> list[PastEffect] | None:
-    """Return what a cancelled run of the same tenant did, inside a node of the run that undoes it.
+async def past_run(thread_id: str) -> PastRun | None:
+    """Return what another run of the same tenant did, inside a node of the run that undoes it.
 
     Args:
-        cancelled: The cancelled run.
+        thread_id: The other run.
 
     Returns:
-        Its effects, in the order in which they began; None while a process may still be at work on it.
+        Where it stands and its effects; None while a process may still be at work on it.
 
     Raises:
-        RunFailed: There is no such run for this one's tenant, or it is not cancelled, or no engine drives this graph.
+        RunFailed: There is no such run for this one's tenant, or no engine drives this graph.
     """
     port = _port()
     if port is None:
-        raise RunFailed("Only an engine knows what a cancelled run did.")
-    return await port.past(cancelled, asked_by=_here().scope)
+        raise RunFailed("Only an engine knows what another run did.")
+    return await port.past(thread_id, asked_by=_here().scope)
 
 
 async def _once(
@@ -385,7 +412,15 @@ async def _call(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
 
 def _effect(place: Place, name: str, args: Any, kwargs: Any, options: dict[str, Any]) -> Effect:
     arguments = (list(args), dict(kwargs))
-    return Effect(place, name, options["key"] or "", arguments, options["on_uncertain"], options["max_attempts"])
+    return Effect(
+        place,
+        name,
+        options["key"] or "",
+        arguments,
+        options["on_uncertain"],
+        options["max_attempts"],
+        options.get("record_start", True),
+    )
 
 
 def _here() -> Place:

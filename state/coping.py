@@ -7,21 +7,21 @@
         nodes={"fetch": Coping(timeout=20, cache=Cache(results=600))},
     )
 
-It is given to the engine by the name of a workflow; no node knows of it. Times are seconds.
+It is given to the engine by the name of a workflow; no node knows of it. A run keeps it. Times are seconds.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeAlias, TypeVar
 
 from pydantic import ConfigDict, PlainValidator, TypeAdapter, ValidationError
 
 from ..errors import ConfigurationError
-from .policies import ReviewPolicy, policy_from
+from .policies import ReviewPolicy, policy_from, policy_json
 
 __all__ = [
     "Breaker",
@@ -35,6 +35,7 @@ __all__ = [
     "ToolRules",
     "coping_at",
     "coping_from",
+    "coping_json",
     "named",
 ]
 
@@ -231,7 +232,8 @@ class ToolRules:
 
     Args:
         retry: Tries of a call; only for tools that may be called twice. None: once.
-        timeout: Seconds for one try. A tool without async code runs in a thread, which cannot be stopped: it is not timed.
+        timeout: Seconds for one try. A tool without async code runs in a thread, which cannot be stopped: its call is
+            refused where the tool is named, and not timed where the rules are for all others.
         breaker: When calls are refused at once.
         rate: How many calls may begin.
     """
@@ -341,6 +343,31 @@ def coping_from(data: Any, where: str) -> Coping:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(f"{where}: {place or 'it'}: {first['msg']}.") from None
+
+
+def coping_json(coping: Coping) -> dict[str, Any]:
+    """Return rules as JSON that `coping_from` reads: what differs from its default.
+
+    Fallbacks that are models, and not names of models, are left out: nothing of them can be stored.
+
+    Args:
+        coping: The rules.
+    """
+    found: dict[str, Any] = _json(coping)
+    return found
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, ReviewPolicy):
+        return policy_json(value)
+    if is_dataclass(value):
+        given = {each.name: getattr(value, each.name) for each in fields(value)}
+        if isinstance(value, Coping) and value.fallback is not None:
+            given["fallback"] = tuple(each for each in value.fallback if isinstance(each, str)) or None
+        return {name: _json(part) for name, part in given.items() if part is not None and part != {}}
+    if isinstance(value, Mapping):
+        return {name: _json(part) for name, part in value.items()}
+    return [_json(part) for part in value] if isinstance(value, tuple | list) else value
 
 
 def _given(coping: Coping) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The state of the workflow `delegation`. All of it is JSON-safe.
 
-A subtask of a nested plan has an id with a slash: `report/draft` belongs to the plan of `report`.
+A subtask that consists of a plan is carried out by a child run, whose state has the same shape.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ __all__ = [
     "CompensationState",
     "CompensationStatus",
     "DelegationState",
+    "OuterPlan",
     "OverallStatus",
     "SubtaskState",
     "SubtaskStatus",
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 SubtaskStatus = Literal["pending", "in_progress", "completed", "failed", "requires_human", "skipped"]
-CompensationStatus = Literal["pending", "completed", "requires_human", "given_up"]
+CompensationStatus = Literal["pending", "in_progress", "completed", "requires_human", "given_up"]
 OverallStatus = Literal["pending", "in_progress", "requires_human", "completed", "failed", "cancelled"]
 
 SETTLED: Final = frozenset({"completed", "skipped"})
@@ -51,15 +52,15 @@ class SubtaskState(TypedDict):
         tried_by: The agents that failed it, in order.
         agent: The agent that the plan names.
         capabilities: What an agent must be able to do for it.
-        expected_seconds: How long it takes, as far as one knows.
+        expected_seconds: How long it takes, as far as one knows; of a plan the length of its critical path.
         timeout_seconds: After this time an attempt has failed.
         strategies: What to do when it fails, in this order.
         max_retries: How often `retry` tries again.
         next_move: For a failed subtask: what its recovery says, once retries and other agents are used up.
         compensation: The name of the function that undoes it.
         workflow: The workflow that does it as a run of its own.
-        parent: The subtask whose nested plan it belongs to.
-        nested: Whether it consists of a plan.
+        plan: The plan that it consists of; a child run of the same workflow carries it out.
+        run: Which of its child runs counts, where child runs do it; the first is 1.
     """
 
     task_id: str
@@ -84,18 +85,30 @@ class SubtaskState(TypedDict):
     next_move: Strategy | None
     compensation: str | None
     workflow: str | None
-    parent: str | None
-    nested: bool
+    plan: dict[str, Any] | None
+    run: int
 
 
 class CompensationState(TypedDict):
-    """How the undoing of a subtask goes; `error_message` says why it failed or was given up."""
+    """How the undoing of a subtask goes.
+
+    Args:
+        task_id: The subtask.
+        status: Where it stands; `in_progress` while runs that undo what its child runs did have not ended.
+        error_message: Why it failed, or was given up.
+        attempts: How often its own compensation was begun.
+        end_time: When the last of them ended.
+        own_done: Whether its own compensation is done.
+        waits_for: The child runs that others are at work undoing.
+    """
 
     task_id: str
     status: CompensationStatus
     error_message: str | None
     attempts: int
     end_time: str | None
+    own_done: bool
+    waits_for: list[str]
 
 
 class Answered(TypedDict):
@@ -122,18 +135,34 @@ def appended(known: list[Answered] | None, more: list[Answered] | None) -> list[
     return [*(known or []), *(more or [])]
 
 
+class OuterPlan(TypedDict):
+    """What a nested plan is told of the plan around it.
+
+    Args:
+        family: The run at the top.
+        inside: Which subtask it is: the ids from the top down, with slashes.
+        results: What came out of the subtasks that this one waited for; given to those that wait for no other here.
+    """
+
+    family: str | None
+    inside: str
+    results: dict[str, Any]
+
+
 class DelegationState(TypedDict, total=False):
     """What a run of `delegation` knows. Nodes return the part of it that they write."""
 
     main_task: str
     plan: Any  # as it was given: a mapping, or YAML or JSON text; None once it is planned
-    cancelled_run: str
+    undone_run: str  # the run that this one undoes
+    outer: OuterPlan  # of a nested plan
     # plan
     subtasks: Annotated[dict[str, SubtaskState], merged]
     dependencies: dict[str, list[str]]
     global_context: dict[str, Any]
     error_recovery_strategy: list[Strategy]
     planned_by: str
+    family: str | None  # the run at the top; None where nobody keeps this one
     # execute, recover
     overall_status: OverallStatus
     failure: str | None
@@ -141,6 +170,7 @@ class DelegationState(TypedDict, total=False):
     human_interactions: Annotated[list[Answered], appended]
     # compensate
     compensations: Annotated[dict[str, CompensationState], merged]
+    undoing_stopped: bool  # the process was to stop: there is more that can be undone at once
     # consolidate
     final_result: dict[str, Any]
     current_step: str

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from langchain_core.tools import BaseTool, StructuredTool, Tool
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
-from ...errors import LoopDetected, ToolRefused
+from ...errors import ConfigurationError, LoopDetected, ToolRefused
 from ...state.coping import ToolRules, named
 from .bridge import from_thread
 from .calls import Rules, guarded
@@ -98,6 +98,7 @@ async def _use(place: Place, called: Called, attempt: Callable[[int], Awaitable[
     Raises:
         ToolRefused: It is not allowed.
         LoopDetected: It was called with these arguments too often.
+        ConfigurationError: Its rules give it a time-out that it cannot have.
         ValidationError: The arguments do not fit its JSON Schema; agents show that to the model.
     """
     tool, arguments = called.tool, called.arguments
@@ -105,6 +106,7 @@ async def _use(place: Place, called: Called, attempt: Callable[[int], Awaitable[
     _check_loop(place, called, arguments)
     _check_arguments(tool, arguments)
     own = named(place.coping.tools or {}, tool.name) or ToolRules()
+    _check_timed(place, tool.name, timed=timed)
     rules = Rules(f"tool {tool.name}", own.retry, own.timeout if timed else None, own.breaker, own.rate)
     return await guarded(place, rules, attempt)
 
@@ -117,6 +119,18 @@ def _check_allowed(place: Place, tool: str) -> None:
                 f"The tool {tool!r} may not be called in the node {place.node!r}; allowed: {', '.join(allowed) or 'none'}. "
                 "Take it from the agent, or add it to allow_tools.",
                 thread_id=place.drive.thread_id,
+            )
+        )
+
+
+def _check_timed(place: Place, tool: str, *, timed: bool) -> None:
+    own = (place.coping.tools or {}).get(tool)
+    if own is not None and own.timeout is not None and not timed:
+        raise place.stop(
+            ConfigurationError(
+                f"The tool {tool!r} has a time-out, but runs in a thread here, which cannot be stopped. Make the tool async "
+                "and call it with `await ….ainvoke(…)`, or give what it calls a time-out of its own; for all others "
+                '("*") a time-out leaves such tools out.'
             )
         )
 

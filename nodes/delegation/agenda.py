@@ -50,6 +50,11 @@ class Agenda:
             if not self._left[each] and each not in finished and each not in self._closed:
                 self.again(each)
 
+    @property
+    def has_ready(self) -> bool:
+        """Whether anything could start if somebody had time for it."""
+        return any(self._ready.values())
+
     def start(self, take: Callable[[str], bool] = lambda _: True) -> list[str]:
         """Take what is to be started now, first things first; from now on it runs.
 

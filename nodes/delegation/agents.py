@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -37,7 +36,7 @@ from ..children import children_in
 from ..effects import effects_in
 from ..prompts import load_prompt
 
-__all__ = ["AgentLike", "Brief", "Busy", "NeedsPerson", "Team", "brief_text", "is_permanent"]
+__all__ = ["AgentLike", "Brief", "NeedsPerson", "Team", "brief_text", "is_permanent", "needs_agent"]
 
 _ANY: Final = 1_000_000
 _USELESS: Final = (
@@ -128,7 +127,7 @@ class Team:
         """
         problems = []
         for subtask in subtasks:
-            if subtask["nested"] or subtask["workflow"] is not None:
+            if not needs_agent(subtask):
                 continue
             wanted = subtask["agent"]
             if wanted is not None and wanted not in self._agents:
@@ -206,23 +205,9 @@ class Team:
         return [name for name, agent in self._profiles.items() if not lacking(wanted, [agent])]
 
 
-class Busy:
-    """How many subtasks each agent has in hand."""
-
-    def __init__(self, team: Team) -> None:
-        self._team = team
-        self._active: Counter[str] = Counter()
-
-    def take(self, subtask: SubtaskState) -> str | None:
-        """Give a subtask to an agent with room; None when there is none."""
-        name = self._team.choose(subtask, self._active)
-        if name is not None:
-            self._active[name] += 1
-        return name
-
-    def release(self, name: str) -> None:
-        """Say that an agent has one less."""
-        self._active[name] -= 1
+def needs_agent(subtask: SubtaskState) -> bool:
+    """Say whether an agent does a subtask; otherwise a run of its own does."""
+    return subtask["plan"] is None and subtask["workflow"] is None
 
 
 def _wanted(subtask: SubtaskState) -> Subtask:

@@ -38,12 +38,13 @@ def ask_about(asked: Asked) -> Question:
     """Return the question; a pure function."""
     subtask = asked["subtask"]
     name = subtask["task_id"]
-    context = {
-        "main_task": asked.get("main_task", ""),
+    told = {
+        "main_task": asked.get("main_task"),
         "task_id": name,
         "description": subtask["description"],
         "assigned_agent": subtask["assigned_agent"],
     }
+    context = {key: value for key, value in told.items() if value}
     if asked["about"] == "compensation":
         return question(
             COMPENSATE,
@@ -53,13 +54,16 @@ def ask_about(asked: Asked) -> Question:
             allowed=("approve", "respond", "reject"),
             context={**context, "output_data": subtask["output_data"]},
         )
+    # a nested plan has no input of its own
+    edits = subtask["plan"] is None
     return question(
         DECIDE,
         {"input_data": subtask["input_data"]},
-        f"Subtask {name!r} needs a person: {subtask['error_message']}. Approve to try again, edit to try again with other "
-        "input, respond with its result when you have done it yourself, reject to skip it with all that depends on it.",
-        allowed=("approve", "edit", "respond", "reject"),
-        args_schema=_EDIT_SCHEMA,
+        f"Subtask {name!r} needs a person: {subtask['error_message']}. Approve to try again, "
+        f"{'edit to try again with other input, ' if edits else ''}"
+        "respond with its result when you have done it yourself, reject to skip it with all that depends on it.",
+        allowed=("approve", "edit", "respond", "reject") if edits else ("approve", "respond", "reject"),
+        args_schema=_EDIT_SCHEMA if edits else None,
         context={**context, "retry_count": subtask["retry_count"]},
     )
 
@@ -130,7 +134,7 @@ def _subtask(subtask: SubtaskState, answer: Answer, entry: Answered) -> SubtaskS
 
 def _compensation(compensation: CompensationState, answer: Answer, entry: Answered) -> CompensationState:
     if answer["kind"] == "approve":
-        return {**compensation, "status": "pending"}
+        return {**compensation, "status": "in_progress" if compensation["own_done"] else "pending"}
     if answer["kind"] == "respond":
         return {**compensation, "status": "completed", "error_message": answer["message"], "end_time": entry["at"]}
     why = f"left by {entry['by']}: {answer['message'] or 'no reason given'}"

@@ -1,4 +1,4 @@
-"""One attempt at a subtask: by an agent, by a run of its own, or by the parts of its nested plan."""
+"""One attempt at a subtask: by an agent, or by a run of its own: of another workflow, or of the plan that it consists of."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ...state.delegation import DelegationState, SubtaskState
 from ...state.values import digest, json_problem, storable_text
 from ..effects import once
 from ..step import Clock
-from .agents import Brief, NeedsPerson, Team, is_permanent
-from .separate import brought_on
+from .agents import Brief, NeedsPerson, Team, is_permanent, needs_agent
+from .separate import brought_on, results_for
 
 __all__ = ["MAX_OUTPUT_BYTES", "Attempt", "Attempts"]
 
@@ -31,7 +31,7 @@ class Attempt(TypedDict):
     """How one attempt went, as it is recorded.
 
     Args:
-        ended: How; `waits` for a run of its own that has not ended.
+        ended: How; `waits` for a run of its own that has not ended, `cancelled` for one that was.
         agent: Who made it.
         input_data: What the agent was given.
         output: What came out, when it completed.
@@ -41,7 +41,7 @@ class Attempt(TypedDict):
         end_time: When it ended.
     """
 
-    ended: Literal["completed", "failed", "requires_human", "waits"]
+    ended: Literal["completed", "failed", "requires_human", "waits", "cancelled"]
     agent: str
     input_data: dict[str, Any]
     output: Any
@@ -83,10 +83,8 @@ class Attempts:
             BudgetExceeded: The run may ask no model any more.
             LeaseLost, StorageUnavailable: As `once`. What else the agent raises is how its attempt ended.
         """
-        if subtask["nested"]:
-            return await self._kept(subtask, self._gathered(subtask, subtasks))
-        results = {each: subtasks[each]["output_data"] for each in self._state["dependencies"][subtask["task_id"]]}
-        if subtask["workflow"] is not None:
+        results = results_for(self._state, subtasks, subtask["task_id"])
+        if not needs_agent(subtask):
             return await self._kept(subtask, await self._separate(subtask, results))
 
         async def attempt(asked: str, *, idempotency_key: str = "") -> Attempt:
@@ -97,7 +95,15 @@ class Attempts:
             "is": subtask["description"],
             "input": subtask["input_data"],
         }
-        found: Attempt = await once("subtask", attempt, digest(asked), key=_key(subtask), on_uncertain="retry")
+        found: Attempt = await once(
+            "subtask",
+            attempt,
+            digest(asked),
+            key=_key(subtask),
+            on_uncertain="retry",
+            # what can be undone must be found where it has begun and the run is cancelled; for the rest the end is enough
+            record_start=subtask["compensation"] is not None,
+        )
         return found
 
     async def _kept(self, subtask: SubtaskState, made: Attempt) -> Attempt:
@@ -139,28 +145,20 @@ class Attempts:
 
     async def _separate(self, subtask: SubtaskState, results: dict[str, Any]) -> Attempt:
         """Bring the run of a subtask on. How it ended is kept with that run, so it needs no record of ours."""
-        made = self._begun(subtask, str(subtask["workflow"]))
+        made = self._begun(subtask, subtask["workflow"] or "")
         made["start_time"] = subtask["start_time"] or made["start_time"]
         try:
-            found = await brought_on(subtask, results)
+            found = await brought_on(self._state, subtask, results)
         except _GIVES_WAY:
             raise
         except (AdjournError, LookupError, TypeError) as problem:
             return self._failed(made, problem)
         if found is None:
             return self._ended(made, "waits")
-        return self._failed(made, found) if isinstance(found, ChildFailed) else self._with_output(made, found)
-
-    def _gathered(self, subtask: SubtaskState, subtasks: Mapping[str, SubtaskState]) -> Attempt:
-        """Return the result of a nested plan: those of its last parts, by their own ids."""
-        dependencies = self._state["dependencies"]
-        parts = dependencies[subtask["task_id"]]
-        inner = {before for part in parts for before in dependencies[part]}
-        made = self._begun(subtask, "")
-        made["start_time"] = min(subtasks[part]["start_time"] or made["start_time"] for part in parts)
-        made["end_time"] = max(subtasks[part]["end_time"] or "" for part in parts)
-        last = {part.rpartition("/")[2]: subtasks[part]["output_data"] for part in parts if part not in inner}
-        return {**made, "output": last}
+        if not isinstance(found, ChildFailed):
+            return self._with_output(made, found)
+        failed = self._failed(made, found)
+        return {**failed, "ended": "cancelled"} if found.status == "cancelled" else failed
 
     def _begun(self, subtask: SubtaskState, agent: str) -> Attempt:
         now = self._clock().isoformat()

@@ -1,13 +1,14 @@
 """The node that undoes what was done when the whole has failed (the pattern Saga, Garcia-Molina and Salem 1987).
 
 Completed subtasks that declare a compensation are undone in reverse dependency order: a subtask before those that it
-depends on, directly or through others. Each undoing that has ended is recorded by the subtask's id (`once`).
+depends on, directly or through others. Each undoing that has ended is recorded by the subtask's id (`once`). What the child
+runs of a subtask did is undone in its place, by child runs again; see `undoing`.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -25,7 +26,8 @@ from ..step import Clock, utcnow
 from .agenda import Agenda
 from .loop import Next, work_off
 from .network import network_of, reversed_dependencies
-from .telling import Teller
+from .telling import Teller, inside_of
+from .undoing import Undone, runs_to_undo, undone
 
 __all__ = ["Compensate", "Compensations", "Undo", "after_compensation", "compensation", "fresh"]
 
@@ -110,6 +112,21 @@ class _Tried(TypedDict):
     end_time: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Went:
+    """How far undoing one subtask came.
+
+    Args:
+        tried: How its own compensation went; None where there is none, or it is done.
+        uncertain: Why nobody knows how that went.
+        below: How undoing what its child runs did went; None where it did not come to that.
+    """
+
+    tried: _Tried | None = None
+    uncertain: str | None = None
+    below: Undone | None = None
+
+
 def compensation(
     compensations: Compensations,
     *,
@@ -136,16 +153,23 @@ def compensation(
     """
 
     async def compensate(state: DelegationState, runtime: Runtime[Any]) -> DelegationState:
-        work = _Undoing(state, compensations, runtime, capacity, max_attempts, backoff_seconds, clock)
-        return {"compensations": await work.run(), "current_step": "compensate"}
+        below = await runs_to_undo(state)
+        work = _Undoing(state, below, compensations, runtime, capacity, max_attempts, backoff_seconds, clock)
+        known = await work.run()
+        return {
+            "compensations": known,
+            "undoing_stopped": runtime.drain_requested,
+            "current_step": "compensate",
+        }
 
     return compensate
 
 
 def after_compensation(state: DelegationState) -> Any:
     """Route: on while something can be undone, then to people, then to the end."""
+    if state.get("undoing_stopped"):
+        return "compensate"
     known = state.get("compensations", {})
-    pending = [each for each in known.values() if each["status"] == "pending"]
     questions = [
         Send(
             "human_review",
@@ -159,8 +183,10 @@ def after_compensation(state: DelegationState) -> Any:
         for each in known.values()
         if each["status"] == "requires_human"
     ]
-    # pending beside open questions waits for them; alone it was left by a drain
-    return questions or ("compensate" if pending else "consolidate")
+    awaited = [run for each in known.values() if each["status"] == "in_progress" for run in each["waits_for"]]
+    if questions:
+        return questions  # an answer waits for no run
+    return [Send("await_undone", {"runs": awaited})] if awaited else "consolidate"
 
 
 class _Undoing:
@@ -169,6 +195,7 @@ class _Undoing:
     def __init__(
         self,
         state: DelegationState,
+        below: Mapping[str, Sequence[str]],
         compensations: Compensations,
         runtime: Runtime[Any],
         capacity: int,
@@ -177,19 +204,20 @@ class _Undoing:
         clock: Clock,
     ) -> None:
         self._state = state
+        self._below = below
         self._compensations = compensations
         self._runtime = runtime
         self._max_attempts = max_attempts
         self._backoff = backoff
         self._clock = clock
         self._limiter = CapacityLimiter(capacity)
-        self._teller = Teller(runtime.stream_writer)
+        self._teller = Teller(runtime.stream_writer, inside_of(state))
         self._subtasks = state.get("subtasks", {})
         known = state.get("compensations", {})
         self._known = {
             each: known.get(each) or fresh(each)
             for each, subtask in self._subtasks.items()
-            if subtask["compensation"] is not None and (subtask["status"] == "completed" or each in known)
+            if each in known or each in below or _is_own(subtask)
         }
         backwards = reversed_dependencies(state.get("dependencies", {}))
         # in the order in which the subtasks ended, last first, where dependencies leave a choice
@@ -203,19 +231,26 @@ class _Undoing:
         await work_off(self._agenda, self._perform, self._settle, stopping=lambda: self._runtime.drain_requested)
         return self._known
 
-    async def _perform(self, task_id: str) -> _Tried | str | None:
+    async def _perform(self, task_id: str) -> _Went | None:
         entry = self._known.get(task_id)
-        if entry is None or entry["status"] != "pending":
+        if entry is None or entry["status"] not in ("pending", "in_progress"):
             return None  # nothing to undo, or undone
-        number = entry["attempts"] + 1
+        tried = None
+        if _is_own(self._subtasks[task_id]) and not entry["own_done"]:
+            try:
+                tried = await self._own(task_id, entry["attempts"] + 1)
+            except EffectUncertain:
+                why = "a process died while it was being undone, and nobody knows whether it happened"
+                return _Went(uncertain=why)
+            if tried["error"] is not None:
+                return _Went(tried)
+        return _Went(tried, below=await undone(self._below.get(task_id, ())))
 
+    async def _own(self, task_id: str, number: int) -> _Tried:
         async def attempt(task_id: str, *, idempotency_key: str = "") -> _Tried:
             return await self._attempt(task_id, idempotency_key)
 
-        try:
-            found: _Tried = await once("compensate", attempt, task_id, key=f"{task_id}#{number}", on_uncertain="fail")
-        except EffectUncertain:
-            return "a process died while it was being undone, and nobody knows whether it happened"
+        found: _Tried = await once("compensate", attempt, task_id, key=f"{task_id}#{number}", on_uncertain="fail")
         return found
 
     async def _attempt(self, task_id: str, idempotency_key: str) -> _Tried:
@@ -237,23 +272,44 @@ class _Undoing:
             error = storable_text(f"{type(problem).__name__}: {problem}")[:2000]
         return {"error": error, "end_time": self._clock().isoformat()}
 
-    def _settle(self, task_id: str, tried: _Tried | str | None) -> Next:
-        if tried is None:
+    def _settle(self, task_id: str, went: _Went | None) -> Next:
+        if went is None:
             return Next("complete")
         entry = self._known[task_id]
-        attempts = entry["attempts"] + 1
-        if isinstance(tried, str):
-            self._change(entry, status="requires_human", error_message=tried, attempts=attempts)
+        if went.uncertain is not None:
+            self._change(entry, status="requires_human", error_message=went.uncertain, attempts=entry["attempts"] + 1)
             return Next("closed")
+        if went.tried is not None and went.tried["error"] is not None:
+            return self._after_failure(entry, went.tried)
+        tried: dict[str, Any] = {"own_done": True, "error_message": None}
+        if went.tried is not None:
+            tried |= {"attempts": entry["attempts"] + 1, "end_time": went.tried["end_time"]}
+        return self._with_below({**entry, **tried}, went.below or Undone("nothing"))  # type: ignore[typeddict-item]
+
+    def _after_failure(self, entry: CompensationState, tried: _Tried) -> Next:
+        task_id, attempts = entry["task_id"], entry["attempts"] + 1
         self._change(entry, attempts=attempts, end_time=tried["end_time"], error_message=tried["error"])
-        if tried["error"] is None:
-            self._change(self._known[task_id], status="completed")
-            return Next("complete")
         made = attempts - self._first[task_id]
         if made >= self._max_attempts:
             self._change(self._known[task_id], status="requires_human")
             return Next("closed")
         return Next("again", self._backoff * 2 ** (made - 1))
+
+    def _with_below(self, entry: CompensationState, below: Undone) -> Next:
+        """Note what became of what the child runs of a subtask did; its own compensation is done."""
+        if below.status == "waits":
+            self._change(entry, status="in_progress", waits_for=list(below.waits_for))
+            return Next("closed")
+        if below.status == "busy":
+            self._change(entry, status="requires_human", error_message=below.error)
+            return Next("closed")
+        if below.status == "nothing" and not _is_own(self._subtasks[entry["task_id"]]):
+            del self._known[entry["task_id"]]  # there was nothing to undo
+            return Next("complete")
+        end_time = entry["end_time"] if below.status == "nothing" else self._clock().isoformat()
+        status = "given_up" if below.status == "left" else "completed"
+        self._change(entry, status=status, error_message=below.error, end_time=end_time, waits_for=[])
+        return Next("complete")
 
     def _change(self, entry: CompensationState, **changes: Any) -> None:
         changed: Any = {**entry, **changes}
@@ -263,4 +319,17 @@ class _Undoing:
 
 def fresh(task_id: str) -> CompensationState:
     """Return an undoing that has not begun."""
-    return {"task_id": task_id, "status": "pending", "error_message": None, "attempts": 0, "end_time": None}
+    return {
+        "task_id": task_id,
+        "status": "pending",
+        "error_message": None,
+        "attempts": 0,
+        "end_time": None,
+        "own_done": False,
+        "waits_for": [],
+    }
+
+
+def _is_own(subtask: SubtaskState) -> bool:
+    """Whether a subtask is undone by a compensation of its own; what its child runs did is another matter."""
+    return subtask["compensation"] is not None and subtask["status"] == "completed"

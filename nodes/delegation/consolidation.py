@@ -66,8 +66,7 @@ def measured(state: DelegationState) -> dict[str, Any]:
     of the longest path in real times, below which no schedule could have come.
     """
     subtasks = state.get("subtasks", {})
-    took = {each: 0.0 if subtask["nested"] else seconds(subtask) for each, subtask in subtasks.items()}
-    network = network_of(state.get("dependencies", {}), took)
+    network = network_of(state.get("dependencies", {}), {each: seconds(subtask) for each, subtask in subtasks.items()})
     began = [each["start_time"] for each in subtasks.values() if each["start_time"]]
     ended = [each["end_time"] for each in subtasks.values() if each["end_time"]]
     makespan = _between(min(began), max(ended)) if began and ended else 0.0
@@ -103,8 +102,8 @@ def failing() -> Any:
         await once("failure", lambda: told.append(True), on_uncertain="retry")
         undone = [each for each, entry in state.get("compensations", {}).items() if entry["status"] == "completed"]
         if told or undone:
-            count = f"{len(undone)} subtask{'s were' if len(undone) > 1 else ' was'} undone"
-            what = f" {count}; start a new run." if undone else ""
+            how_many = "1 subtask was" if len(undone) == 1 else f"{len(undone)} subtasks were"
+            what = f" {how_many} undone; start a new run." if undone else ""
             raise RunFailed(f"The plan failed: {state.get('failure')}.{what}")
         again = {each: _anew(subtask) for each, subtask in state["subtasks"].items() if subtask["status"] == "failed"}
         return Command(goto="execute", update={"subtasks": again, "overall_status": "in_progress", "failure": None})
@@ -117,7 +116,7 @@ def _anew(subtask: SubtaskState) -> dict[str, Any]:
 
 
 def _overall(state: DelegationState) -> OverallStatus:
-    if state.get("cancelled_run"):
+    if state.get("undone_run"):
         return "cancelled"
     return "failed" if state.get("overall_status") == "failed" else "completed"
 

@@ -8,21 +8,26 @@ next one finds each finished subtask by its id, whatever the order in which they
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from langgraph.runtime import Runtime
 
 from ...state.delegation import DelegationState, SubtaskState
+from ..children import cancel_children
 from ..step import Clock, utcnow
 from .agenda import Agenda
-from .agents import Busy, Team
+from .agents import Team, needs_agent
 from .attempts import MAX_OUTPUT_BYTES, Attempt, Attempts
 from .loop import Next, work_off
 from .network import network_of
 from .recovery import next_move
-from .telling import Teller
+from .room import Room, Rooms
+from .separate import SCOPE, next_run
+from .telling import Teller, inside_of
 
 __all__ = ["execution"]
+
+WHY: Final = "its run was cancelled, because the plan failed"
 
 
 def execution(
@@ -42,9 +47,12 @@ def execution(
     Guarantees: an attempt whose record is committed is never repeated, by any process. One that a process died in is done
     again, with the same `idempotency_key` in its brief. An agent's failure is a fact of its subtask and not of the node.
 
+    When the plan fails, the child runs that have not ended are cancelled with all below them.
+
     Args:
         team: The agents.
-        capacity: How many subtasks may be under way at once.
+        capacity: How many subtasks may be under way at once: with agents those of this plan and of the plans nested in it,
+            as far as this process drives them; with child runs those of each plan.
         backoff_seconds: The pause before the first retry; it doubles with each.
         max_output_bytes: The largest result of a subtask, in bytes of JSON; a larger one fails it.
         clock: The time.
@@ -52,10 +60,12 @@ def execution(
     Returns:
         A node that writes the `subtasks` that changed and `overall_status`.
     """
+    rooms = Rooms(team, capacity)
 
     async def execute(state: DelegationState, runtime: Runtime[Any]) -> DelegationState:
-        work = _Execution(state, team, runtime, capacity, backoff_seconds, max_output_bytes, clock)
-        changed = await work.run()
+        with rooms.of(state.get("family")) as room:
+            work = _Execution(state, team, room, runtime, capacity, backoff_seconds, max_output_bytes, clock)
+            changed = await work.run()
         return {"subtasks": changed, "overall_status": "in_progress", "current_step": "execute"}
 
     return execute
@@ -68,6 +78,7 @@ class _Execution:
         self,
         state: DelegationState,
         team: Team,
+        room: Room,
         runtime: Runtime[Any],
         capacity: int,
         backoff: float,
@@ -83,9 +94,11 @@ class _Execution:
         self._subtasks: dict[str, SubtaskState] = dict(state["subtasks"])
         self._changed: set[str] = set()
         self._failing = False
-        self._busy = Busy(team)
+        self._children_cancelled = False
+        self._room = room
+        self._in_hand: dict[str, str] = {}
         self._attempts = Attempts(state, team, capacity, most_bytes, clock)
-        self._teller = Teller(runtime.stream_writer)
+        self._teller = Teller(runtime.stream_writer, inside_of(state))
         network = network_of(
             self._dependencies, {each: subtask["expected_seconds"] for each, subtask in self._subtasks.items()}
         )
@@ -99,7 +112,21 @@ class _Execution:
 
     async def run(self) -> dict[str, SubtaskState]:
         self._teller.plan(self._state.get("main_task", ""), self._subtasks, self._dependencies)
-        await work_off(self._agenda, self._perform, self._settle, take=self._take, stopping=self._stopping)
+        try:
+            await work_off(
+                self._agenda,
+                self._perform,
+                self._settle,
+                take=self._take,
+                stopping=self._stopping,
+                room=self._room.freed,
+                after=self._cancel_children,
+            )
+        finally:
+            for task_id in list(self._in_hand):  # what was stopped before it had begun
+                self._release(task_id)
+        if self._failing:
+            self._give_up_waiting()
         return {each: self._subtasks[each] for each in self._subtasks if each in self._changed}
 
     def _stopping(self) -> bool:
@@ -107,7 +134,7 @@ class _Execution:
 
     def _lane(self, task_id: str) -> Any:
         subtask = self._subtasks[task_id]
-        if not _needs_agent(subtask):
+        if not needs_agent(subtask):
             return "nobody"
         again = subtask["assigned_agent"] if subtask["retry_count"] else None
         return (subtask["agent"], again, tuple(subtask["capabilities"]), tuple(subtask["tried_by"]))
@@ -115,10 +142,11 @@ class _Execution:
     def _take(self, task_id: str) -> bool:
         subtask = self._subtasks[task_id]
         agent, started = subtask["workflow"], self._clock().isoformat()
-        if _needs_agent(subtask):
-            agent = self._busy.take(subtask)
+        if needs_agent(subtask):
+            agent = self._room.take(subtask)
             if agent is None:
                 return False
+            self._in_hand[task_id] = agent
         elif subtask["end_time"] is None:
             started = subtask["start_time"] or started  # its own run is under way, or has ended meanwhile
         number = subtask["attempts"] + 1
@@ -126,7 +154,30 @@ class _Execution:
         return True
 
     async def _perform(self, task_id: str) -> Attempt:
-        return await self._attempts.make(self._subtasks[task_id], self._subtasks)
+        subtask = self._subtasks[task_id]
+        try:
+            return await self._attempts.make(subtask, self._subtasks)
+        finally:
+            self._release(task_id)
+
+    def _release(self, task_id: str) -> None:
+        agent = self._in_hand.pop(task_id, None)
+        if agent is not None:
+            self._room.release(agent)
+
+    async def _cancel_children(self) -> None:
+        """Cancel the child runs of a plan that fails: those under way and those that wait, before anything is undone."""
+        if not self._failing or self._children_cancelled:
+            return
+        self._children_cancelled = True
+        if any(each["start_time"] and not needs_agent(each) for each in self._subtasks.values()):
+            await cancel_children(SCOPE, WHY)
+
+    def _give_up_waiting(self) -> None:
+        """Note what has become of the subtasks whose child runs waited when they were cancelled."""
+        for each in list(self._subtasks.values()):
+            if each["status"] == "in_progress" and not needs_agent(each):
+                self._change(each["task_id"], status="failed", error_message=WHY, run=next_run(each, cancelled=True))
 
     def _settle(self, task_id: str, attempt: Attempt) -> Next:
         """Note how an attempt went; a pure function of its record, so that every process comes to the same."""
@@ -134,8 +185,6 @@ class _Execution:
         if attempt["ended"] == "waits":
             self._change(task_id, attempts=subtask["attempts"] - 1)  # it goes on as the same attempt
             return Next("closed")
-        if _needs_agent(subtask):
-            self._busy.release(str(subtask["assigned_agent"]))
         self._change(
             task_id,
             assigned_agent=attempt["agent"] or None,
@@ -149,11 +198,16 @@ class _Execution:
         if attempt["ended"] == "requires_human":
             self._change(task_id, status="requires_human")
             return Next("closed")
+        if not needs_agent(subtask):
+            self._change(task_id, run=next_run(subtask, cancelled=attempt["ended"] == "cancelled"))
+        if attempt["ended"] == "cancelled" and self._failing:
+            self._change(task_id, status="failed", error_message=WHY, next_move=None)
+            return Next("closed")
         return self._after_failure(task_id, attempt)
 
     def _after_failure(self, task_id: str, attempt: Attempt) -> Next:
         subtask = self._subtasks[task_id]
-        others = self._team.others(subtask) if _needs_agent(subtask) else []
+        others = self._team.others(subtask) if needs_agent(subtask) else []
         move = next_move(subtask, others, permanent=attempt["permanent"], backoff=self._backoff)
         if move.strategy not in ("retry", "reassign"):
             self._change(task_id, status="failed", next_move=move.strategy)
@@ -171,7 +225,3 @@ class _Execution:
         self._changed.add(task_id)
         if "status" in changes:
             self._teller.subtask(self._subtasks[task_id])
-
-
-def _needs_agent(subtask: SubtaskState) -> bool:
-    return not subtask["nested"] and subtask["workflow"] is None

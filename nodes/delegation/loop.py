@@ -32,8 +32,8 @@ class _Loop(Generic[Result]):
         self.agenda = agenda
         self._perform = perform
         self._settle = settle
-        self._at_work: dict[asyncio.Task[Result], str] = {}
-        self._waiting: dict[asyncio.Task[None], str] = {}
+        self._at_work: dict[asyncio.Future[Result], str] = {}
+        self._waiting: dict[asyncio.Future[None], str] = {}
 
     def start(self, take: Callable[[str], bool]) -> None:
         for task_id in self.agenda.start(take):
@@ -47,10 +47,15 @@ class _Loop(Generic[Result]):
     def waiting(self) -> bool:
         return bool(self._waiting)
 
-    async def step(self, *, waiting: bool) -> None:
-        """Wait until something ends; until a pause is over only if that counts."""
-        watched: set[asyncio.Task[Any]] = {*self._at_work, *(self._waiting if waiting else ())}
+    async def step(self, *, waiting: bool, room: asyncio.Future[None] | None) -> None:
+        """Wait until something ends, or there is room again; until a pause is over only if that counts."""
+        watched: set[asyncio.Future[Any]] = {*self._at_work, *(self._waiting if waiting else ())}
+        if room is not None:
+            watched.add(room)
         done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+        if room is not None:
+            room.cancel()  # the next step asks anew
+            done.discard(room)
         for task in done:
             if task in self._waiting:
                 self.agenda.again(self._waiting.pop(task))
@@ -68,7 +73,7 @@ class _Loop(Generic[Result]):
 
     async def stop(self) -> None:
         """Cancel what is under way and wait until it has ended."""
-        left: list[asyncio.Task[Any]] = [*self._at_work, *self._waiting]
+        left: list[asyncio.Future[Any]] = [*self._at_work, *self._waiting]
         for task in left:
             task.cancel()
         if left:
@@ -85,6 +90,8 @@ async def work_off(
     *,
     take: Callable[[str], bool] = lambda _: True,
     stopping: Callable[[], bool] = lambda: False,
+    room: Callable[[], asyncio.Future[None]] | None = None,
+    after: Callable[[], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
     """Do everything on an agenda that can be done.
 
@@ -94,6 +101,8 @@ async def work_off(
         settle: Notes how one went, in the order in which they end, and says what follows.
         take: Finds somebody for a subtask, before it starts.
         stopping: Asked before each subtask: when true nothing more is started, and what is under way comes to its end.
+        room: Tells when something that somebody else took has been given back, where `take` may fail for that.
+        after: Called whenever something has ended.
     """
     loop = _Loop(agenda, perform, settle)
     try:
@@ -101,8 +110,11 @@ async def work_off(
             stop = stopping()
             if not stop:
                 loop.start(lambda each: not stopping() and take(each))
-            if not loop.busy and (stop or stopping() or not loop.waiting):
+            freed = room() if room is not None and agenda.has_ready and not (stop or stopping()) else None
+            if not loop.busy and freed is None and (stop or stopping() or not loop.waiting):
                 return
-            await loop.step(waiting=not stop)
+            await loop.step(waiting=not stop, room=freed)
+            if after is not None:
+                await after()
     finally:
         await loop.stop()

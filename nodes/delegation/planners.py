@@ -21,13 +21,14 @@ from ...state.plans import Plan, PlannedSubtask
 from ..analysts.chat_models import open_model
 from ..prompts import load_prompt
 from .agents import Team
-from .plans import flat, read_plan
+from .plans import planned, read_plan
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 __all__ = ["default_planner", "model_planner", "rule_planner", "title_of"]
 
+_LONGEST_NAME: Final = 90
 PIECE_WORDS: Final = 400
 """A text without headings is cut between paragraphs into pieces of about so many words."""
 WORDS_A_SECOND: Final = 20_000
@@ -57,7 +58,7 @@ class _Section:
 def rule_planner(main_task: str, team: Team) -> Plan:
     """Split a text into its parts: each section is analysed by itself, then what holds sections together, then all of it.
 
-    A section with sections in it becomes a nested plan. Without headings the text is cut between paragraphs.
+    A section with sections in it is put together out of them. Without headings the text is cut between paragraphs.
 
     Args:
         main_task: The text, plain or Markdown.
@@ -70,28 +71,32 @@ def rule_planner(main_task: str, team: Team) -> Plan:
     if not root.parts:
         root.parts = [_Section(title, 1, [piece]) for title, piece in _pieces(main_task)]
         root.lines = []
-    subtasks = _subtasks(root)
-    report = PlannedSubtask(
-        id=_free("report", {each.id for each in subtasks}),
-        description="Put the parts together.",
-        task_type="combine",
-        capabilities=("combine",),
-        dependencies=tuple(each.id for each in subtasks),
-        expected_seconds=0.01,
-    )
+    taken: set[str] = set()
+    subtasks, ends = _subtasks(root, "", taken)
+    report = _combining(_free("report", taken), "Put the parts together.", ends)
     return Plan(main_task=title_of(main_task), subtasks=(*subtasks, report))
 
 
-def _subtasks(section: _Section) -> list[PlannedSubtask]:
-    """Return the subtasks of a section: its own text first, then its parts."""
+def _subtasks(section: _Section, inside: str, taken: set[str]) -> tuple[list[PlannedSubtask], list[str]]:
+    """Return the subtasks of what is in a section, its own text first, and the ids of those that end its parts.
+
+    They are subtasks of the one plan: a plan in a plan would be a run of its own for each section.
+    """
     found: list[PlannedSubtask] = []
-    taken: set[str] = set()
+    ends: list[str] = []
     own = [_Section(section.title, section.level, section.lines)] if section.text and section.parts else []
     for part in (*own, *section.parts):
-        name = _free("introduction" if own and part is own[0] else _slug(part.title), taken)
+        slug = "introduction" if own and part is own[0] else _slug(part.title)
+        name = _free(f"{inside}{slug}"[-_LONGEST_NAME:].strip(".-"), taken)
         taken.add(name)
-        found.append(_nested(name, part) if part.parts else _leaf(name, part))
-    return found
+        if part.parts:
+            inner, last = _subtasks(part, f"{name}.", taken)
+            title = {"title": part.title}
+            found += [*inner, _combining(name, f"Put the parts of {part.title!r} together.", last, input_data=title)]
+        else:
+            found.append(_leaf(name, part))
+        ends.append(name)
+    return found, ends
 
 
 def _leaf(name: str, section: _Section) -> PlannedSubtask:
@@ -105,18 +110,16 @@ def _leaf(name: str, section: _Section) -> PlannedSubtask:
     )
 
 
-def _nested(name: str, section: _Section) -> PlannedSubtask:
-    parts = _subtasks(section)
-    whole = PlannedSubtask(
-        id=_free("whole", {each.id for each in parts}),
-        description=f"Put the parts of {section.title!r} together.",
+def _combining(name: str, description: str, parts: list[str], **more: Any) -> PlannedSubtask:
+    return PlannedSubtask(
+        id=name,
+        description=description,
         task_type="combine",
         capabilities=("combine",),
-        dependencies=tuple(each.id for each in parts),
-        input_data={"title": section.title},
+        dependencies=tuple(parts),
         expected_seconds=0.01,
+        **more,
     )
-    return PlannedSubtask(id=name, description=section.title, plan=Plan(subtasks=(*parts, whole)))
 
 
 def _sections(text: str) -> _Section:
@@ -237,7 +240,7 @@ def _as_plan(main_task: str, proposal: _Proposal, team: Team) -> Plan:
     found = read_plan(
         {"main_task": main_task, "subtasks": [each.model_dump() for each in proposal.subtasks]}, source="the proposal"
     )
-    team.check(flat(found)[0].values())
+    team.check(planned(found)[0].values())
     return found
 
 

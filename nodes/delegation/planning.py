@@ -44,7 +44,7 @@ def planning(planner: Planner, team: Team, compensations: Compensations) -> Any:
     """
 
     async def plan(state: DelegationState, runtime: Runtime[Any]) -> DelegationState:
-        if state.get("cancelled_run"):
+        if state.get("undone_run"):
             return await reopened(state, team, compensations, runtime)
         given, by = state.get("plan"), "the caller"
         task = state.get("main_task", "")
@@ -67,6 +67,7 @@ def planning(planner: Planner, team: Team, compensations: Compensations) -> Any:
             "main_task": state.get("main_task") or found.main_task,
             "plan": None,  # everything that counts of it stands in `subtasks` now
             "planned_by": by,
+            "family": outer["family"] if (outer := state.get("outer")) else _thread(runtime),
             "subtasks": subtasks,
             "dependencies": dependencies,
             "global_context": found.global_context,
@@ -76,6 +77,10 @@ def planning(planner: Planner, team: Team, compensations: Compensations) -> Any:
         }
 
     return plan
+
+
+def _thread(runtime: Runtime[Any]) -> str | None:
+    return runtime.execution_info.thread_id if runtime.execution_info else None
 
 
 async def _proposed(planner: Planner, main_task: str, team: Team) -> Any:

@@ -1,9 +1,4 @@
-"""Reading plans: from mappings, texts and files; refused with every mistake named, or flat subtasks.
-
-A plan inside a subtask is flattened: `report` with a plan of `draft` and `check` becomes three subtasks, where
-`report/draft` waits for what `report` waits for, and `report` is complete when its parts are. So an inner subtask
-starts as soon as its own dependencies are complete, and one order of compensation holds for all.
-"""
+"""Reading plans: from mappings, texts and files; refused with every mistake named, or made into subtasks."""
 
 from __future__ import annotations
 
@@ -15,11 +10,21 @@ from typing import Any, Final
 
 from ...errors import InvalidPlan
 from ...state.delegation import SubtaskState
-from ...state.plans import Plan, PlannedSubtask, Strategy
+from ...state.plans import Plan, PlannedSubtask
 from ..documents import DocumentKind, Place, Positions, load_document, parse_document, validate_document
-from .network import cycles
+from .network import cycles, network_of
 
-__all__ = ["MAX_BYTES", "MAX_SUBTASKS", "Flat", "flat", "load_plan", "read_plan"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_SUBTASKS",
+    "Planned",
+    "levels",
+    "load_plan",
+    "nested_plan",
+    "planned",
+    "read_plan",
+    "undoable",
+]
 
 MAX_BYTES: Final = 10_000_000
 """The largest plan that is read, in bytes of text."""
@@ -27,7 +32,8 @@ MAX_SUBTASKS: Final = 20_000
 """The most subtasks of a plan, those of nested plans included."""
 _MOST_NAMED: Final = 10
 
-Flat = tuple[dict[str, SubtaskState], dict[str, list[str]]]
+Planned = tuple[dict[str, SubtaskState], dict[str, list[str]]]
+"""Subtasks by id, and the ids that each of them waits for."""
 
 
 def _part(place: Place) -> type[Plan | PlannedSubtask]:
@@ -87,57 +93,46 @@ def read_plan(plan: Any, *, source: str = "the plan") -> Plan:
     return found
 
 
-def flat(plan: Plan) -> Flat:
-    """Return the subtasks of a plan and of the plans in it, as they stand before the first begins, and what they wait for.
+def planned(plan: Plan) -> Planned:
+    """Return the subtasks of a plan as they stand before the first begins, and what they wait for.
+
+    A subtask that consists of a plan holds that, with what it takes over from the plan around it: how to recover, and how
+    often to try again. By itself it is tried again only where it says so: its parts have tried what they inherited.
 
     Args:
         plan: A plan that `read_plan` has seen.
     """
-    subtasks: dict[str, SubtaskState] = {}
-    dependencies: dict[str, list[str]] = {}
-    _flatten(plan, None, [], subtasks, dependencies, list(plan.error_recovery_strategy), plan.max_retries)
-    return subtasks, dependencies
+    subtasks = {each.id: _state(plan, each) for each in plan.subtasks}
+    return subtasks, {each.id: list(dict.fromkeys(each.dependencies)) for each in plan.subtasks}
 
 
-def _flatten(
-    plan: Plan,
-    parent: str | None,
-    before: list[str],
-    subtasks: dict[str, SubtaskState],
-    dependencies: dict[str, list[str]],
-    strategies: list[Strategy],
-    max_retries: int,
-) -> None:
-    for each in plan.subtasks:
-        task_id = each.id if parent is None else f"{parent}/{each.id}"
-        waits_for = [other if parent is None else f"{parent}/{other}" for other in dict.fromkeys(each.dependencies)]
-        subtasks[task_id] = _state(task_id, parent, each, strategies, max_retries)
-        dependencies[task_id] = waits_for or list(before)
-        if each.plan is not None:
-            inner = each.plan
-            given = inner.model_fields_set
-            _flatten(
-                inner,
-                task_id,
-                dependencies[task_id],
-                subtasks,
-                dependencies,
-                list(inner.error_recovery_strategy) if "error_recovery_strategy" in given else strategies,
-                inner.max_retries if "max_retries" in given else max_retries,
-            )
-            dependencies[task_id] = [f"{task_id}/{part.id}" for part in inner.subtasks]
+def levels(plan: Plan) -> int:
+    """Return how many plans stand one in another; 1 for a plan without any."""
+    return 1 + max((levels(each.plan) for each in plan.subtasks if each.plan), default=0)
 
 
-def _state(
-    task_id: str, parent: str | None, planned: PlannedSubtask, strategies: list[Strategy], max_retries: int
-) -> SubtaskState:
-    own = planned.error_recovery_strategy
+def undoable(subtask: Mapping[str, Any]) -> bool:
+    """Say whether a subtask, or one of the plan in it, declares a compensation."""
+    parts = (subtask.get("plan") or {}).get("subtasks", ())
+    return bool(subtask.get("compensation")) or any(map(undoable, parts))
+
+
+def nested_plan(subtask: SubtaskState) -> Plan:
+    """Return the plan that a subtask consists of; it was read before."""
+    return Plan.model_validate(subtask["plan"])
+
+
+def _state(plan: Plan, each: PlannedSubtask) -> SubtaskState:
+    inherited = list(plan.error_recovery_strategy)
+    if each.plan is not None:
+        inherited = [strategy for strategy in inherited if strategy not in ("retry", "reassign")]
+    own = each.error_recovery_strategy
     return {
-        "task_id": task_id,
-        "task_type": planned.task_type,
-        "description": planned.description,
+        "task_id": each.id,
+        "task_type": each.task_type,
+        "description": each.description,
         "status": "pending",
-        "input_data": planned.input_data,
+        "input_data": each.input_data,
         "output_data": None,
         "error_message": None,
         "assigned_agent": None,
@@ -146,19 +141,29 @@ def _state(
         "retry_count": 0,
         "attempts": 0,
         "tried_by": [],
-        "agent": planned.agent,
-        "capabilities": list(planned.capabilities),
-        # what consists of parts takes no time of its own
-        "expected_seconds": 0.0 if planned.plan else planned.expected_seconds,
-        "timeout_seconds": planned.timeout_seconds,
-        "strategies": list(own) if own is not None else strategies,
-        "max_retries": max_retries if planned.max_retries is None else planned.max_retries,
+        "agent": each.agent,
+        "capabilities": list(each.capabilities),
+        "expected_seconds": _length(each.plan) if each.plan else each.expected_seconds,
+        "timeout_seconds": each.timeout_seconds,
+        "strategies": list(own) if own is not None else inherited,
+        "max_retries": plan.max_retries if each.max_retries is None else each.max_retries,
         "next_move": None,
-        "compensation": planned.compensation,
-        "workflow": planned.workflow,
-        "parent": parent,
-        "nested": planned.plan is not None,
+        "compensation": each.compensation,
+        "workflow": each.workflow,
+        "plan": _inner(plan, each.plan) if each.plan else None,
+        "run": 1,
     }
+
+
+def _inner(outer: Plan, inner: Plan) -> dict[str, Any]:
+    taken_over = outer.model_dump(mode="json", include={"error_recovery_strategy", "max_retries"})
+    return {**taken_over, **inner.model_dump(mode="json", exclude_unset=True)}
+
+
+def _length(plan: Plan) -> float:
+    """Return the length of a plan's critical path in expected times."""
+    took = {each.id: _length(each.plan) if each.plan else each.expected_seconds for each in plan.subtasks}
+    return network_of({each.id: each.dependencies for each in plan.subtasks}, took).length
 
 
 def _problems(plan: Plan, where: Positions, place: Place) -> Iterator[str]:
@@ -180,14 +185,28 @@ def _problems(plan: Plan, where: Positions, place: Place) -> Iterator[str]:
                 near = _near(other, index) if unknown < _MOST_NAMED else ""  # no more of them are shown
                 unknown += 1
                 yield f"{here}: {each.id!r} depends on {other!r}, which is not in the plan{near}"
+        if unused := _unused(each):
+            does = "a plan" if each.plan is not None else "a workflow"
+            yield f"{where.name((*at, number))}: {each.id!r} has {does} and {' and '.join(unused)}; leave one of them out"
         if each.plan is not None:
-            if each.workflow is not None:
-                yield f"{where.name((*at, number))}: {each.id!r} has a plan and a workflow; it can have one of them"
             yield from _problems(each.plan, where, (*at, number, "plan"))
     known = {each.id: [other for other in each.dependencies if other in index] for each in plan.subtasks}
     for cycle in cycles(known):
         here = where.name((*at, index[cycle[0]]))
         yield f"{here}: a cycle, in which each waits for the next: {_shown([*cycle, cycle[0]])}"
+
+
+def _unused(each: PlannedSubtask) -> list[str]:
+    """Return what a subtask says that counts for nothing, because child runs do it."""
+    of_agents = ("agent", "timeout_seconds")
+    names = (
+        ("workflow", "input_data", "capabilities", *of_agents)
+        if each.plan is not None
+        else of_agents
+        if each.workflow is not None
+        else ()
+    )
+    return [f"`{name}`" for name in names if getattr(each, name)]
 
 
 def _shown(cycle: list[str]) -> str:

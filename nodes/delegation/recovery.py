@@ -73,7 +73,7 @@ def recovery() -> Any:
                 changed[subtask["task_id"]] = {**subtask, "status": "skipped"}
             elif subtask["next_move"] == "ask":
                 changed[subtask["task_id"]] = {**subtask, "status": "requires_human"}
-            else:
+            elif subtask["next_move"] == "fail":
                 failures.append(f"{subtask['task_id']}: {subtask['error_message']}")
         subtasks = {**state["subtasks"], **changed}
         for each in _skipped_with(subtasks, state["dependencies"]):
@@ -108,20 +108,22 @@ def after_execution(state: DelegationState) -> Any:
 def after_recovery(state: DelegationState) -> Any:
     """Route: to `compensate` when the whole failed, to `execute` while something can start, then to wait, then on.
 
-    What there is to wait for is waited for at once: every question to people, and the subtasks that are runs of their own.
+    All questions to people are asked at once. Child runs are waited for when there is no question: a step of the graph ends
+    with all that it waits for, so an answer would have to wait for a child run as well.
     """
     if state.get("overall_status") == "failed":
         return "compensate"
     if startable(state["subtasks"], state["dependencies"]):
         return "execute"
-    waits = [
+    questions = [
         Send("human_review", {"about": "subtask", "subtask": each, "main_task": state.get("main_task", "")})
         for each in state["subtasks"].values()
         if each["status"] == "requires_human"
     ]
-    if awaited := with_children(state):
-        waits.append(Send("await_children", awaited))
-    return waits or "consolidate"
+    if questions:
+        return questions
+    awaited = with_children(state)
+    return [Send("await_children", awaited)] if awaited else "consolidate"
 
 
 def _skipped_with(

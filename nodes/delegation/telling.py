@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...state.delegation import CompensationState, SubtaskState
+from ...state.delegation import CompensationState, DelegationState, SubtaskState
 
-__all__ = ["EVENT", "Teller"]
+__all__ = ["EVENT", "Teller", "drawn_parts", "inside_of"]
 
 EVENT = "delegation"
 """The key under which all of it stands in an event."""
@@ -18,10 +18,15 @@ class Teller:
 
     Args:
         write: LangGraph's stream writer.
+        inside: Which subtask of the plan at the top this plan is; empty for that plan itself.
     """
 
-    def __init__(self, write: Callable[[Any], None]) -> None:
-        self._write = write
+    def __init__(self, write: Callable[[Any], None], inside: str = "") -> None:
+        self._write_event = write
+        self._inside = inside
+
+    def _write(self, told: dict[str, Any]) -> None:
+        self._write_event({EVENT: {**told, "inside": self._inside} if self._inside else told})
 
     def plan(self, title: str, subtasks: Mapping[str, SubtaskState], dependencies: Mapping[str, Sequence[str]]) -> None:
         """Tell the whole plan, and where each subtask stands."""
@@ -29,21 +34,39 @@ class Teller:
             {
                 **_told(subtask),
                 "dependencies": list(dependencies[each]),
-                "parent": subtask["parent"],
                 "expected_seconds": subtask["expected_seconds"],
-                "nested": subtask["nested"],
+                **({"parts": drawn_parts(subtask["plan"])} if subtask["plan"] else {}),
             }
             for each, subtask in subtasks.items()
         ]
-        self._write({EVENT: {"plan": told, "title": title}})
+        self._write({"plan": told, "title": title})
 
     def subtask(self, subtask: SubtaskState) -> None:
         """Tell where a subtask stands."""
-        self._write({EVENT: {"subtask": _told(subtask)}})
+        self._write({"subtask": _told(subtask)})
 
     def compensation(self, compensation: CompensationState) -> None:
         """Tell where the undoing of a subtask stands."""
-        self._write({EVENT: {"compensation": dict(compensation)}})
+        self._write({"compensation": dict(compensation)})
+
+
+def inside_of(state: DelegationState) -> str:
+    """Return which subtask of the plan at the top a plan is; empty for that plan itself."""
+    outer = state.get("outer")
+    return outer["inside"] if outer else ""
+
+
+def drawn_parts(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what can be drawn of a nested plan before its run tells more."""
+    return [
+        {
+            "task_id": each["id"],
+            "dependencies": list(each.get("dependencies", ())),
+            "expected_seconds": each.get("expected_seconds", 1.0),
+            **({"parts": drawn_parts(each["plan"])} if each.get("plan") else {}),
+        }
+        for each in plan["subtasks"]
+    ]
 
 
 def _told(subtask: SubtaskState) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import typer
 
 from adjourn import Engine
 from adjourn.cli.demo import IN_PYTHON
-from adjourn.cli.main import InterruptOnce
+from adjourn.cli.main import InterruptOnce, run_command
 from support.eventually import eventually
 from support.forking import fork_server
 
@@ -109,6 +110,23 @@ def test_a_second_signal_lets_the_first_finish_its_work() -> None:
     now += 10
     with pytest.raises(KeyboardInterrupt):
         interrupt(signal.SIGINT, None)
+
+
+@pytest.mark.parametrize("by", ["itself", "typer"])
+def test_a_signal_before_the_command_has_begun_is_told_in_one_line(
+    by: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> int:
+        try:
+            raise KeyboardInterrupt(143)
+        except KeyboardInterrupt as error:
+            if by == "itself":
+                raise
+            raise typer.Abort from error
+
+    monkeypatch.setattr("adjourn.cli.main.app", interrupted)
+    assert run_command(["worker"]) == 143
+    assert "Interrupted." in capsys.readouterr().err
 
 
 async def test_a_reader_that_leaves_harms_neither_the_run_nor_the_peace(

@@ -1,10 +1,11 @@
 """The rules of coping, as tables and properties: no database, no clock, no network."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import httpx
 import openai
@@ -15,9 +16,9 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.errors import NodeTimeoutError
 from pydantic import TypeAdapter, ValidationError
 
-from adjourn import Breaker, Budget, Cache, Coping, Price, Rate, Retry, ReviewPolicy
+from adjourn import Breaker, Budget, Cache, Coping, Loops, Price, Rate, Retry, ReviewPolicy, ToolRules
 from adjourn.engine.coping.backoff import full_jitter, next_wait
-from adjourn.engine.coping.book import coping_book
+from adjourn.engine.coping.book import CopingBook
 from adjourn.engine.coping.breakers import Breakers
 from adjourn.engine.coping.faults import exhausted, kind_of, mark_exhausted, retry_after, status_of
 from adjourn.engine.coping.loops import call_of, calls_in, graph_around
@@ -25,7 +26,7 @@ from adjourn.engine.coping.nodes import _Patience
 from adjourn.engine.coping.spending import Granted, Spent, Usage, cost_of, excess
 from adjourn.errors import CircuitOpen, ConfigurationError
 from adjourn.settings import load_settings
-from adjourn.state.coping import coping_at, coping_from
+from adjourn.state.coping import coping_at, coping_from, coping_json
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 REQUEST = httpx.Request("POST", "http://x")
@@ -258,8 +259,8 @@ def test_rules_of_nodes_inherit_from_where_they_stand() -> None:
         (lambda: coping_from({"retry": {"attempts": "x"}}, "here"), "here: retry.attempts"),
         (lambda: coping_from([], "here"), "here"),
         (lambda: coping_from({"budget": {"tokens": 1, "policy": {"rolls": 1}}}, "here"), "rolls"),
-        (lambda: coping_book(("there", {"w": 3})), "there, 'w'"),
-        (lambda: coping_book(("there", [])), "there takes rules by workflow"),  # type: ignore[arg-type]
+        (lambda: CopingBook(("there", {"w": 3})), "there, 'w'"),
+        (lambda: CopingBook(("there", [])), "there takes rules by workflow"),  # type: ignore[arg-type]
         (lambda: load_settings(coping="{"), "ADJOURN_COPING is not usable"),
     ],
 )
@@ -286,13 +287,73 @@ def test_rules_are_read_from_json() -> None:
 
 
 def test_the_nearest_source_counts() -> None:
-    book = coping_book(
+    book = CopingBook(
         ("settings", {"a": {"timeout": 1}, "b": {"timeout": 1}, "c": {"timeout": 1}}),
         ("project", {"b": {"timeout": 2}, "c": {"timeout": 2}}),
         ("coping", {"c": Coping(timeout=3)}),
         ("nothing", None),
     )
-    assert {name: rules.timeout for name, rules in book.items()} == {"a": 1, "b": 2, "c": 3}
+    found = {name: book.rules(name, None) for name in "abc"}
+    assert {name: rules and rules.coping.timeout for name, rules in found.items()} == {"a": 1, "b": 2, "c": 3}
+    assert book.rules("d", None) is None
+
+
+FULL: Final = Coping(
+    retry=Retry(also=("Flaky",)),
+    timeout=1,
+    model_timeout=2.5,
+    breaker=Breaker(3, 4),
+    fallback=("openai:x",),
+    budget=Budget(
+        cost=2, prices={"m": Price(1, 2)}, exceeded="ask", policy=ReviewPolicy(roles=("finance",), deadline=5)
+    ),
+    loops=Loops(2, ("look",)),
+    cache=Cache(answers=9),
+    rate={"openai:m": Rate(calls=3)},
+    allow_tools=(),
+    tools={"*": ToolRules(retry=Retry(), timeout=1, rate=Rate(3, 4, 5))},
+    nodes={"n": Coping(timeout=3, rate=Rate(3))},
+)
+
+
+def test_rules_are_kept_as_json_that_reads_as_the_same() -> None:
+    assert coping_from(json.loads(json.dumps(coping_json(FULL))), "here") == FULL
+    assert coping_json(Coping()) == {}
+    model = SimpleNamespace()
+    assert coping_json(Coping(fallback=("openai:x", model))) == {"fallback": ["openai:x"]}
+    assert coping_json(Coping(fallback=(model,))) == {}
+
+
+KEPT: Final = {
+    "named": coping_json(Coping(timeout=1, budget=Budget(tokens=10))), "*": coping_json(Coping(timeout=2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("own", "workflow", "timeout", "tokens"),
+    [
+        ({}, "named", 1, 10),
+        ({}, "other", 2, None),
+        ({"named": Coping(timeout=5)}, "named", 5, 10),
+        ({"named": Coping(budget=Budget(tokens=99))}, "named", None, 99),
+        ({"*": Coping(timeout=5)}, "named", 1, 10),
+        ({"*": Coping(timeout=5)}, "other", 5, None),
+    ],
+)
+def test_what_a_run_has_kept_counts_where_nothing_is_said_here_and_its_budget_stays(
+    own: Any, workflow: str, timeout: Any, tokens: Any
+) -> None:
+    rules = CopingBook(("here", own)).rules(workflow, KEPT)
+    assert rules is not None
+    budget = rules.coping.budget
+    assert (rules.coping.timeout, budget and budget.tokens) == (timeout, tokens)
+
+
+def test_a_run_keeps_its_engines_rules_and_a_child_what_its_parent_kept_of_others() -> None:
+    book = CopingBook(("here", {"a": Coping(timeout=1)}))
+    assert book.kept() == {"a": {"timeout": 1}}
+    assert book.kept({"a": {"timeout": 9}, "b": {"timeout": 2}}) == {"a": {"timeout": 1}, "b": {"timeout": 2}}
+    assert CopingBook().kept() is None
 
 
 def test_names_of_errors_that_clients_use_are_known() -> None:

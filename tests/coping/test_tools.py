@@ -198,6 +198,28 @@ async def test_tools_are_tried_again_timed_and_refused_only_where_their_rules_sa
     assert again.error["type"] == "CircuitOpen"
 
 
+async def test_a_time_out_that_a_plain_tool_cannot_have_is_refused_where_it_is_named(database: str) -> None:
+    ran = []
+
+    @tool
+    def blocking(place: str) -> str:
+        """Look."""
+        ran.append(place)
+        return "seen"
+
+    graphs = {"named": calling(blocking), "all": calling(blocking)}
+    coping = {
+        "named": Coping(tools={"blocking": ToolRules(timeout=9)}),
+        "all": Coping(tools={"*": ToolRules(timeout=9)}),
+    }
+    async with AsyncEngine.open(database, workflows=graphs, coping=coping) as engine:
+        refused = await engine.start("named", {"prompt": "hi"})
+        assert refused.error is not None
+        assert (refused.error["type"], ran) == ("ConfigurationError", [])
+        assert "cannot be stopped" in refused.error["message"]
+        assert ((await engine.start("all", {"prompt": "hi"})).status, ran) == ("completed", ["x"])
+
+
 def calling(called: BaseTool) -> Any:
     async def call(state: Any) -> Any:
         return {"said": [await called.ainvoke({"place": "x"})]}

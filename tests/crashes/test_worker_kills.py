@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,35 @@ async def test_of_five_hundred_runs_whose_workers_are_killed_none_is_lost_and_no
         for _ in range(4):
             workers.start()
         await kill_again_and_again(*restarting, workers, names, kills=None, every=1.0, restart_every=10)
+
+
+@pytest.mark.soak
+async def test_workers_that_are_told_to_stop_at_any_moment_while_the_database_restarts_end_by_themselves(
+    restarting: tuple[Server, str], tmp_path: Path
+) -> None:
+    server, database = restarting
+    names, chance, submitted = [f"r{n}" for n in range(150)], random.Random(9), asyncio.Event()
+    with fleet(database, tmp_path, pause=0.4, lease=3.0, concurrency=4, drain=20) as workers:
+        for _ in range(3):
+            workers.start()
+        working = asyncio.create_task(submit_and_answer(database, names, submitted))
+        await submitted.wait()
+        stopping = []
+        for number in range(40):
+            await asyncio.wait({working}, timeout=chance.uniform(0, 1.2))
+            worker = chance.choice(workers.alive)
+            workers.alive.remove(worker)
+            worker.tell(signal.SIGTERM)
+            stopping.append(worker)
+            await asyncio.to_thread(workers.start)
+            if number % 8 == 3:
+                await asyncio.to_thread(server.stop)
+                await asyncio.sleep(chance.uniform(0, 2))
+                await asyncio.to_thread(server.start)
+        for worker in stopping:
+            code = await asyncio.to_thread(worker.ended)
+            # by itself and within its time; some were told before they had begun
+            assert code in (0, 128 + signal.SIGTERM), worker.output
+            assert "Traceback" not in worker.output, worker.output
+        await working
+        assert_all_ended_right(database, workers.ledger, names)

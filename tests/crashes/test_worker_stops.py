@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from adjourn import AsyncEngine
 from support.eventually import eventually
 from support.fleet import Fleet, fleet, submit_and_answer
@@ -85,6 +87,43 @@ async def test_a_worker_does_not_wait_for_a_long_node_beyond_its_time(database: 
         assert await asyncio.to_thread(worker.ended, 20) == 1
         assert "did not come to their next step" in worker.output
     await finished_elsewhere(database, tmp_path / "others")
+
+
+BLOCKING = """
+import time
+from support.workflows import chain
+
+async def block(state):
+    print("@blocked", flush=True)
+    time.sleep(1e5)
+
+load = chain(("block", block))
+"""
+
+
+async def blocked_and_told(database: str, folder: Path, times: int) -> int:
+    with fleet(database, folder, pause=0, lease=1.0, drain=0.1) as workers:
+        (folder / "flows.py").write_text(BLOCKING)
+        await submitted(database, workers, ["r"])
+        worker = workers.start()
+        await asyncio.to_thread(worker.wait_for, "blocked")
+        for _ in range(times):
+            os.kill(worker.pid, signal.SIGTERM)
+            await asyncio.sleep(0.1)  # two at the same moment are one
+        return await asyncio.to_thread(worker.ended, 30)
+
+
+async def test_a_node_that_blocks_the_event_loop_does_not_keep_a_worker_from_a_second_signal(
+    database: str, tmp_path: Path
+) -> None:
+    assert await blocked_and_told(database, tmp_path, 2) == 128 + signal.SIGTERM
+
+
+@pytest.mark.soak
+async def test_a_node_that_blocks_the_event_loop_does_not_keep_a_worker_from_its_end(
+    database: str, tmp_path: Path
+) -> None:
+    assert await blocked_and_told(database, tmp_path, 1) == 1
 
 
 async def test_recovery_of_a_killed_workers_run_begins_within_two_lease_times(database: str, tmp_path: Path) -> None:

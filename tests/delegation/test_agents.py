@@ -10,10 +10,11 @@ from typing_extensions import TypedDict
 
 from adjourn import ConfigurationError, InvalidPlan, InvalidRoster, RunFailed
 from adjourn.graphs.delegation import build
-from adjourn.nodes.delegation.agents import Busy, Team, is_permanent
+from adjourn.nodes.delegation.agents import Team, is_permanent
 from adjourn.nodes.delegation.planners import model_planner, rule_planner
-from adjourn.nodes.delegation.plans import flat, read_plan
+from adjourn.nodes.delegation.plans import planned, read_plan
 from adjourn.nodes.delegation.recovery import Move, next_move
+from adjourn.nodes.delegation.room import Room
 from adjourn.nodes.delegation.separate import filled
 from adjourn.state.roster import Agent, Roster
 from adjourn.testing import ScriptedChatModel, replies
@@ -29,7 +30,7 @@ async def carried_out(agent: Any, **subtask: Any) -> dict[str, Any]:
 
 
 def subtask(**more: Any) -> Any:
-    return {**flat(read_plan({"subtasks": [{"id": "a"}]}))[0]["a"], **more}
+    return {**planned(read_plan({"subtasks": [{"id": "a"}]}))[0]["a"], **more}
 
 
 async def test_a_chat_model_answers_in_text_and_is_told_everything_as_data() -> None:
@@ -77,10 +78,10 @@ def test_the_best_fit_with_room_takes_a_subtask_a_retry_stays_and_a_reassigned_o
     )
     team = Team({"all": lambda brief: None, "sql": lambda brief: None}, roster)
     wanted = subtask(capabilities=["sql"])
-    busy = Busy(team)
-    assert [busy.take(wanted), busy.take(wanted), busy.take(wanted)] == ["sql", "all", None]
-    busy.release("sql")
-    assert busy.take(wanted) == "sql"
+    room = Room(team, 9)
+    assert [room.take(wanted), room.take(wanted), room.take(wanted)] == ["sql", "all", None]
+    room.release("sql")
+    assert room.take(wanted) == "sql"
     assert team.choose(subtask(capabilities=["sql"], assigned_agent="all", retry_count=1), {}) == "all"
     moved = subtask(capabilities=["sql"], assigned_agent="sql", retry_count=1, tried_by=["sql"])
     assert team.choose(moved, {}) == "all"
@@ -160,4 +161,4 @@ def test_a_text_without_headings_is_cut_between_paragraphs_and_equal_headings_ge
         "# Same\n\nOne.\n\n# Same\n\nTwo.\n\n```\n# no heading\n```\n\n# Report\n\nThree.\n", team
     )
     with pytest.raises(InvalidPlan, match="needs analyse"):
-        team.check(flat(plan)[0].values())
+        team.check(planned(plan)[0].values())

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import psycopg
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphDrained
@@ -146,6 +147,26 @@ async def test_plain_functions_run_side_by_side_in_threads(opened: Open) -> None
     async with opened(agents={"worker": work}) as engine:
         run = await engine.start("delegation", {"plan": plan(needs("a"), needs("b"))})
     assert run.status == "completed"
+
+
+async def test_the_start_of_a_subtask_is_recorded_where_it_can_be_undone_and_nowhere_else(
+    opened: Open, database: str
+) -> None:
+    seen: dict[str, list[tuple[Any, ...]]] = {}
+
+    async def work(brief: Brief) -> str:
+        async with await psycopg.AsyncConnection.connect(database) as connection:
+            rows = await connection.execute(
+                "select key, status from adjourn.effects where name = 'subtask' order by key"
+            )
+            seen[brief.task_id] = await rows.fetchall()
+        return brief.task_id
+
+    given = plan(needs("plain"), needs("kept", "plain", compensation="undo"))
+    async with opened(agents={"worker": work}, compensations={"undo": lambda undo: None}) as engine:
+        run = await engine.start("delegation", {"plan": given})
+    assert run.status == "completed"
+    assert seen == {"plain": [], "kept": [("kept#1", "started"), ("plain#1", "done")]}
 
 
 # --- recovery
@@ -390,11 +411,8 @@ async def test_a_text_is_planned_and_read_in_its_parts(opened: Open) -> None:
     assert run.status == "completed"
     assert run.state["planned_by"] == "plan_by_default"
     assert run.state["dependencies"]["report"] == ["handbook", "end"]
-    assert run.state["dependencies"]["handbook/whole"] == [
-        "handbook/introduction",
-        "handbook/payment",
-        "handbook/outage",
-    ]
+    assert run.state["dependencies"]["handbook"] == ["handbook.introduction", "handbook.payment", "handbook.outage"]
+    assert not run.children, "a section is no run of its own"
     result = run.state["final_result"]["result"]
     assert "The server crashed." in result["summary"]
     assert result["words"] == 11
@@ -447,7 +465,7 @@ async def test_questions_of_our_own_are_open_while_a_run_of_its_own_waits(opened
         assert (run.status, len(run.reviews), len(run.children)) == ("paused", 1, 2)
         children = {child.id: child.thread_id for child in run.children}
         run = await engine.resume(run.thread_id, approve())
-        assert run.status == "paused"
+        assert (run.status, agents.done) == ("paused", ["b"]), "an answer waits for no child run"
         await engine.resume(children["one#1"], approve("first"))
         run = await engine.get(run.thread_id)
         assert (run.status, agents.done) == ("paused", ["b", "c"]), "c waits for nobody else"
@@ -567,7 +585,7 @@ async def test_nobody_else_has_a_cancelled_run_undone(opened: Open) -> None:
     given = plan(*[{**each, "error_recovery_strategy": "ask"} for each in UNDOABLE["subtasks"]])
     async with opened(agents={"worker": agents.named("worker")}, compensations={"undo": agents.undo}) as engine:
         run = await engine.start("delegation", {"plan": given})
-        forged = await engine.start("delegation", {"cancelled_run": run.thread_id})
+        forged = await engine.start("delegation", {"undone_run": run.thread_id})
     assert forged.status == "failed"
-    assert "set by cancelling a run" in forged.error["message"]
+    assert "set by whoever cancels" in forged.error["message"]
     assert not agents.undone

@@ -13,7 +13,7 @@ from adjourn import AsyncEngine, Run, approve, respond
 from adjourn.nodes.delegation.network import reversed_dependencies
 from adjourn.settings import Settings
 from support.crashing import LEDGER, ledger
-from support.delegating import delegating, some_plan
+from support.delegating import delegating, rows_of, some_nested_plan, some_plan
 from support.eventually import eventually
 from support.processes import child
 
@@ -104,15 +104,17 @@ async def brought_to_its_end(database: str, lines: Path) -> Run:
             if run.status != "paused":
                 return run
             undone = of(lines, "undo")
-            answers = {
-                each.id: respond("it happened") if each.context["task_id"] in undone else approve()
-                for each in run.reviews
-            }
-            await engine.resume("t", answers)
+            for each in await engine.reviews():  # those of the runs that undo nested plans as well
+                happened = each.context["task_id"] in undone
+                await engine.resume(
+                    each.thread_id, respond("it happened") if happened else approve(), review_id=each.id
+                )
 
 
-async def no_finished_subtask_is_repeated(database: str, lines: Path, *, count: int, kills: int, seed: int) -> None:
-    plan = some_plan(seed, count, fails=False)
+async def no_finished_subtask_is_repeated(
+    database: str, lines: Path, *, count: int, kills: int, seed: int, nested: bool = False
+) -> None:
+    plan = (some_nested_plan if nested else some_plan)(seed, count, fails=False)
     found = await killed_again_and_again(database, lines, json.dumps(plan), "end", kills, seed)
     run = await brought_to_its_end(database, lines)
     assert run.status == "completed"
@@ -124,18 +126,32 @@ async def no_finished_subtask_is_repeated(database: str, lines: Path, *, count: 
     assert any(finished for finished, _ in found), "no kill came while something was finished: the test shows nothing"
 
 
-async def no_undoing_happens_twice(database: str, lines: Path, *, count: int, kills: int, seed: int) -> None:
-    plan = some_plan(seed, count, fails=True)
+async def no_undoing_happens_twice(
+    database: str, lines: Path, *, count: int, kills: int, seed: int, nested: bool = False
+) -> None:
+    plan = (some_nested_plan if nested else some_plan)(seed, count, fails=True)
     await killed_again_and_again(database, lines, json.dumps(plan), "undo", kills, seed)
     run = await brought_to_its_end(database, lines)
     assert run.status == "failed"
     undone = of(lines, "undo")
-    ids = [each["id"] for each in plan["subtasks"] if each["id"] != "last"]
+    rows = rows_of(plan)
+    ids = [name_of(each) for each, row in rows.items() if not row.nested and each != "last"]
     assert sorted(undone) == sorted(ids), "each once"
     place = {each: number for number, each in enumerate(undone)}
-    dependants = reversed_dependencies({each["id"]: each["dependencies"] for each in plan["subtasks"]})
-    for each in ids:
-        assert all(place[after] < place[each] for after in dependants[each] if after != "last"), "in reverse order"
+    dependants = reversed_dependencies({each: row.dependencies for each, row in rows.items()})
+    for each, row in rows.items():
+        if row.nested or each == "last":
+            continue
+        todo = list(dependants[each])
+        for after in todo:  # across the borders of nested plans
+            if rows[after].nested:
+                todo += dependants[after]
+            elif after != "last":
+                assert place[name_of(after)] < place[name_of(each)], "in reverse order"
+
+
+def name_of(row_id: str) -> str:
+    return row_id.rpartition("/")[2]
 
 
 async def test_kills_while_a_plan_is_carried_out_repeat_no_finished_subtask(database: str, lines: Path) -> None:
@@ -144,6 +160,14 @@ async def test_kills_while_a_plan_is_carried_out_repeat_no_finished_subtask(data
 
 async def test_kills_while_a_plan_is_undone_undo_nothing_twice(database: str, lines: Path) -> None:
     await no_undoing_happens_twice(database, lines, count=12, kills=2, seed=5)
+
+
+async def test_kills_while_nested_plans_are_carried_out_repeat_no_finished_subtask(database: str, lines: Path) -> None:
+    await no_finished_subtask_is_repeated(database, lines, count=8, kills=2, seed=7, nested=True)
+
+
+async def test_kills_while_nested_plans_are_undone_undo_nothing_twice(database: str, lines: Path) -> None:
+    await no_undoing_happens_twice(database, lines, count=6, kills=2, seed=7, nested=True)
 
 
 # More kills within one node than recovery allows without progress: each finished subtask is progress.
@@ -157,3 +181,15 @@ async def test_many_kills_repeat_nothing(database: str, lines: Path, seed: int) 
 @pytest.mark.parametrize("seed", range(8))
 async def test_many_kills_undo_nothing_twice(database: str, lines: Path, seed: int) -> None:
     await no_undoing_happens_twice(database, lines, count=40, kills=10, seed=200 + seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(8))
+async def test_many_kills_with_nested_plans_repeat_nothing(database: str, lines: Path, seed: int) -> None:
+    await no_finished_subtask_is_repeated(database, lines, count=12, kills=12, seed=300 + seed, nested=True)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(8))
+async def test_many_kills_undo_nested_plans_once(database: str, lines: Path, seed: int) -> None:
+    await no_undoing_happens_twice(database, lines, count=10, kills=8, seed=400 + seed, nested=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from adjourn import InvalidPlan
 from adjourn.nodes.delegation.agenda import Agenda, simulated
 from adjourn.nodes.delegation.network import critical_path, cycles, graham_bound, lower_bound, network_of
-from adjourn.nodes.delegation.plans import flat, load_plan, read_plan
+from adjourn.nodes.delegation.plans import levels, load_plan, nested_plan, planned, read_plan
 from benchmarks.plans import random_network
 
 GRAPHS = 200
@@ -166,7 +166,9 @@ def test_each_cycle_that_is_named_is_one_and_none_is_missed(count, chance):
         ({"subtask": []}, "there is no such key; did you mean `subtasks`?"),
         ([], "must be a mapping with the key `subtasks`"),
         (plan(needs("a", plan=plan(needs("x", "y"), needs("y", "x")))), "`subtasks[0].plan.subtasks[0]`: a cycle"),
-        (plan({"id": "a", "plan": plan("x"), "workflow": "w"}), "it can have one of them"),
+        (plan({"id": "a", "plan": plan("x"), "workflow": "w"}), "'a' has a plan and `workflow`; leave one of them out"),
+        (plan({"id": "a", "plan": plan("x"), "agent": "b", "input_data": {"c": 1}}), "`input_data` and `agent`"),
+        (plan({"id": "a", "workflow": "w", "timeout_seconds": 1}), "'a' has a workflow and `timeout_seconds`"),
     ],
 )  # fmt: skip
 def test_a_plan_that_cannot_be_carried_out_is_refused_with_names(given, says):
@@ -208,7 +210,7 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path):
 
 def test_ten_thousand_subtasks_are_read_and_scheduled_and_a_cycle_in_them_is_found():
     subtasks = [needs(f"t{n}", *([f"t{n - 1}", f"t{n // 2}"] if n > 1 else [])) for n in range(1, 10_001)]
-    _, dependencies = flat(read_plan(plan(*subtasks)))
+    _, dependencies = planned(read_plan(plan(*subtasks)))
     network = network_of(dependencies, dict.fromkeys(dependencies, 1.0))
     assert simulated(network, 8)[0] == network.length == 10_000
     subtasks[0] = needs("t1", "t10000")
@@ -221,21 +223,22 @@ def test_ten_thousand_subtasks_are_read_and_scheduled_and_a_cycle_in_them_is_fou
 # --- nested plans
 
 
-def test_a_nested_plan_becomes_subtasks_whose_own_dependencies_count():
+def test_a_nested_plan_takes_over_how_to_recover_and_counts_with_the_length_of_its_critical_path():
+    inner = plan(needs("draft", expected_seconds=3), needs("check", "draft"), "beside", max_retries=5)
     given = plan(
         "collect",
-        needs("report", "collect", plan=plan("draft", needs("check", "draft"), max_retries=5), max_retries=1),
+        needs("report", "collect", plan=inner, max_retries=1),
+        needs("again", plan=plan("x"), error_recovery_strategy=["retry", "skip"]),
         needs("send", "report"),
-        error_recovery_strategy="skip",
+        error_recovery_strategy=["retry", "ask"],
     )
-    subtasks, dependencies = flat(read_plan(given))
-    assert dependencies == {
-        "collect": [],
-        "report": ["report/draft", "report/check"],
-        "report/draft": ["collect"],
-        "report/check": ["report/draft"],
-        "send": ["report"],
-    }
-    assert subtasks["report/draft"]["parent"] == "report"
-    assert (subtasks["report/draft"]["max_retries"], subtasks["report"]["max_retries"]) == (5, 1)
-    assert subtasks["report/check"]["strategies"] == ["skip"]
+    subtasks, dependencies = planned(read_plan(given))
+    assert dependencies == {"collect": [], "report": ["collect"], "again": [], "send": ["report"]}
+    report = subtasks["report"]
+    assert (report["expected_seconds"], report["plan"]["max_retries"], report["max_retries"]) == (4.0, 5, 1)
+    assert report["plan"]["error_recovery_strategy"] == ["retry", "ask"]
+    assert report["strategies"] == ["ask"], "its parts have been tried again"
+    assert subtasks["again"]["strategies"] == ["retry", "skip"], "it says so itself"
+    again, _ = planned(nested_plan(report))
+    assert again["check"]["strategies"] == ["retry", "ask"]
+    assert levels(read_plan(given)) == 2

@@ -40,8 +40,8 @@ def plan_file(tmp_path: Path) -> Path:
     return path
 
 
-def drawn(view: PlanView, *, width: int = 100, **options: Any) -> list[str]:
-    console = Console(file=io.StringIO(), width=width)
+def drawn(view: PlanView, **options: Any) -> list[str]:
+    console = Console(file=io.StringIO(), width=options.get("width", 100))
     now = datetime(2026, 5, 1, 12, 0, 10, tzinfo=UTC)
     console.print(plan_tree(view, now, unicode=options.pop("unicode", True), **options))
     return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
@@ -60,21 +60,6 @@ def test_a_plan_is_a_tree_with_its_critical_path_marked(plan_file: Path) -> None
     assert drawn(plan_in_file(plan_file), unicode=False)[1] == "|- . read *     pending"
 
 
-@pytest.mark.parametrize(("width", "flat"), [(80, False), (60, True), (100, True)])
-def test_a_long_error_takes_no_room_from_what_subtasks_are_called(plan_file: Path, width: int, flat: bool) -> None:
-    view = plan_in_file(plan_file)
-    told = {"task_id": "other", "status": "failed", "assigned_agent": "ada", "retry_count": 2,
-            "error_message": "no luck " * 30, "start_time": "2026-05-01T12:00:00+00:00",
-            "end_time": "2026-05-01T12:00:03+00:00"}  # fmt: skip
-    view.take({"delegation": {"subtask": told}})
-    lines = drawn(view, width=width, flat=flat)
-    for name in ("├─ · read ★  ", "├─ ✗ other  ", "└─ · page ★  ", "   ├─ · text ★  ", "   └─ · links  "):
-        assert len([line for line in lines if line.startswith(name)]) == 1
-    assert (len(lines) == 7) is flat
-    assert ("…" in "".join(lines)) is True
-    assert all(len(line) <= width for line in lines)
-
-
 def test_events_bring_the_tree_up_to_date_and_a_long_one_shows_what_matters(plan_file: Path) -> None:
     view = plan_in_file(plan_file)
     told = {"task_id": "read", "status": "in_progress", "assigned_agent": "ada", "retry_count": 2, "end_time": None,
@@ -86,15 +71,26 @@ def test_events_bring_the_tree_up_to_date_and_a_long_one_shows_what_matters(plan
     assert short[2] == "… and 4 more"
     failed = {**told, "status": "failed", "error_message": "no\x1b[31m luck", "end_time": "2026-05-01T12:00:03+00:00"}
     view.take({"delegation": {"subtask": failed}})
-    assert "├─ ✗ read ★     failed · ada · 3.0 s · 2 retries  no luck" in drawn(view)
+    assert "├─ ✗ read ★     failed · ada · 3.0 s · 2 retries · no luck" in drawn(view)
     assert view.take({"something": "else"}) is None
     assert view.take("text") is None
+
+
+def test_where_there_is_little_room_names_are_whole_and_errors_are_cut(plan_file: Path) -> None:
+    view = plan_in_file(plan_file)
+    told = {"task_id": "other", "status": "failed", "assigned_agent": "ada", "retry_count": 1, "start_time": None,
+            "end_time": None, "error_message": "there is no such file or directory, and nobody knows why " * 3}  # fmt: skip
+    view.take({"delegation": {"subtask": told}})
+    lines = drawn(view, width=60)
+    assert lines[2].startswith("├─ ✗ other")
+    assert lines[2].endswith("…")
+    assert lines[4].startswith("   ├─ · text ★")
 
 
 def test_without_a_terminal_each_subtask_that_ends_is_a_line() -> None:
     console = Console(file=io.StringIO(), width=100)
     row = {"task_id": "a", "status": "pending", "assigned_agent": None, "start_time": None, "end_time": None,
-           "retry_count": 0, "error_message": None, "dependencies": [], "parent": None, "expected_seconds": 1}  # fmt: skip
+           "retry_count": 0, "error_message": None, "dependencies": [], "expected_seconds": 1}  # fmt: skip
     done = {**row, "status": "completed", "assigned_agent": "ada", "start_time": "2026-05-01T12:00:00+00:00",
             "end_time": "2026-05-01T12:00:03+00:00"}  # fmt: skip
     with Progress(console, lambda _: None) as progress:
@@ -147,33 +143,19 @@ def test_run_and_show_draw_the_plan(
     assert "subtasks" in shown
     assert run_command(["plan", "r", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["critical_path"][0] == "read"
+    assert found["critical_path"][0] in ("read", "other"), "in real times either may be the longer way"
+    assert {each["id"] for each in found["subtasks"]} == {"read", "page", "page/text", "page/links", "other"}
     assert {each["status"] for each in found["subtasks"]} == {"completed"}
 
 
-@pytest.mark.parametrize(
-    ("changes", "offers_a_retry"),
-    [({"status": "failed", "error": {"message": "no"}}, True), ({"status": "failed", "undone": True}, False)],
-)
-def test_a_retry_is_offered_only_where_nothing_was_undone(changes: dict[str, Any], offers_a_retry: bool) -> None:
-    text = said_of(**changes)
-    assert ("adjourn retry t" in text) is offers_a_retry
-
-
 def test_a_run_that_undoes_a_cancelled_one_says_so() -> None:
-    assert "Completed: w, undoing what run june did" in said_of(status="completed", cancelled="june")
-
-
-def said_of(
-    *, status: str, error: dict[str, Any] | None = None, undone: bool = False, cancelled: str | None = None
-) -> str:
-    subtask = {"task_id": "a", "status": "completed", "description": "x", "nested": False, "parent": None}
-    state: dict[str, Any] = {"subtasks": {"a": subtask}, "dependencies": {"a": []}, "cancelled_run": cancelled}
-    if undone:
-        state["compensations"] = {"a": {"status": "completed"}}
+    subtask = {"task_id": "a", "status": "completed", "assigned_agent": None, "start_time": None, "end_time": None,
+               "retry_count": 0, "error_message": None, "parent": None, "expected_seconds": 1, "nested": False,
+               "plan": None, "workflow": None}  # fmt: skip
+    state: dict[str, Any] = {"subtasks": {"a": subtask}, "dependencies": {"a": []}, "cancelled_run": "june"}
     now = datetime(2026, 5, 1, tzinfo=UTC)
-    run = Run(thread_id="t", workflow="w", version="1", source="a test", status=status, requested_by="kim",
-              tenant="default", created_at=now, updated_at=now, state=state, error=error or {})  # type: ignore[arg-type]  # fmt: skip
+    run = Run(thread_id="t", workflow="w", version="1", source="a test", status="completed", requested_by="kim",
+              tenant="default", created_at=now, updated_at=now, state=state)  # fmt: skip
     console = Console(file=io.StringIO(), width=100)
     console.print(outcome(run, lambda *words: " ".join(["adjourn", *words])))
-    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+    assert "Completed: w, undoing what run june did" in console.file.getvalue()  # type: ignore[attr-defined]

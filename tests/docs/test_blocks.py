@@ -26,7 +26,9 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_blocks_of_a_page_run(page: Path, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_blocks_of_a_page_run(
+    page: Path, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ADJOURN_DATABASE_URL", database)
     monkeypatch.setattr(sys, "path", list(sys.path))  # a project that a page builds is importable on that page only
@@ -34,6 +36,7 @@ def test_the_blocks_of_a_page_run(page: Path, database: str, tmp_path: Path, mon
     forked = os.pathsep.join([str(fork_server()), installed])
     path = installed if page.name == "README.md" else forked
     namespace: dict[str, Any] = {"__name__": "__main__"}
+    request.addfinalizer(lambda: forget_modules(tmp_path))
     with patch.dict(os.environ), asyncio.Runner() as loop:
         for block in blocks_of(page):
             where = f"{page.relative_to(ROOT)}:{block.line}"
@@ -44,6 +47,13 @@ def test_the_blocks_of_a_page_run(page: Path, database: str, tmp_path: Path, mon
             else:
                 assert run_shell(block.code, where, path) == ""
                 path = forked
+
+
+def forget_modules(folder: Path) -> None:
+    """Forget what was imported from a folder: another page may build a project of the same name."""
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
+            del sys.modules[name]
 
 
 def run_python(code: str, where: str, namespace: dict[str, Any], loop: asyncio.Runner) -> None:

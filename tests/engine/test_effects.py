@@ -8,10 +8,10 @@ import pytest
 import structlog
 from langgraph.types import interrupt
 
-from adjourn import AsyncEngine, StorageUnavailable, approve, reject
+from adjourn import AsyncEngine, LeaseLost, StorageUnavailable, approve, reject
 from adjourn.checkpoints import open_storage
 from adjourn.engine.effects import EffectLedger
-from adjourn.nodes.effects import effects_in, once, once_for, once_sync
+from adjourn.nodes.effects import Effect, Place, effects_in, once, once_for, once_sync
 from adjourn.settings import load_settings
 from support.postgres import execute
 from support.workflows import Trail, chain, mark
@@ -286,3 +286,48 @@ async def test_without_an_engine_the_function_is_called_and_a_warning_logged(cal
     with structlog.testing.capture_logs() as lines:
         state = await chain(("pay", node)).compile().ainvoke({"name": "x"})
     assert (state["answer"], [line["effect"] for line in lines]) == ({"receipt": 1}, ["pay"])
+
+
+async def test_an_effect_without_a_recorded_start_writes_once_and_is_fenced_and_audited_all_the_same(
+    database: str,
+) -> None:
+    seen: list[list[tuple[Any, ...]]] = []
+
+    def rows() -> list[tuple[Any, ...]]:
+        with psycopg.connect(database) as connection:
+            return connection.execute("select status, attempts, ended_at >= started_at from adjourn.effects").fetchall()
+
+    async def act() -> str:
+        seen.append(rows())
+        if len(seen) == 1:
+            raise OSError("not yet")
+        return "done"
+
+    async def node(state: Trail) -> Trail:
+        for attempt in (1, 2):
+            try:
+                found = await once("act", act, key=str(attempt), on_uncertain="retry", record_start=False)
+            except OSError:
+                continue
+        interrupt("go on?")
+        return {"answer": found}
+
+    run = await run_twice(database, node)
+    assert run.status == "completed"
+    assert seen[:2] == [[], [("failed", 1, True)]], "nothing is written before the end"
+    # what failed is done again with the node, what was done is not
+    assert sorted(rows()) == [("done", 1, True), ("done", 2, True)]
+    assert len(seen) == 3
+    with psycopg.connect(database) as connection:
+        noted = connection.execute(
+            "select count(*) from adjourn.audit where entry::text like '%\"effect\"%'"
+        ).fetchone()
+    assert noted is not None
+    assert noted[0] >= 3
+    async with open_storage(load_settings(), database) as storage:
+        ledger = EffectLedger(storage.pool, storage.saver.serde, 10**9, 1.0)
+        late = Effect(Place(run.thread_id), "act", "3", ([], {}), "retry", record_start=False)
+        with pytest.raises(LeaseLost):
+            await ledger.begin(late)
+    with pytest.raises(ValueError, match="only on_uncertain='retry'"):
+        once("act", act, record_start=False)

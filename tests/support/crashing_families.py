@@ -86,8 +86,8 @@ def stop_at(engine: AsyncEngine, at: Moments) -> None:
     _stop_at_ends(engine, at, level_of)
     wake = engine._children.wake
 
-    async def waking(thread_id: str, tenant: str) -> Any:
-        row = await wake(thread_id, tenant)
+    async def waking(thread_id: str, tenant: str, **options: Any) -> Any:
+        row = await wake(thread_id, tenant, **options)
         if row is not None:
             at(f"woken {await level_of(thread_id)}")
         return row

@@ -4,9 +4,11 @@ import asyncio
 import random
 from typing import Any
 
+from adjourn.engine.plan_view import PlanRow, plan_of_run
 from adjourn.graphs.delegation import build
 from adjourn.nodes.delegation.agents import Brief
 from adjourn.nodes.delegation.compensation import Undo
+from adjourn.nodes.delegation.plans import planned, read_plan
 from benchmarks.plans import random_network
 from support.crashing import note
 
@@ -20,6 +22,34 @@ def some_plan(seed: int, count: int, *, fails: bool) -> dict[str, Any]:
     ]
     last = {"id": "last", "dependencies": list(network.order), "error_recovery_strategy": "fail"}
     return {"subtasks": [*subtasks, last] if fails else subtasks}
+
+
+def some_nested_plan(seed: int, count: int, *, fails: bool) -> dict[str, Any]:
+    """Return a plan of which every other subtask is a plan again, two levels deep; otherwise as `some_plan`."""
+
+    def of(seed: int, count: int, inside: str, deeper: int) -> list[dict[str, Any]]:
+        network = random_network(seed, most=count)
+        subtasks: list[dict[str, Any]] = []
+        for number, (each, before) in enumerate(network.dependencies.items()):
+            found: dict[str, Any] = {"id": inside + each, "dependencies": [inside + other for other in before]}
+            if deeper and number % 2 == 0:
+                found["plan"] = {"subtasks": of(seed + number + 1, count // 2 + 1, f"{inside}{each}.", deeper - 1)}
+            elif fails:
+                found["compensation"] = "undo"
+            subtasks.append(found)
+        return subtasks
+
+    subtasks = of(seed, count, "", 2)
+    last = {"id": "last", "dependencies": [each["id"] for each in subtasks], "error_recovery_strategy": "fail"}
+    return {"subtasks": [*subtasks, last] if fails else subtasks}
+
+
+def rows_of(plan: Any) -> dict[str, PlanRow]:
+    """The subtasks of a plan and of those nested in it, as if all were one."""
+    subtasks, dependencies = planned(read_plan(plan))
+    view = plan_of_run({"subtasks": subtasks, "dependencies": dependencies})
+    assert view is not None
+    return view.rows
 
 
 def delegating(pause: float) -> Any:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from langgraph.graph import StateGraph
 
@@ -39,10 +40,19 @@ class Fleet:
         lease: How long leases last.
         concurrency: How many runs each drives at once.
         drain: How long a worker that is told to stop waits.
+        queues: The workflows whose runs they take.
     """
 
     def __init__(
-        self, database: str, folder: Path, *, pause: float, lease: float, concurrency: int = 8, drain: float = 30
+        self,
+        database: str,
+        folder: Path,
+        *,
+        pause: float,
+        lease: float,
+        concurrency: int = 8,
+        drain: float = 30,
+        queues: str = "load",
     ) -> None:
         self.ledger = folder / "ledger"
         self.ledger.touch()
@@ -52,7 +62,7 @@ class Fleet:
         self.killed: list[int] = []
         self.log = ""
         self._folder = folder
-        self._command = ["-m", "adjourn.cli", "worker", "--queues", "load", "--concurrency", str(concurrency)]
+        self._command = ["-m", "adjourn.cli", "worker", "--queues", queues, "--concurrency", str(concurrency)]
         self._environment = {
             **os.environ,
             "PYTHONPATH": str(TESTS),
@@ -88,9 +98,9 @@ class Fleet:
 
 
 @contextmanager
-def fleet(database: str, folder: Path, **options: float) -> Iterator[Fleet]:
+def fleet(database: str, folder: Path, **options: Any) -> Iterator[Fleet]:
     """A fleet without workers yet; those that are left at the end of the block are killed."""
-    workers = Fleet(database, folder, **options)  # type: ignore[arg-type]
+    workers = Fleet(database, folder, **options)
     try:
         yield workers
     finally:

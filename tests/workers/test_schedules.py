@@ -130,6 +130,44 @@ async def test_a_schedule_that_cannot_be_kept_holds_up_no_other(database: str, e
     execute(database, "update adjourn.schedules set timezone = 'Europe/Atlantis' where name = 'bad'")
     await engine._start_scheduled(["marks"])
     assert {who for _, who, *_ in execute(database, STARTED)} == {"schedule:good"}
+    bad, good = await engine.schedules()
+    assert (bad.name, bad.timetable.timezone, good.problem) == ("bad", "Europe/Atlantis", None)
+    assert bad.problem is not None
+    assert "'Europe/Atlantis' is no time zone" in bad.problem
+    mended = await engine.schedule("bad", "marks", {"name": "x"}, cron="* * * * * *")
+    assert mended.problem is None
+
+
+async def test_what_cannot_be_kept_here_stays_due_for_others_and_is_not_looked_at_again_for_a_while(
+    database: str, engine: AsyncEngine
+) -> None:
+    await engine.schedule("bad", "marks", {"name": "x"}, cron="* * * * * *", missed="all")
+    since = await back(database, 3)
+    execute(database, "update adjourn.schedules set timezone = 'Europe/Atlantis'")
+    put_off: dict[str, float] = {}
+    assert await engine._start_scheduled(["marks"], put_off) is None
+    assert list(put_off) == ["default\x1fbad"]
+    assert execute(database, "select settled_until, next_at from adjourn.schedules")[0][0] == since
+    execute(database, "update adjourn.schedules set timezone = 'UTC'")
+    assert await engine._start_scheduled(["marks"], put_off) is None
+    await engine._start_scheduled(["marks"])
+    assert len(execute(database, STARTED)) >= 3
+
+
+async def test_nobody_keeps_a_schedule_from_starting_by_taking_its_thread_ids(
+    database: str, engine: AsyncEngine
+) -> None:
+    await engine.schedule("often", "marks", {"name": "x"}, cron="* * * * * *", missed="all")
+    since = await back(database, 3)
+    moments = [since + timedelta(seconds=number) for number in range(1, 4)]
+    async with AsyncEngine.open(database, workflows=KNOWN, principal=Principal("eve", tenant="evil")) as other:
+        await other.start("marks", {"name": "y"}, thread_id=thread_of("default", "often", moments[1]))
+    await engine._start_scheduled(["marks"])
+    started = [thread for thread, who, *_ in execute(database, STARTED) if who == "schedule:often"]
+    ours = [thread_of("default", "often", moment) for moment in moments]
+    assert len(started) >= 3
+    assert ours[0] in started
+    assert ours[1] not in started
 
 
 async def test_who_lacks_the_workflow_leaves_its_schedules_to_others(database: str, engine: AsyncEngine) -> None:

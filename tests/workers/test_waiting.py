@@ -74,12 +74,33 @@ async def test_a_wait_reads_again_after_its_connection_was_lost(
     assert (await asyncio.wait_for(waits, 20)).status == "completed"
 
 
-async def waited(listener: Listener, listening: asyncio.Event) -> None:
+async def test_who_waits_again_finds_the_connection_still_open_and_it_is_closed_after_a_while(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening = "select pid from pg_stat_activity where datname = current_database() and query ilike 'listen%'"
+    listener = Listener(SecretStr(database), Settings())
+    async with listener.woken("t"):
+        opened = await eventually(lambda: execute(database, listening))
+    async with listener.woken("t") as waker:
+        await asyncio.sleep(0)
+        assert execute(database, listening) == opened
+        execute(database, "select pg_notify('adjourn_events', '[\"t\", 1]')")
+        await asyncio.wait_for(waker.wait(), 5)
+        monkeypatch.setattr("adjourn.engine.listener._STAYS_SECONDS", 0.0)
+    await eventually(lambda: not execute(database, listening))
+    async with listener.woken("t"):
+        assert await eventually(lambda: execute(database, listening)) != opened
+    await listener.close()
+    await eventually(lambda: not execute(database, listening))
+
+
+async def listened(listener: Listener, listening: asyncio.Event) -> None:
     async with listener.woken("t"):
         await listening.wait()
+    await listener.close()
 
 
-async def test_a_wait_ends_although_its_listener_does_not_hear_that_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_listener_is_closed_although_it_does_not_hear_that_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adjourn.engine.stopping._SAID_AGAIN_SECONDS", 0.05)
     heard, listening = 0, asyncio.Event()
 
@@ -94,12 +115,12 @@ async def test_a_wait_ends_although_its_listener_does_not_hear_that_at_once(monk
         yield None
 
     monkeypatch.setattr("adjourn.engine.listener.notifications", deaf)
-    waiting = asyncio.create_task(waited(Listener(SecretStr(""), Settings()), listening))
+    waiting = asyncio.create_task(listened(Listener(SecretStr(""), Settings()), listening))
     done, _ = await asyncio.wait({waiting}, timeout=5)
     assert (done, heard) == ({waiting}, 2)
 
 
-async def test_a_wait_that_is_stopped_while_its_listener_ends_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_is_stopped_while_a_listener_ends_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     listening, ending, gone = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def slow(*args: Any) -> AsyncGenerator[None, None]:
@@ -112,7 +133,7 @@ async def test_a_wait_that_is_stopped_while_its_listener_ends_is_stopped(monkeyp
             await gone.wait()
 
     monkeypatch.setattr("adjourn.engine.listener.notifications", slow)
-    waiting = asyncio.create_task(waited(Listener(SecretStr(""), Settings()), listening))
+    waiting = asyncio.create_task(listened(Listener(SecretStr(""), Settings()), listening))
     await ending.wait()
     waiting.cancel()
     await asyncio.wait({waiting})
