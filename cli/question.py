@@ -207,7 +207,9 @@ def _example_edit(review: Review) -> str:
     """Return a change that could be made: where the schema lists values, one beside the one that is shown."""
     for name, value in review.args.items():
         choices = _choices(review, name)
-        if value in choices and len(choices) > 1:
+        if value not in choices and choices:
+            return _assignment(name, choices[0])
+        if len(choices) > 1:
             place = choices.index(value)
             return _assignment(name, choices[place - 1 if place else 1])
     name = next(iter(review.args), "name")

@@ -128,8 +128,8 @@ def _delegated(run: Run, plan: PlanView, command: Command, full: bool) -> Render
     final = run.state.get("final_result")
     result = final.get("result") if isinstance(final, dict) else None
     shown = result if isinstance(result, dict) else {"result": result}
-    cancelled = run.state.get("cancelled_run")
-    what = f"{run.workflow}, undoing what run {cancelled} did" if cancelled else run.workflow
+    undone = run.state.get("undone_run")
+    what = f"{run.workflow}, undoing what run {undone} did" if undone else run.workflow
     parts: list[RenderableType] = [title("completed", what), _thread(run), blank()]
     parts.append(PlanTree(plan, None if full else _SUBTASKS))
     if result is not None:

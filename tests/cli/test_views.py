@@ -129,7 +129,13 @@ def test_a_long_line_goes_on_under_its_words() -> None:
 
 def test_a_value_that_stands_for_none_is_no_choice_to_read() -> None:
     optional = {"properties": {"risk": {"enum": [None, "low"]}}}
-    assert "-  (low)" in shown(question(review(args={"risk": None}, edit_schema=optional), command))
+    text = shown(question(review(args={"risk": None}, edit_schema=optional), command))
+    assert "-  (low)" in text
+    assert "edit --set risk=low" in text
+
+
+def test_what_is_none_yet_is_edited_to_one_of_its_choices() -> None:
+    assert "edit --set risk=low" in shown(question(review(args={"risk": None}), command))
 
 
 def test_the_doctor_shows_nothing_while_its_spinner_turns(monkeypatch: pytest.MonkeyPatch) -> None:

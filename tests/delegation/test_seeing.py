@@ -148,11 +148,11 @@ def test_run_and_show_draw_the_plan(
     assert {each["status"] for each in found["subtasks"]} == {"completed"}
 
 
-def test_a_run_that_undoes_a_cancelled_one_says_so() -> None:
+def test_a_run_that_undoes_another_says_so() -> None:
     subtask = {"task_id": "a", "status": "completed", "assigned_agent": None, "start_time": None, "end_time": None,
                "retry_count": 0, "error_message": None, "parent": None, "expected_seconds": 1, "nested": False,
                "plan": None, "workflow": None}  # fmt: skip
-    state: dict[str, Any] = {"subtasks": {"a": subtask}, "dependencies": {"a": []}, "cancelled_run": "june"}
+    state: dict[str, Any] = {"subtasks": {"a": subtask}, "dependencies": {"a": []}, "undone_run": "june"}
     now = datetime(2026, 5, 1, tzinfo=UTC)
     run = Run(thread_id="t", workflow="w", version="1", source="a test", status="completed", requested_by="kim",
               tenant="default", created_at=now, updated_at=now, state=state)  # fmt: skip
