@@ -1,8 +1,8 @@
 """Connections for the saver: from a pool, kept for a moment after use; or the one that it was given.
 
-A pool that looks at a connection each time it hands it out pays a round trip for it, which is a good part of what a
-short statement takes. The saver repeats its calls when a connection is dead, so it may use one again unseen. What is
-kept goes back to the pool after a tenth of a second without use.
+To take one from a pool and to give it back takes a good part of what a short statement takes, and a pool that looks at each
+connection that it hands out may pay a round trip besides. One that was used just now is as good, unless its server has
+ended it and said so. What is kept goes back to the pool after a tenth of a second without use.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.errors import ReadOnlySqlTransaction
 from psycopg_pool import AsyncConnectionPool
+
+from .pool import is_told
 
 __all__ = ["Lender"]
 
@@ -51,7 +53,7 @@ class Lender:
             async with self._one_at_a_time:
                 yield self._source
             return
-        connection = self._kept.pop()[0] if self._kept else await self._source.getconn()
+        connection = await self._take(self._source)
         try:
             async with connection:
                 yield connection
@@ -68,6 +70,17 @@ class Lender:
             self._sweeper = self._sweeper or asyncio.create_task(self._sweep())
         else:
             await self._source.putconn(connection)
+
+    async def _take(self, pool: AsyncConnectionPool[Any]) -> _Connection:
+        while self._kept:
+            connection, _ = self._kept.pop()
+            if not is_told(connection):
+                return connection
+            await pool.putconn(
+                connection
+            )  # the server has ended it, most likely; the pool looks before it hands it out
+        fresh: _Connection = await pool.getconn()
+        return fresh
 
     async def close(self) -> None:
         """Give everything back, and keep nothing from now on."""

@@ -21,7 +21,7 @@ from ..errors import AdjournError, ConfigurationError, StorageUnavailable
 from ..settings import Settings
 from .faults import first_line
 
-__all__ = ["Connection", "Pool", "at_once", "connect", "open_pool", "together"]
+__all__ = ["Connection", "Pool", "at_once", "connect", "is_told", "open_pool", "together"]
 
 Connection: TypeAlias = AsyncConnection[DictRow]
 Pool: TypeAlias = AsyncConnectionPool[Connection]
@@ -97,7 +97,7 @@ async def open_pool(url: SecretStr, settings: Settings) -> AsyncIterator[Pool]:
         used[connection] = monotonic()
 
     async def check(connection: Connection) -> None:
-        if monotonic() - used.get(connection, -math.inf) < _FRESH_SECONDS and not _is_told(connection):
+        if monotonic() - used.get(connection, -math.inf) < _FRESH_SECONDS and not is_told(connection):
             return
         try:
             await pool.check_connection(connection)
@@ -120,6 +120,15 @@ async def open_pool(url: SecretStr, settings: Settings) -> AsyncIterator[Pool]:
     )
     async with pool:
         yield pool
+
+
+def is_told(connection: AsyncConnection[Any]) -> bool:
+    """Whether the server has sent something that nobody has read: when it ends a connection, it says so."""
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def together(connection: AsyncConnection[Any]) -> AbstractAsyncContextManager[Any]:
@@ -179,13 +188,6 @@ async def _undo(connection: AsyncConnection[Any], error: BaseException) -> None:
         await connection.execute("rollback")
     else:  # cancelled: nothing may be waited for
         await connection.close()
-
-
-def _is_told(connection: AsyncConnection[Any]) -> bool:
-    """Whether the server has sent something that nobody has read: when it ends a connection, it says so."""
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _parameters(url: SecretStr, settings: Settings) -> dict[str, Any]:

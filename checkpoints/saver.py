@@ -94,7 +94,7 @@ class Saver(SyncCalls, AsyncPostgresSaver):
         return self._committer.patience
 
     def lend(self) -> AbstractAsyncContextManager[AsyncConnection[Any]]:
-        """Lend a connection for a block, for a statement that may be done twice: it may turn out to be dead."""
+        """Lend a connection for a block. It was used just now, or the pool has looked at it; none is known to be dead."""
         return self._lender.lend()
 
     def add_hook(self, hook: Hook) -> None:

@@ -17,7 +17,7 @@ from .answers import check_answer
 from .delivery import only_decision
 from .model import Principal, Review, Vote, VoteKind
 from .questions import BREAKPOINT, breakpoint_review, is_action_request, review_of, shown_digest, with_args
-from .review_case import DEADLINE, Ballot, Case
+from .review_case import DEADLINE, Ballot, Case, Closed
 
 __all__ = ["Asked", "ReviewRows", "ballot_for", "default_ballot"]
 
@@ -97,6 +97,44 @@ class ReviewRows:
     def load(self, kind: str, data: bytes) -> Any:
         """Read a question or an answer."""
         return self._serde.loads_typed((kind, data))
+
+    def columns(
+        self, asked: Asked, after: Case, vote: Vote, closed: Closed | None = None, *, reopened: bool = False
+    ) -> dict[str, Any]:
+        """Return what `adjourn.record_decision` takes: a decision, and its review as a rule left it.
+
+        Args:
+            asked: The review before.
+            after: The review then.
+            vote: The decision.
+            closed: That it closed the review.
+            reopened: Whether the review is asked again, so that no decision before counts.
+        """
+        return {**self._vote_columns(vote, closed), **_review_columns(asked, after, reopened=reopened)}
+
+    def _vote_columns(self, vote: Vote, closed: Closed | None) -> dict[str, Any]:
+        kind, data = self.dump(vote.answer)
+        outcome: tuple[str | None, bytes | None] = (None, None)
+        if closed is not None and closed.answer != vote.answer:
+            outcome = self.dump(closed.answer)
+        return {
+            "decided_by": vote.by,
+            "source": vote.source,
+            "held": list(vote.roles),
+            "channel": vote.channel,
+            "kind": vote.kind,
+            "answer_type": kind,
+            "answer": data,
+            "answer_digest": vote.answer_digest,
+            "shown": vote.shown,
+            "proposal": vote.proposal,
+            "decided_version": vote.version,
+            "counts": vote.counts,
+            "final": closed is not None and closed.status == "decided",
+            "outcome_type": outcome[0],
+            "outcome": outcome[1],
+            "at": vote.at,
+        }
 
     def all(
         self, rows: Iterable[Mapping[str, Any]], votes: Iterable[Mapping[str, Any]], **more: Any
@@ -195,3 +233,21 @@ class ReviewRows:
             closed_by=case.closed_by,
             closed_at=case.closed_at,
         )
+
+
+def _review_columns(asked: Asked, after: Case, *, reopened: bool) -> dict[str, Any]:
+    return {
+        "thread_id": after.thread_id,
+        "review_id": after.review_id,
+        "status": after.status,
+        "closed_at": after.closed_at,
+        "roles": list(after.roles),
+        "stage": after.stage,
+        "due_at": after.due_at,
+        "remind_at": after.remind_at,
+        "fails_closed": after.due_at is not None and after.fails_closed,
+        "version": after.version,
+        "digest": after.digest,
+        "cleared": list(asked.numbers) if reopened else asked.cleared_by(after),
+        "reopened": reopened,
+    }

@@ -320,10 +320,7 @@ class ReviewStore:
                 ids = [row["review_id"] for row in await found.fetchall()]
                 for asked in (await self.some(connection, thread_id, ids)).values():
                     again = asked_again(asked.case, locked.now)
-                    columns = {
-                        **self._vote_columns(again.votes[-1], None),
-                        **_review_columns(asked, again, reopened=True),
-                    }
+                    columns = self._rows.columns(asked, again, again.votes[-1], reopened=True)
                     await self._record(connection, again, again.votes[-1], columns)
 
     async def _record(self, connection: Connection, after: Case, vote: Vote, columns: Mapping[str, Any]) -> None:
@@ -340,32 +337,7 @@ class ReviewStore:
         closed = next((each for each in commands if isinstance(each, Closed)), None)
         for command in commands:
             if isinstance(command, Counted):
-                columns = {**self._vote_columns(command.vote, closed), **_review_columns(asked, after, reopened=False)}
-                yield command.vote, columns
-
-    def _vote_columns(self, vote: Vote, closed: Closed | None) -> dict[str, Any]:
-        kind, data = self._rows.dump(vote.answer)
-        outcome: tuple[str | None, bytes | None] = (None, None)
-        if closed is not None and closed.answer != vote.answer:
-            outcome = self._rows.dump(closed.answer)
-        return {
-            "decided_by": vote.by,
-            "source": vote.source,
-            "held": list(vote.roles),
-            "channel": vote.channel,
-            "kind": vote.kind,
-            "answer_type": kind,
-            "answer": data,
-            "answer_digest": vote.answer_digest,
-            "shown": vote.shown,
-            "proposal": vote.proposal,
-            "decided_version": vote.version,
-            "counts": vote.counts,
-            "final": closed is not None and closed.status == "decided",
-            "outcome_type": outcome[0],
-            "outcome": outcome[1],
-            "at": vote.at,
-        }
+                yield command.vote, self._rows.columns(asked, after, command.vote, closed)
 
     async def _pending(self, cursor: AsyncCursor[_Both]) -> dict[str, Asked]:
         """Return the open questions that `_ask_pending` asked for, by id."""
@@ -391,21 +363,3 @@ def _both(cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], _Both]:
 def _document(columns: Any) -> str:
     """Return columns as the functions take them: bytes in hexadecimal form."""
     return orjson.dumps(columns, default=lambda value: f"\\x{value.hex()}").decode()
-
-
-def _review_columns(asked: Asked, after: Case, *, reopened: bool) -> dict[str, Any]:
-    return {
-        "thread_id": after.thread_id,
-        "review_id": after.review_id,
-        "status": after.status,
-        "closed_at": after.closed_at,
-        "roles": list(after.roles),
-        "stage": after.stage,
-        "due_at": after.due_at,
-        "remind_at": after.remind_at,
-        "fails_closed": after.due_at is not None and after.fails_closed,
-        "version": after.version,
-        "digest": after.digest,
-        "cleared": list(asked.numbers) if reopened else asked.cleared_by(after),
-        "reopened": reopened,
-    }

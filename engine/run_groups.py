@@ -10,7 +10,6 @@ from typing import Any, Final, LiteralString
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.arrays import Packed, bigints, byteas, register_arrays, texts
 from ..checkpoints.patience import patiently
@@ -82,22 +81,13 @@ class RunGroups:
     """Accepts and ends runs of one engine in groups.
 
     Args:
-        pool: Connections in autocommit mode that return rows as dictionaries.
-        saver: Lends connections for ends, which may be recorded twice and wait for a database that is away.
+        saver: Lends connections. Ends may be recorded twice, and wait for a database that is away.
         owner: Who takes the leases of accepted runs.
         seconds: How long a lease lasts.
         actor: Through which door and how known they are who ask for runs, for the audit: `source` and `channel`.
     """
 
-    def __init__(
-        self,
-        pool: AsyncConnectionPool[_Connection],
-        saver: Saver,
-        owner: str,
-        seconds: float,
-        actor: Mapping[str, str],
-    ) -> None:
-        self._pool = pool
+    def __init__(self, saver: Saver, owner: str, seconds: float, actor: Mapping[str, str]) -> None:
         self._saver = saver
         self._owner = owner
         self._seconds = seconds
@@ -117,7 +107,7 @@ class RunGroups:
         return await self._ending.do(end)
 
     async def _accept(self, runs: Sequence[NewRun]) -> dict[str, DictRow]:
-        async with self._pool.connection() as connection:
+        async with self._saver.lend() as connection:
             return await accept_on(connection, runs, owner=self._owner, seconds=self._seconds, actor=self._actor)
 
     async def _end(self, ends: Sequence[End]) -> dict[str, DictRow]:

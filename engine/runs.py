@@ -83,7 +83,7 @@ class RunStore:
         self._seal = Seal(saver.serde)
         self._actor = actor
         self._lessee: dict[str, Any] = {"owner": owner, "seconds": seconds}
-        self._groups = RunGroups(pool, saver, owner, seconds, actor)
+        self._groups = RunGroups(saver, owner, seconds, actor)
 
     async def accept(self, run: NewRun, connection: Connection | None = None) -> RunRow | None:
         """Accept a run and take its lease, on a connection of the caller's if its transaction is to hold both.

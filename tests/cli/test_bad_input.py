@@ -13,7 +13,7 @@ RISKY = "The supplier is liable without any limit, and the agreement cannot be t
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["run", "reveiw"], 4, "There is no workflow 'reveiw'; known: adaptive, colour, council,"),
+        (["run", "reveiw"], 4, "There is no workflow 'reveiw'; known: adaptive, colour, council, counting,"),
         (["run", "reveiw"], 4, "Did you mean 'review'?"),
         (["run", "review"], 2, "The input lacks the key 'input_text' (str)."),
         (["run", "review", "--set", "input_txt=x"], 2, "Did you mean 'input_text'?"),

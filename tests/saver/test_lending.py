@@ -76,6 +76,15 @@ async def lender(storage: Storage) -> AsyncIterator[Lender]:
     await lending.close()
 
 
+async def test_a_kept_connection_that_its_server_has_ended_is_not_lent(storage: Storage, lender: Lender) -> None:
+    async with lender.lend() as kept:
+        await kept.execute("select 1")
+    execute(storage.url.get_secret_value(), KILL_OTHERS.replace("(pid)", "(pid, 5000)"))
+    async with lender.lend() as other:
+        assert (await (await other.execute("select 1 as one")).fetchone())["one"] == 1
+        assert other is not kept
+
+
 async def test_what_was_used_last_is_lent_first_and_no_more_is_kept_than_may_be(lender: Lender) -> None:
     async with AsyncExitStack() as stack:
         three = [await stack.enter_async_context(lender.lend()) for _ in range(3)]
