@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
 
+from .layout import Hanging
 from .text import clean, duration, shortened
 
 if TYPE_CHECKING:
@@ -59,10 +60,10 @@ class Attempts:
         yield from _shown(self._state, unicode=options.encoding.startswith("utf"))
 
 
-def _shown(state: Mapping[str, Any], *, unicode: bool) -> Iterator[Text]:
+def _shown(state: Mapping[str, Any], *, unicode: bool) -> Iterator[Text | Hanging]:
     start, thresholds = state.get("start"), state.get("quality_thresholds") or {}
     if start:
-        yield Text(f"  began with {clean(start['strategy'])}: {_why(start)}", style="dim")
+        yield Hanging(Text(f"  began with {clean(start['strategy'])}: {_why(start)}", style="dim"), 4)
     history = list(state.get("adaptation_history") or [])
     for each in state["attempts"]:
         poor = {name: thresholds.get(name) for name in each["poor"]}
@@ -74,10 +75,12 @@ def _shown(state: Mapping[str, Any], *, unicode: bool) -> Iterator[Text]:
             ("  "), (f"{sign} {each['number']} ", style), (f"{clean(each['strategy']):<22}", "bold"),
             f" {duration(each['seconds']):>7}  ",
         )  # fmt: skip
+        indent = line.cell_len
         if each["error"] is not None:
-            yield line.append(shortened(str(each["error"]), _WORDS), style="red")
+            line.append(shortened(str(each["error"]), _WORDS), style="red")
         else:
-            yield line.append_text(_figures(each["performance_metrics"], poor))
+            line.append_text(_figures(each["performance_metrics"], poor))
+        yield Hanging(line, indent)
         if not good and history:
             yield _change(history.pop(0), unicode=unicode)
 

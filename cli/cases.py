@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["cases"]
 
 _SHOWN = 300
+_NONE = "There are no cases yet. The node `remember` leaves them, in a graph of yours: adjourn.nodes.cases."
 
 
 def cases(
     session: Session,
     about: Annotated[
-        list[str] | None, typer.Argument(metavar="[WORDS]...", help="What they are to be like. Without: the newest.")
+        list[str] | None, typer.Argument(metavar="WORDS", help="What they are to be like. Without: the newest.")
     ] = None,
     kind: Annotated[str | None, typer.Option(metavar="NAME", help="Only cases of this kind.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="The most cases to show.")] = 10,
@@ -46,7 +47,8 @@ def cases(
         return Exit.COMPLETED
     options = [*(["--kind", kind] if kind else []), *(["--limit", str(limit)] if limit != 10 else [])]
     more = session.command("cases", *options, "--after", page.after) if page.after else None
-    session.show(_view(page, 0 if full else _SHOWN, more))
+    none = "There are no such cases." if kind or about or after else _NONE
+    session.show(_view(page, none, 0 if full else _SHOWN, more))
     return Exit.COMPLETED
 
 
@@ -54,14 +56,14 @@ def _json(case: Case) -> dict[str, Any]:
     return {**case.as_json(), "at": case.at}
 
 
-def _view(page: Page[Case], most: int, more: str | None) -> RenderableType:
+def _view(page: Page[Case], none: str, most: int, more: str | None) -> RenderableType:
     from rich.console import Group
 
     from .layout import blank, command_line, dictionary, paragraph, title
     from .text import timestamp
 
     if not page:
-        return paragraph("There are no such cases.")
+        return paragraph(none)
     shown: list[RenderableType] = []
     for case in page:
         like = {} if case.score is None else {"score": f"{case.score:.2f}"}

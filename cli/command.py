@@ -114,7 +114,7 @@ def _message(error: BaseException) -> str:
     if is_usage_error(error):
         context = getattr(error, "ctx", None)
         place = context.command_path if context else "adjourn"
-        said = one_line(error.format_message())  # type: ignore[attr-defined]
+        said = one_line(error.format_message()).replace(": Value error, ", ": ")  # type: ignore[attr-defined]
         return f"{said}{'' if said[-1:] in '.?!' else '.'} See: {place} --help"
     if isinstance(error, AdjournError | Interrupted):
         return one_line(str(error))

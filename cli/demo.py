@@ -120,7 +120,7 @@ def _farewell(session: Session, thread: str) -> None:
     from rich.syntax import Syntax
     from rich.text import Text
 
-    from .layout import blank, command_line
+    from .layout import blank, command_line, paragraph
 
     source = IN_PYTHON.rstrip()
     coloured = Syntax(source, "python", theme="ansi_dark", background_color="default").highlight(source)
@@ -129,7 +129,7 @@ def _farewell(session: Session, thread: str) -> None:
     session.show(
         Group(
             blank(), Text("The same in Python", style="bold"), code, blank(),
-            Text("Where the run is kept", style="bold"), Text(f"  {_place(session)}"), blank(),
+            Text("Where the run is kept", style="bold"), paragraph(_place(session)), blank(),
             Text("Go on with", style="bold"),
             command_line(session.command("show", thread)),
             command_line(session.command("list")),

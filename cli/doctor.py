@@ -25,16 +25,22 @@ def doctor(session: Session) -> int:
     Nothing is changed. The exit code is 0, or 2 if there is a problem.
     """
     found: list[Check] = []
-    with session.working("looking"):
-        for check in _checks(session):
-            found.append(check)
-            if not session.as_json:
-                session.show(_view(check))
+    checks = _checks(session)
+    while (check := _next(session, checks)) is not None:
+        found.append(check)
+        if not session.as_json:
+            session.show(_view(check))
     good = all(check.state != "problem" for check in found)
     if session.as_json:
         items = [{"name": each.name, "state": each.state, "found": each.found, "mend": each.mend} for each in found]
         session.result({"ok": good, "items": items, "after": None})
     return Exit.COMPLETED if good else Exit.BAD_INPUT
+
+
+def _next(session: Session, checks: Iterator[Check]) -> Check | None:
+    # the spinner ends before a line is shown: it would stand in front of it otherwise
+    with session.working("looking"):
+        return next(checks, None)
 
 
 def _checks(session: Session) -> Iterator[Check]:

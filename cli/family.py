@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from .layout import blank, command_line, status_text
+from .layout import Hanging, blank, command_line, status_text
 from .text import clean, one_line
 
 if TYPE_CHECKING:
@@ -49,12 +49,13 @@ def waits(children: Sequence[Child], command: Command) -> RenderableType:
     return Group(*parts)
 
 
-def _lines(children: Sequence[Child], depth: int) -> Iterator[Text]:
+def _lines(children: Sequence[Child], depth: int) -> Iterator[Hanging]:
     for child in children:
-        yield Text.assemble(
+        line = Text.assemble(
             "  " * depth, (one_line(child.id), "bold"), " ", status_text(child.status), f" · {one_line(child.workflow)}",
             (f" · {_notes(child)}" if _notes(child) else ""), (f" · run {clean(child.thread_id)}", "dim"), overflow="fold",
         )  # fmt: skip
+        yield Hanging(line, 2 * depth + 2)
         yield from _lines(child.children, depth + 1)
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from .text import clean, one_line, summary
 
-__all__ = ["blank", "command_line", "dictionary", "grid", "paragraph", "status_text", "title"]
+__all__ = ["Hanging", "blank", "command_line", "dictionary", "grid", "paragraph", "status_text", "title"]
 
 # The longest name that still gets a column beside its value.
 NAME: Final = 30
@@ -51,6 +51,29 @@ def paragraph(text: str) -> Padding:
 def command_line(line: str) -> Text:
     """Return a line to be typed. It is never broken, so that it can be copied whole."""
     return Text(f"  {clean(line)}", style="cyan", no_wrap=True, overflow="ignore")
+
+
+class Hanging:
+    """A line that, where the window is too narrow for it, goes on under its words and not at the margin.
+
+    Args:
+        line: The line.
+        indent: The column at which its words begin.
+    """
+
+    def __init__(self, line: Text, indent: int) -> None:
+        self._line = line
+        self._indent = indent
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width, indent = options.max_width, self._indent
+        if self._line.cell_len <= width or indent * 2 > width:
+            yield self._line
+            return
+        first, *others = self._line[indent:].wrap(console, width - indent, overflow="fold")
+        yield self._line[:indent] + first
+        for other in others:
+            yield Text(" " * indent) + other
 
 
 def grid(*heads: str) -> Table:

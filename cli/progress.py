@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich.text import Text
 
+from .layout import Hanging
 from .plan_tree import PlanTree, subtask_line
 from .text import clean, duration
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "finished_line"]
 
+# Where the words begin of what nodes tell; before that stands who or what it is about.
+_TOLD = 17
 _STYLES = {"done": "green", "asked": "yellow", "waits": "yellow", "failed": "red"}
 
 
@@ -125,7 +128,11 @@ class Progress:
         from .council_view import council_line
 
         line = council_line(event.data) or adaptive_line(event.data)
-        if line is not None and self._console is not None:
+        if line is None or self._console is None:
+            return
+        if self._console.is_terminal:
+            self._console.print(Hanging(line, _TOLD))
+        else:  # a log: one line each, however long
             self._console.print(line, soft_wrap=True)
 
     def _spin(self) -> None:

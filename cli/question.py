@@ -164,7 +164,8 @@ class _Arguments:
         shown = Text(summary(review.args[name], 0 if full else ARGUMENT), overflow="fold")
         others = _choices(review, name)
         if others and "edit" in review.allowed:
-            shown.append(f"  ({', '.join(map(str, others))})", style="dim")
+            named = ", ".join(str(each) for each in others if each is not None)
+            shown.append(f"  ({named})", style="dim")
         return shown
 
 
@@ -206,7 +207,9 @@ def _example_edit(review: Review) -> str:
     """Return a change that could be made: where the schema lists values, one beside the one that is shown."""
     for name, value in review.args.items():
         choices = _choices(review, name)
-        if value in choices and len(choices) > 1:
+        if value not in choices and choices:
+            return _assignment(name, choices[0])
+        if len(choices) > 1:
             place = choices.index(value)
             return _assignment(name, choices[place - 1 if place else 1])
     name = next(iter(review.args), "name")

@@ -128,7 +128,9 @@ def _delegated(run: Run, plan: PlanView, command: Command, full: bool) -> Render
     final = run.state.get("final_result")
     result = final.get("result") if isinstance(final, dict) else None
     shown = result if isinstance(result, dict) else {"result": result}
-    parts: list[RenderableType] = [title("completed", run.workflow), _thread(run), blank()]
+    undone = run.state.get("undone_run")
+    what = f"{run.workflow}, undoing what run {undone} did" if undone else run.workflow
+    parts: list[RenderableType] = [title("completed", what), _thread(run), blank()]
     parts.append(PlanTree(plan, None if full else _SUBTASKS))
     if result is not None:
         parts += [blank(), dictionary(shown, 0 if full else VALUE)]
@@ -144,7 +146,7 @@ def _adapted(run: Run, command: Command, full: bool) -> RenderableType:
     result = found.get("result")
     shown = result if isinstance(result, dict) else {"result": result}
     by = "" if found.get("decided_by") == "metrics" else f", decided by {found.get('decided_by')}"
-    head = title("completed", f"{found.get('strategy') or 'no result'}{by}")
+    head = title("completed", f"{run.workflow}, {found.get('strategy') or 'no result'}{by}")
     parts: list[RenderableType] = [head, _thread(run), blank(), Attempts(run.state)]
     if result is not None:
         parts += [blank(), dictionary(shown, 0 if full else VALUE)]

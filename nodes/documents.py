@@ -236,4 +236,7 @@ def _mistake(kind: DocumentKind[Any], positions: Positions, error: Any) -> tuple
 
 
 def _kind_of(data: Any) -> str:
+    if isinstance(data, str):
+        file = "; give what the file holds, not its name" if data.endswith((".yaml", ".yml", ".json")) else ""
+        return f"the text {data!r:.60}{file}"
     return "empty" if data is None else f"a {type(data).__name__}"

@@ -90,7 +90,7 @@ def check_about(text: Any) -> None:
     Raises:
         InvalidInput: It is no text, empty, too long, or holds what PostgreSQL cannot.
     """
-    _check_text(text, "What similar cases are searched for")
+    _check_text(text, "What to look for (`about`)")
 
 
 def check_count(limit: Any, min_score: Any) -> None:

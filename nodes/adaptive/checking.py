@@ -34,8 +34,8 @@ def check_constraints(given: Any) -> Any:
 def adaptive_input(strategies: Iterable[str], metrics: Mapping[str, Any]) -> Any:
     """Return the input schema of a workflow with these strategies and metrics.
 
-    Whoever checks a value against it gets InvalidInput for a strategy or a metric that does not exist, an empty list, a
-    threshold that is not from 0 to 1; so a bad input is refused when a run is started.
+    Whoever checks a value against it gets InvalidInput for a task without words, a strategy or a metric that does not exist,
+    an empty list, a threshold that is not from 0 to 1; so a bad input is refused when a run is started.
     """
     names = list(strategies)
 
@@ -44,25 +44,25 @@ def adaptive_input(strategies: Iterable[str], metrics: Mapping[str, Any]) -> Any
         return value
 
     keys: dict[str, Any] = {
-        "main_task": str,
+        "main_task": _checked(_check_task, {"type": "string", "minLength": 1}, "str"),
         "material": NotRequired[Any],
         "task_type": NotRequired[str],
-        "current_strategy": NotRequired[_checked("str", check_strategy, {"enum": names})],
+        "current_strategy": NotRequired[_checked(check_strategy, {"enum": names}, "str")],
         "fallback_strategies": NotRequired[
             _checked(
-                "list",
                 lambda value: check_order(value, names),
                 {"type": "array", "items": {"enum": names}, "minItems": 1},
+                "list[str]",
             )
         ],
         "quality_thresholds": NotRequired[
             _checked(
-                "dict",
                 lambda value: check_thresholds(value, metrics),
                 {"type": "object", "properties": dict.fromkeys(metrics, _SHARE), "additionalProperties": False},
+                "dict[str, float]",
             )
         ],
-        "resource_constraints": NotRequired[_checked("dict", check_constraints, {"type": "object"})],
+        "resource_constraints": NotRequired[_checked(check_constraints, {"type": "object"}, "dict")],
     }
     return TypedDict("AdaptiveInput", keys)  # type: ignore[operator]
 
@@ -91,8 +91,14 @@ _CONSTRAINTS: Mapping[str, Callable[[str, Any], Any]] = {
 }
 
 
-def _checked(name: str, check: Callable[[Any], Any], json_schema: dict[str, Any]) -> Any:
-    """Return a type whose values are checked by a function, and which is shown to people under a name."""
+def _check_task(value: Any) -> Any:
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidInput(f"main_task must say what is to be done, not {value!r:.60}.")
+    return value
+
+
+def _checked(check: Callable[[Any], Any], json_schema: dict[str, Any], name: str) -> Any:
+    """Return a type whose values are checked by a function, and which messages call by a name."""
 
     class Checked:
         @classmethod

@@ -103,7 +103,7 @@ def _why(state: Any) -> str:
 
 
 def _in_words(attempt: Mapping[str, Any], thresholds: Mapping[str, float]) -> str:
-    head = f"{attempt['number']}. {attempt['strategy']}, {attempt['seconds']:.3g} s"
+    head = f"{attempt['number']}. {attempt['strategy']}, {attempt['seconds']:.2f} s"
     if attempt["error"] is not None:
         return f"{head}: {attempt['error']}"
     figures = [

@@ -97,10 +97,11 @@ def combined(task: Task, results: Mapping[str, Any]) -> Any:
     """
     if len(results) == 1:
         return next(iter(results.values()))
-    found: dict[str, Any] = {"parts": dict(results)}
+    found: dict[str, Any] = {}
     answers = [each.get("answer") if isinstance(each, Mapping) else each for each in results.values()]
     if all(isinstance(each, str) for each in answers):
-        found["answer"] = "\n\n".join(map(str, answers))
+        found["answer"] = "\n\n".join(map(str, answers))  # first, since it is what was asked for
+    found["parts"] = dict(results)
     sure = [each["confidence"] for each in results.values() if isinstance(each, Mapping) and "confidence" in each]
     if sure and all(is_number(each) for each in sure):
         found["confidence"] = sum(sure) / len(sure)

@@ -75,7 +75,8 @@ class Brief:
 class NeedsPerson(Exception):
     """Raised by an agent that cannot decide by itself; the argument says what a person should look at.
 
-    The subtask becomes `requires_human`; everything else goes on, and people are asked when nothing more can start.
+    The subtask becomes `requires_human`; everything else goes on, and people are asked when nothing more can start. Who
+    approves has the same tried again; an agent that waits for a permission looks for it in its input, which a person edits.
     """
 
 
@@ -138,7 +139,7 @@ class Team:
                 f"{name}: {', '.join(each.capabilities)}" for name, each in sorted(self._profiles.items())
             )
             shown = ", ".join(problems[:10]) + (f" and {len(problems) - 10} more" if len(problems) > 10 else "")
-            raise InvalidPlan(f"Nobody can do {shown}. The agents and what they can: {known}.")
+            raise InvalidPlan(f"Nobody is there for this: {shown}. The agents and what they can do: {known}.")
 
     def others(self, subtask: SubtaskState) -> list[str]:
         """Return the capable agents that have not failed a subtask, the one that has it now left out."""

@@ -51,7 +51,9 @@ def planning(planner: Planner, team: Team, compensations: Compensations) -> Any:
         if given is None:
             by = getattr(planner, "__name__", type(planner).__name__)
             if not task.strip():
-                raise InvalidInput("There is nothing to plan: give `plan`, or `main_task` for the planner to read.")
+                raise InvalidInput(
+                    "There is nothing to plan; start a new run with `plan`, or with `main_task` for the planner to read."
+                )
 
         async def propose() -> Any:
             proposed = await _proposed(planner, task, team) if given is None else given
@@ -109,4 +111,5 @@ def checked_input(team: Team, compensations: Compensations) -> Any:
         def __get_pydantic_json_schema__(cls, _: CoreSchema, __: GetJsonSchemaHandler) -> dict[str, Any]:
             return {"anyOf": [{"type": "object"}, {"type": "string"}], "description": cls.__doc__}
 
+    GivenPlan.__name__ = "dict | str"  # what messages call it
     return GivenPlan

@@ -113,7 +113,7 @@ def test_the_command_shows_the_run_live_and_afterwards(
     assert "Attempts" in out
     assert "accuracy 0." in out
     code, out, _ = said("resume", "seen", "respond", "It is well.", "--by", "dana")
-    assert (code, "Completed: human_in_loop, decided by dana" in out) == (0, True)
+    assert (code, "Completed: adaptive, human_in_loop, decided by dana" in out) == (0, True)
     _, shown, _ = said("show", "seen")
     assert "low_accuracy" in shown
     assert "quality_thresholds" not in shown  # what the attempts say already

@@ -1,20 +1,25 @@
 """How things look: narrow and wide, coloured and plain, with text that would like to be obeyed."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from adjourn import DefaultValue, Principal, Review, ReviewPolicy, Run, Stage, Step, Timeline, Vote, reject
+from adjourn.cli.doctor import doctor
 from adjourn.cli.inbox_view import names_of, review_table
+from adjourn.cli.layout import Hanging
 from adjourn.cli.policy_words import policy_words, time_left
 from adjourn.cli.question import answers, question
 from adjourn.cli.render import outcome, whole_run
 from adjourn.cli.review_view import whole_review
+from adjourn.cli.session import Session
 from adjourn.cli.timeline import bar, timeline_view
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -110,6 +115,45 @@ def test_everything_fits_the_window_but_lines_to_be_typed(width: int) -> None:
 def test_lines_to_be_typed_are_never_broken() -> None:
     lines = shown(question(review(thread_id="t" * 60), command), 40).splitlines()
     assert f"  adjourn resume {'t' * 60} edit --set risk=medium" in lines
+
+
+def test_a_long_line_goes_on_under_its_words() -> None:
+    line = Text.assemble("    ", ("who  ", "cyan"), "one two three")
+    assert shown(Hanging(line, 9), 40).splitlines() == ["    who  one two three"]
+    assert [each.rstrip() for each in shown(Hanging(line, 9), 19).splitlines()] == [
+        "    who  one two",
+        "         three",
+    ]
+    assert shown(Hanging(line, 9), 15).splitlines()[0].rstrip() == "    who  one"  # too narrow for two columns
+
+
+def test_a_value_that_stands_for_none_is_no_choice_to_read() -> None:
+    optional = {"properties": {"risk": {"enum": [None, "low"]}}}
+    text = shown(question(review(args={"risk": None}, edit_schema=optional), command))
+    assert "-  (low)" in text
+    assert "edit --set risk=low" in text
+
+
+def test_what_is_none_yet_is_edited_to_one_of_its_choices() -> None:
+    assert "edit --set risk=low" in shown(question(review(args={"risk": None}), command))
+
+
+def test_the_doctor_shows_nothing_while_its_spinner_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    turning: list[bool] = []
+
+    @contextmanager
+    def working(self: Session, text: str) -> Iterator[None]:
+        turning.append(True)
+        yield
+        turning.pop()
+
+    def show(self: Session, *views: RenderableType) -> None:
+        assert not turning
+
+    monkeypatch.setattr(Session, "working", working)
+    monkeypatch.setattr(Session, "show", show)
+    monkeypatch.setenv("ADJOURN_DATABASE_URL", "nonsense")
+    doctor(Session())
 
 
 def hostile_review() -> Review:

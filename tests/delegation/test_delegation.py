@@ -385,7 +385,8 @@ BAD_PLANS: list[tuple[Any, str]] = [
     (plan(needs("a", "b"), needs("b", "a")), "a → b → a"),
     ("subtasks:\n  - id: a\n    dependencies: [x]\n", "line 3, `subtasks[0].dependencies[0]`: 'a' depends on 'x'"),
     (plan(needs("a", agent="nobody")), "'a' names the agent 'nobody'"),
-    (plan(needs("a", capabilities=["magic"])), "'a' needs magic. The agents and what they can: worker: worker."),
+    (plan(needs("a", capabilities=["magic"])), "'a' needs magic. The agents and what they can do: worker: worker."),
+    ("plan.yaml", "this is the text 'plan.yaml'; give what the file holds, not its name."),
     (plan(needs("a", compensation="undo")), "'a' names 'undo'. Known: there are none."),
     (7, "must be a mapping"),
 ]
@@ -421,7 +422,7 @@ async def test_a_run_with_neither_plan_nor_task_says_what_is_missing(opened: Ope
     async with opened() as engine:
         run = await engine.start("delegation", {"main_task": " "})
     assert run.status == "failed"
-    assert "give `plan`, or `main_task`" in run.error["message"]
+    assert "start a new run with `plan`, or with `main_task`" in run.error["message"]
 
 
 # --- subtasks that are runs of their own

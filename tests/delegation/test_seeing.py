@@ -11,9 +11,11 @@ import pytest
 from jsonschema import Draft202012Validator
 from rich.console import Console
 
+from adjourn import Run
 from adjourn.cli.main import run_command
 from adjourn.cli.plan_tree import plan_tree
 from adjourn.cli.progress import Progress
+from adjourn.cli.render import outcome
 from adjourn.engine.events import Custom
 from adjourn.engine.plan_view import PlanView, plan_in_file, plan_of_run
 
@@ -144,3 +146,16 @@ def test_run_and_show_draw_the_plan(
     assert found["critical_path"][0] in ("read", "other"), "in real times either may be the longer way"
     assert {each["id"] for each in found["subtasks"]} == {"read", "page", "page/text", "page/links", "other"}
     assert {each["status"] for each in found["subtasks"]} == {"completed"}
+
+
+def test_a_run_that_undoes_another_says_so() -> None:
+    subtask = {"task_id": "a", "status": "completed", "assigned_agent": None, "start_time": None, "end_time": None,
+               "retry_count": 0, "error_message": None, "parent": None, "expected_seconds": 1, "nested": False,
+               "plan": None, "workflow": None}  # fmt: skip
+    state: dict[str, Any] = {"subtasks": {"a": subtask}, "dependencies": {"a": []}, "undone_run": "june"}
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    run = Run(thread_id="t", workflow="w", version="1", source="a test", status="completed", requested_by="kim",
+              tenant="default", created_at=now, updated_at=now, state=state)  # fmt: skip
+    console = Console(file=io.StringIO(), width=100)
+    console.print(outcome(run, lambda *words: " ".join(["adjourn", *words])))
+    assert "Completed: w, undoing what run june did" in console.file.getvalue()  # type: ignore[attr-defined]
