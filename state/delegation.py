@@ -5,7 +5,7 @@ A subtask that consists of a plan is carried out by a child run, whose state has
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, NotRequired, TypeVar
 
 from typing_extensions import TypedDict  # on Python 3.11 Pydantic makes no JSON Schema of the one in typing
 
@@ -112,7 +112,11 @@ class CompensationState(TypedDict):
 
 
 class Answered(TypedDict):
-    """One answer of a person: about which subtask, who, when (ISO 8601, UTC), and what."""
+    """One answer of a person: about which subtask, who, when (ISO 8601, UTC), and what.
+
+    Where it answers a question of the subtask's agent, `asked` is that question (at most 2000 characters), and
+    `input_digest` the SHA-256 of the input as the answer left it.
+    """
 
     task_id: str
     about: Literal["subtask", "compensation"]
@@ -120,6 +124,8 @@ class Answered(TypedDict):
     at: str
     decision: DecisionKind
     message: str | None
+    asked: NotRequired[str]
+    input_digest: NotRequired[str]
 
 
 Entry = TypeVar("Entry")

@@ -35,6 +35,7 @@ from ..assignment.formulas import capability_score, has_room, lacking
 from ..children import children_in
 from ..effects import effects_in
 from ..prompts import load_prompt
+from .answers import PersonsAnswer, question_text
 
 __all__ = ["AgentLike", "Brief", "NeedsPerson", "Team", "brief_text", "is_permanent", "needs_agent"]
 
@@ -59,6 +60,7 @@ class Brief:
         global_context: What every agent is given.
         attempt: 1 for the first try.
         idempotency_key: The same each time this subtask is tried, also by other processes.
+        answers: What people answered to what this subtask's agent asked with `NeedsPerson`, in their order.
     """
 
     main_task: str
@@ -70,13 +72,27 @@ class Brief:
     global_context: dict[str, Any] = field(default_factory=dict)
     attempt: int = 1
     idempotency_key: str = ""
+    answers: tuple[PersonsAnswer, ...] = ()
+
+    def approved(self, asked: str) -> bool:
+        """Say whether a person approved what this subtask's agent asked, with its input as it is now.
+
+        An edit is an approval of the input that the person wrote. To have a failed subtask tried again is none.
+
+        Args:
+            asked: The text that was raised with `NeedsPerson`.
+        """
+        text = question_text(asked)
+        last = next((each for each in reversed(self.answers) if each.asked == text and each.stands), None)
+        return last is not None and last.decision in ("approve", "edit")
 
 
 class NeedsPerson(Exception):
     """Raised by an agent that cannot decide by itself; the argument says what a person should look at.
 
-    The subtask becomes `requires_human`; everything else goes on, and people are asked when nothing more can start. Who
-    approves has the same tried again; an agent that waits for a permission looks for it in its input, which a person edits.
+    The subtask becomes `requires_human`; everything else goes on, and people are asked when nothing more can start. When
+    somebody approves, or edits the input, the agent runs again and is told (`Brief.answers`, `Brief.approved`); one that
+    raises the same again is asked about again. After a response or a rejection the agent does not run again.
     """
 
 
@@ -245,13 +261,19 @@ def brief_text(brief: Brief) -> str:
 
 
 def _as_json(brief: Brief) -> dict[str, Any]:
-    return {
+    told = {
         "main_task": brief.main_task,
         "subtask": brief.description or brief.task_id,
         "input": brief.input_data,
         "results_of_dependencies": brief.results,
         "context": brief.global_context,
     }
+    if brief.answers:
+        told["answers_of_people"] = [
+            {"asked": each.asked, "decision": each.decision, "message": each.message, "input_is_the_same": each.stands}
+            for each in brief.answers
+        ]
+    return told
 
 
 def _said(found: Any) -> Any:

@@ -14,8 +14,10 @@ from typing_extensions import TypedDict
 from ...state.delegation import Answered, CompensationState, DelegationState, SubtaskState
 from ...state.policies import ReviewPolicy
 from ...state.questions import Answer, Question, question
+from ...state.values import digest
 from ..human_review import human_review as asking_node
 from ..step import Clock, utcnow
+from .answers import question_of
 
 __all__ = ["COMPENSATE", "DECIDE", "Asked", "answered", "ask_about", "human_review"]
 
@@ -56,11 +58,12 @@ def ask_about(asked: Asked) -> Question:
         )
     # a nested plan has no input of its own
     edits = subtask["plan"] is None
+    go_on = "say yes" if question_of(subtask) is not None else "try again"
     return question(
         DECIDE,
         {"input_data": subtask["input_data"]},
-        f"Subtask {name!r} needs a person: {subtask['error_message']}. Approve to try again, "
-        f"{'edit to try again with other input, ' if edits else ''}"
+        f"Subtask {name!r} needs a person: {subtask['error_message']}. Approve to {go_on}, "
+        f"{f'edit to {go_on} with other input, ' if edits else ''}"
         "respond with its result when you have done it yourself, reject to skip it with all that depends on it.",
         allowed=("approve", "edit", "respond", "reject") if edits else ("approve", "respond", "reject"),
         args_schema=_EDIT_SCHEMA if edits else None,
@@ -100,11 +103,13 @@ def answered(asked: Asked, answer: Answer, now: datetime) -> DelegationState:
         "message": answer["message"],
     }
     # no `current_step`: several answers may be read in one step
-    update: DelegationState = {"human_interactions": [entry]}
     if asked["about"] == "compensation":
-        changed = _compensation(asked["compensation"], answer, entry)
-        return {**update, "compensations": {entry["task_id"]: changed}}
-    return {**update, "subtasks": {entry["task_id"]: _subtask(asked["subtask"], answer, entry)}}
+        undone = _compensation(asked["compensation"], answer, entry)
+        return {"human_interactions": [entry], "compensations": {entry["task_id"]: undone}}
+    changed = _subtask(asked["subtask"], answer, entry)
+    if (asks := question_of(asked["subtask"])) is not None:
+        entry = {**entry, "asked": asks, "input_digest": digest(changed["input_data"])}
+    return {"human_interactions": [entry], "subtasks": {entry["task_id"]: changed}}
 
 
 def _subtask(subtask: SubtaskState, answer: Answer, entry: Answered) -> SubtaskState:

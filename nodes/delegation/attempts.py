@@ -16,6 +16,7 @@ from ...state.values import digest, json_problem, storable_text
 from ..effects import once
 from ..step import Clock
 from .agents import Brief, NeedsPerson, Team, is_permanent, needs_agent
+from .answers import answers_for, question_text
 from .separate import brought_on, results_for
 
 __all__ = ["MAX_OUTPUT_BYTES", "Attempt", "Attempts"]
@@ -129,12 +130,13 @@ class Attempts:
             global_context=self._state.get("global_context", {}),
             attempt=subtask["attempts"],
             idempotency_key=idempotency_key,
+            answers=answers_for(subtask, self._state.get("human_interactions", [])),
         )
         try:
             async with asyncio.timeout(subtask["timeout_seconds"]):
                 output = await self._team.do(made["agent"], brief, self._limiter)
         except NeedsPerson as question:
-            return self._ended(made, "requires_human", error=_words(str(question)) or "the agent needs a person")
+            return self._ended(made, "requires_human", error=question_text(str(question)))
         except _GIVES_WAY:
             raise
         except TimeoutError as problem:

@@ -6,7 +6,7 @@ from typing import Any
 
 from adjourn.engine.plan_view import PlanRow, plan_of_run
 from adjourn.graphs.delegation import build
-from adjourn.nodes.delegation.agents import Brief
+from adjourn.nodes.delegation.agents import Brief, NeedsPerson
 from adjourn.nodes.delegation.compensation import Undo
 from adjourn.nodes.delegation.plans import planned, read_plan
 from benchmarks.plans import random_network
@@ -69,3 +69,16 @@ def delegating(pause: float) -> Any:
         await asyncio.sleep(random.Random(undone.task_id).uniform(0, pause))
 
     return build(agents={"worker": work}, compensations={"undo": undo}, capacity=4, backoff_seconds=0)
+
+
+def publishing() -> Any:
+    """Return the workflow; its agent publishes when somebody said that it may, and asks otherwise."""
+
+    async def work(brief: Brief) -> str:
+        if not brief.approved("May it be published?"):
+            note("ask")
+            raise NeedsPerson("May it be published?")
+        note("publish")
+        return "published"
+
+    return build(agents={"worker": work}, backoff_seconds=0)
