@@ -96,6 +96,7 @@ from adjourn.nodes.council import (
     work,
 )
 from adjourn.nodes.delegation.agents import Brief, NeedsPerson
+from adjourn.nodes.delegation.answers import PersonsAnswer
 from adjourn.nodes.delegation.asking import human_review
 from adjourn.nodes.delegation.compensation import Undo, compensation
 from adjourn.nodes.delegation.consolidation import consolidation
@@ -139,7 +140,7 @@ PARTS_OF_COUNCIL = (
     *(Request, ConsensusResults, FinalResult),
 )
 PARTS_OF_DELEGATION = (
-    *(build_delegation, Brief, NeedsPerson, Undo),
+    *(build_delegation, Brief, PersonsAnswer, NeedsPerson, Undo),
     *(load_plan, read_plan, rule_planner, model_planner, Plan, PlannedSubtask),
     *(planning, execution, recovery, awaiting, human_review, compensation, consolidation),
     *(SubtaskState, CompensationState, undoing_id),

@@ -261,7 +261,7 @@ def brief_text(brief: Brief) -> str:
 
 
 def _as_json(brief: Brief) -> dict[str, Any]:
-    told = {
+    told: dict[str, Any] = {
         "main_task": brief.main_task,
         "subtask": brief.description or brief.task_id,
         "input": brief.input_data,

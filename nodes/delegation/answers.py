@@ -22,7 +22,7 @@ class PersonsAnswer:
     """What a person answered to a question of a subtask's agent.
 
     Args:
-        asked: The question, as `question_text` makes it of what the agent raised.
+        asked: The question as the agent raised it; one of more than 2000 characters is cut, and ends with its SHA-256.
         decision: `approve`, or `edit`: approved with other input. After the other two the agent does not run again.
         message: What the person said with it.
         by: Who.
