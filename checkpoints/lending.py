@@ -76,9 +76,8 @@ class Lender:
             connection, _ = self._kept.pop()
             if not is_told(connection):
                 return connection
-            await pool.putconn(
-                connection
-            )  # the server has ended it, most likely; the pool looks before it hands it out
+            # the server has ended it, most likely; the pool looks before it hands it out
+            await pool.putconn(connection)
         fresh: _Connection = await pool.getconn()
         return fresh
 

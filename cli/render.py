@@ -118,42 +118,39 @@ def _completed(run: Run, command: Command, full: bool) -> RenderableType:
             parts += [blank(), dictionary(results, 0 if full else VALUE)]
     elif run.state:
         parts += [blank(), state(run, full=full)]
-    if not full:
-        parts += [blank(), Text("Everything it knows", style="bold")]
-        parts.append(command_line(command("show", run.thread_id, "--full")))
-    return Group(*parts)
+    return Group(*parts, *_all_of_it(run, command, full))
 
 
 def _delegated(run: Run, plan: PlanView, command: Command, full: bool) -> RenderableType:
     final = run.state.get("final_result")
     result = final.get("result") if isinstance(final, dict) else None
-    shown = result if isinstance(result, dict) else {"result": result}
     undone = run.state.get("undone_run")
     what = f"{run.workflow}, undoing what run {undone} did" if undone else run.workflow
     parts: list[RenderableType] = [title("completed", what), _thread(run), blank()]
     parts.append(PlanTree(plan, None if full else _SUBTASKS))
-    if result is not None:
-        parts += [blank(), dictionary(shown, 0 if full else VALUE)]
-    if not full:
-        parts += [blank(), Text("Everything it knows", style="bold")]
-        parts.append(command_line(command("show", run.thread_id, "--full")))
-    return Group(*parts)
+    return Group(*parts, *_with_result(result, full), *_all_of_it(run, command, full))
 
 
 def _adapted(run: Run, command: Command, full: bool) -> RenderableType:
     final = run.state.get("final_result")
     found = final if isinstance(final, dict) else {}
-    result = found.get("result")
-    shown = result if isinstance(result, dict) else {"result": result}
     by = "" if found.get("decided_by") == "metrics" else f", decided by {found.get('decided_by')}"
     head = title("completed", f"{run.workflow}, {found.get('strategy') or 'no result'}{by}")
     parts: list[RenderableType] = [head, _thread(run), blank(), Attempts(run.state)]
-    if result is not None:
-        parts += [blank(), dictionary(shown, 0 if full else VALUE)]
-    if not full:
-        parts += [blank(), Text("Everything it knows", style="bold")]
-        parts.append(command_line(command("show", run.thread_id, "--full")))
-    return Group(*parts)
+    return Group(*parts, *_with_result(found.get("result"), full), *_all_of_it(run, command, full))
+
+
+def _with_result(result: Any, full: bool) -> list[RenderableType]:
+    if result is None:
+        return []
+    return [blank(), dictionary(result if isinstance(result, dict) else {"result": result}, 0 if full else VALUE)]
+
+
+def _all_of_it(run: Run, command: Command, full: bool) -> list[RenderableType]:
+    if full:
+        return []
+    words = Text("Everything it knows", style="bold")
+    return [blank(), words, command_line(command("show", run.thread_id, "--full"))]
 
 
 def _cancelled(run: Run, _: Command, __: bool) -> RenderableType:

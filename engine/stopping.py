@@ -12,7 +12,7 @@ _SAID_AGAIN_SECONDS: Final = 1.0
 
 
 async def stopped(
-    *tasks: asyncio.Task[Any], again: float = _SAID_AGAIN_SECONDS, heard: Callable[[], bool] = lambda: False
+    *tasks: asyncio.Task[Any], again: float | None = None, heard: Callable[[], bool] = lambda: False
 ) -> None:
     """Cancel tasks, and wait until they have ended, however that is.
 
@@ -22,14 +22,14 @@ async def stopped(
 
     Args:
         tasks: The tasks; those that have ended are left alone.
-        again: Seconds after which it is said again.
+        again: Seconds after which it is said again; a second by default.
         heard: Whether they are ending, so that it need not be said again.
     """
     while left := {task for task in tasks if not task.done()}:
         if not heard():
             for task in left:
                 task.cancel()
-        await asyncio.wait(left, timeout=again)
+        await asyncio.wait(left, timeout=again or _SAID_AGAIN_SECONDS)
     for task in tasks:
         if not task.cancelled():
             task.exception()  # seen: nobody else asks for it

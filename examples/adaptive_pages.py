@@ -149,6 +149,9 @@ def show(run: Run) -> None:
 
 def main() -> int:
     """Check the folder that the command line names, twice: the second time it begins with what worked."""
+    if len(sys.argv) not in (2, 3) or not Path(sys.argv[1]).is_dir():
+        print("usage: python -m adjourn.examples.adaptive_pages FOLDER [ADDRESS]", file=sys.stderr)
+        return 2
     folder = Path(sys.argv[1])
     if len(sys.argv) > 2:
         show(check(folder, sys.argv[2]))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from adjourn.examples import adaptive_pages
 from adjourn.examples.adaptive_pages import check, serving, show
 from benchmarks.adaptive import main
 
@@ -58,3 +59,10 @@ def test_a_short_benchmark_shows_that_remembering_needs_fewer_attempts(
     assert all(each["ratio"] <= written["target"] for each in written["on_paper"].values())
     assert written["really"]["remembering"] < written["really"]["fixed"]
     assert "| one, through the engine |" in (tmp_path / "adaptive.md").read_text()
+
+
+def test_the_example_says_how_it_is_called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for given in ([], ["no-such-folder"], [".", "http://127.0.0.1:1", "more"]):
+        monkeypatch.setattr("sys.argv", ["adaptive_pages", *given])
+        assert adaptive_pages.main() == 2
+        assert "FOLDER [ADDRESS]" in capsys.readouterr().err
