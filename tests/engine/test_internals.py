@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
+import pytest
 from anygraph.graphs import KINDS, Place, agent, fill
 from langchain_core.runnables import RunnableLambda
+from langgraph.config import get_stream_writer
 from langgraph.func import task
+from langgraph.pregel._read import PregelNode
+from langgraph.pregel._write import ChannelWrite, ChannelWriteEntry
 from langgraph.types import Interrupt
 
 from adjourn.engine.internals import (
     allow_list,
+    checked_writers,
+    heard_by,
     inner_runnables,
     is_server_runtime,
     open_interrupts,
@@ -70,3 +77,42 @@ def test_types_are_found_in_the_code_of_a_graph_and_not_in_that_of_libraries() -
     assert "ScriptedChatModel" not in names
     loose = {name for _, name, *_ in storable_types(KINDS["loose_state"].graph.compile())}
     assert {"Person", "Place", "Mood", "Level"} <= loose
+
+
+async def test_what_a_graph_streams_is_handed_over_in_the_thread_of_the_event_loop() -> None:
+    def inside(state: Trail) -> Trail:
+        get_stream_writer()("inside")
+        return {"trail": ["inside"]}
+
+    inner = chain(("inside", inside)).compile()
+
+    def plain(state: Trail) -> Trail:
+        """A function that is no coroutine: LangGraph runs it in a thread, and the graph that it invokes, too."""
+        get_stream_writer()("plain")
+        return {"trail": inner.invoke({"name": "x"})["trail"]}
+
+    graph, heard = chain(("plain", plain)).compile(), []
+
+    def take(part: Any) -> None:
+        heard.append((threading.get_ident(), part[0] != (), part[1]))
+
+    async for _ in graph.astream({"name": "x"}, heard_by(take, {}, graph), stream_mode=[]):
+        pass
+    assert {thread for thread, _, _ in heard} == {threading.get_ident()}
+    modes = [(within, mode) for _, within, mode in heard]
+    inside_it = [(True, "tasks"), (True, "custom"), (True, "tasks")]
+    assert modes == [(False, "tasks"), (False, "custom"), *inside_it, (False, "tasks")]
+
+
+@pytest.mark.parametrize("usual", [True, False])
+def test_a_node_is_checked_before_its_first_writer_of_whatever_kind_writes(usual: bool) -> None:
+    written: list[Any] = []
+    writer = ChannelWrite([ChannelWriteEntry("a")]) if usual else RunnableLambda(written.append)
+
+    def check(config: Any) -> None:
+        raise ValueError("refused")
+
+    node = PregelNode(channels=["a"], triggers=["a"], writers=[writer])
+    with pytest.raises(ValueError, match="refused"):
+        checked_writers(node, check)[0].invoke(1, {"configurable": {"__pregel_send": written.append}})
+    assert written == []
