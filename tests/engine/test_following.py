@@ -419,3 +419,40 @@ async def test_an_engine_that_is_closed_while_it_writes_events_writes_none_twice
         await engine.start("quick", {"name": "x"})
         await eventually(lambda: execute(database, kinds))
     assert execute(database, kinds) == [("completed",)]
+
+
+async def test_events_that_come_while_others_are_written_are_written_together_and_none_is_lost_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batches: list[list[str]] = []
+    writing, go_on = asyncio.Event(), asyncio.Event()
+
+    async def insert(self: Recorder, batch: list[Event]) -> None:
+        batches.append([event.thread_id for event in batch])
+        writing.set()
+        await go_on.wait()
+
+    async def write_and_add(name: str) -> None:
+        """Have the next batch written, add an event meanwhile, and let everything go on that can."""
+        recorder.hasten()
+        await asyncio.wait_for(writing.wait(), 5)
+        recorder.record(Completed(name))
+        go_on.set()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        go_on.clear()
+        writing.clear()
+
+    monkeypatch.setattr(Recorder, "_insert", insert)
+    monkeypatch.setattr("adjourn.engine.recorder._PAUSE", 60.0)
+    recorder = Recorder(*[Any] * 2, 1)  # type: ignore[arg-type]
+    recorder.record(Completed("a"))
+    await write_and_add("b")
+    assert batches == [["a"]], "what came meanwhile waits for more"
+    recorder.record(Completed("c"))
+    monkeypatch.setattr("adjourn.engine.recorder._PAUSE", 0.01)
+    closing = asyncio.create_task(recorder.close())
+    await write_and_add("d")
+    go_on.set()
+    await asyncio.wait_for(closing, 5)
+    assert batches == [["a"], ["b", "c"], ["d"]]
