@@ -445,7 +445,7 @@ async def test_events_that_come_while_others_are_written_are_written_together_an
 
     monkeypatch.setattr(Recorder, "_insert", insert)
     monkeypatch.setattr("adjourn.engine.recorder._PAUSE", 60.0)
-    recorder = Recorder(*[Any] * 2, 1)  # type: ignore[arg-type]
+    recorder = Recorder(None, None, 1)  # type: ignore[arg-type]
     recorder.record(Completed("a"))
     await write_and_add("b")
     assert batches == [["a"]], "what came meanwhile waits for more"
