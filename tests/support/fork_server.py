@@ -8,10 +8,11 @@ is killed; so is every child when standard input ends, which is when the test pr
 
 In a child the loop returns, and the interpreter goes on as `python` does with the same arguments: same `sys.path`, same
 `__main__`, same end with all exit handlers. `FORKED_EXECUTABLE` in its environment becomes its `sys.executable`. A child
-cannot show what the interpreter or a library reads when it starts (`PYTHONHASHSEED`, `-W`, …), what importing costs, or
-that something is imported too early or too late.
+cannot show what the interpreter or a library reads when it starts (`PYTHONHASHSEED`, `-W`, …), what importing costs, that
+something is imported too early or too late, or what becomes of objects when the interpreter is taken down.
 """
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -159,12 +160,36 @@ def run(arguments):
     exec(compile(code, name, "exec", dont_inherit=True), main.__dict__)
 
 
+def end(code):
+    """End as a program does that came to its end: wait for its threads, call its exit handlers, write what it said.
+
+    Then go, and let the operating system take the memory. To take down an interpreter that holds all these modules costs
+    as much as all else that a small command does.
+    """
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except (OSError, ValueError):  # nobody reads it, or it was closed: Python has something to say about that
+        return
+    os._exit(code)
+
+
+def read_word_lists():
+    """Have the rule analyst read its word lists, which it keeps and which takes it longer than a text."""
+    from adjourn.nodes.analysts.rules import rule_analyst
+
+    rule_analyst("The supplier is liable.")
+
+
 def serve():
-    """Import, serve; return the arguments of the program to run in a child, None in the server."""
+    """Import, read, serve; return the arguments of the program to run in a child, None in the server."""
     address, *modules = sys.argv[1:]
     del sys.path[0]  # the folder of this file
     for name in modules:
         importlib.import_module(name)
+    read_word_lists()
     if threading.active_count() > 1:
         raise SystemExit(f"threads do not survive a fork: {threading.enumerate()}")
     gc.collect()
@@ -182,4 +207,10 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     asked = serve()
     if asked is not None:
-        run(asked)
+        try:
+            run(asked)
+        except SystemExit as left:
+            if left.code is None or isinstance(left.code, int):
+                end((left.code or 0) & 0xFF)
+            raise
+        end(0)

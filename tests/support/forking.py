@@ -30,15 +30,28 @@ PACKAGES = (
     "engine/coping",
     "graphs",
     "nodes",
+    "nodes/adaptive",
     "nodes/analysts",
+    "nodes/assignment",
     "nodes/council",
     "nodes/delegation",
+    "nodes/voting",
     "state",
     "testing",
+)
+# what they import when it is first used
+USED = (
+    "anyio._backends._asyncio",
+    "anyio.streams.memory",
+    "langchain_core.tracers.stdout",
+    "pyphen",
+    "snowballstemmer",
+    "vaderSentiment",
 )
 # Studio's parts belong to the Agent Server, which looks at its environment when it is imported.
 MODULES = [
     "pytest",
+    *USED,
     *(
         ".".join(("adjourn", *package.split("/"), file.stem))
         for package in PACKAGES
