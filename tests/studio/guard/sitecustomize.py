@@ -1,11 +1,17 @@
-"""Loaded by every Python that a test of Studio starts: what it tries to reach outside this machine is written down."""
+"""Loaded by every Python that a test of Studio starts: what it tries to reach outside this machine is written down.
 
+And LangGraph's server looks for runs to begin twenty times a second, and not twice, so that tests need not wait for it.
+"""
+
+import asyncio
 import os
 import socket
+import sys
 from pathlib import Path
 
 _connect = socket.socket.connect
 _look_up = socket.getaddrinfo
+_sleep = asyncio.sleep
 _LOCAL = ("127.", "::1", "localhost", "0.0.0.0")
 
 
@@ -30,3 +36,12 @@ def look_up(host, *args, **kwargs):
 
 socket.socket.connect = connect
 socket.getaddrinfo = look_up
+
+
+def sleep(delay, result=None):
+    if sys._getframe(1).f_globals["__name__"] == "langgraph_runtime_inmem.ops":
+        delay = min(delay, 0.05)
+    return _sleep(delay, result)
+
+
+asyncio.sleep = sleep
