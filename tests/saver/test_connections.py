@@ -39,7 +39,7 @@ def server_of_my_own(made_server: Server) -> Server:
 
 async def test_calls_wait_for_a_server_that_restarts(server_of_my_own: Server) -> None:
     server = server_of_my_own
-    async with open_storage(load_settings(acquire_timeout=2), server.url) as storage:
+    async with open_storage(load_settings(acquire_timeout=0.3), server.url) as storage:
         await put(storage.saver, "before", text="x")
         await asyncio.to_thread(server.stop)
         calls = [asyncio.create_task(put(storage.saver, f"t{n}", text="x")) for n in range(20)]
