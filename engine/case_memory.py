@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from ..checkpoints.encryption import read_keys
 from ..checkpoints.pool import Pool
 from ..checkpoints.sealing import Seal
-from ..nodes.effects import Place
+from ..nodes.effect_port import Place
 from ..settings import Settings
 from ..state.cases import Case, NewCase, check_about, check_case, check_count, check_kind
 from .case_store import CaseStore, Found, case_id

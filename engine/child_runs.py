@@ -15,8 +15,8 @@ from typing import Any, Final
 from langgraph.errors import GraphInterrupt
 
 from ..errors import ChildMismatch, ConfigurationError, InvalidInput
-from ..nodes.children import ChildCall, Ended, RunBelow, Until
-from ..nodes.effects import Place
+from ..nodes.child_port import ChildCall, Ended, RunBelow, Until
+from ..nodes.effect_port import Place
 from .child_starting import ChildStarter, Tell, Waits
 from .child_store import Link, ParentGone
 from .child_waits import wait_for

@@ -12,7 +12,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from ..checkpoints.sealing import Seal
 from ..errors import ChildMismatch, LeaseLost, ThreadExists
-from ..nodes.children import INHERITED, OWN, ChildCall, Ended, RunBelow, UndoOf
+from ..nodes.child_port import INHERITED, OWN, ChildCall, Ended, RunBelow, UndoOf
 from .binding import Compiled
 from .child_store import ChildStore, Link
 from .child_undoing import Cancel, ChildUndoing

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 import structlog
 
 from ..errors import AdjournError, UnknownThread
-from ..nodes.children import Ended
+from ..nodes.child_port import Ended
 from ..nodes.delegation.reopening import UNDONE_RUN, needs_undoing, undoing_id
 from .binding import Compiled
 from .child_store import ChildStore

@@ -16,7 +16,7 @@ from ..checkpoints.patience import patiently
 from ..checkpoints.queries import load_queries
 from ..checkpoints.sealing import Seal
 from ..errors import EffectMismatch, EffectUncertain, InvalidInput, LeaseLost, RunFailed
-from ..nodes.effects import Begun, Effect, PastEffect, PastRun
+from ..nodes.effect_port import Begun, Effect, PastEffect, PastRun
 from ..state.values import canonical_json, json_problem, storable_text
 
 __all__ = ["EffectLedger"]

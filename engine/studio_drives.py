@@ -27,7 +27,7 @@ from ..checkpoints.pool import Pool
 from ..checkpoints.saver import Saver
 from ..errors import AdjournError, LeaseLost, NotPaused, StorageUnavailable, ThreadBusy, UnknownThread
 from ..nodes.cases import CasePort, install_cases
-from ..nodes.effects import EffectPort, install_effects
+from ..nodes.effect_port import EffectPort, install_effects
 from .audit import AuditStore
 from .case_memory import CaseMemory, DriveCases
 from .drive import describe, settled_unless_asked

@@ -19,7 +19,7 @@ from langgraph.config import get_config
 
 from ..errors import ConfigurationError, InvalidInput
 from ..state.cases import Case, NewCase, check_count, check_kind
-from .effects import Place
+from .effect_port import Place
 
 __all__ = ["CaseNode", "CasePort", "Part", "cases_in", "install_cases", "recall", "remember"]
 

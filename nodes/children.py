@@ -10,18 +10,30 @@ the calls, so what a node starts may depend on data, time and chance.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, Protocol, TypeVar, overload
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal, overload
 
 from langgraph.config import get_config
-from langgraph.errors import GraphInterrupt
 
 from ..errors import ChildFailed, ConfigurationError
-from .effects import Place
+from .branches import gather, one_wait, settled
+from .child_port import (
+    INHERITED,
+    OWN,
+    ChildCall,
+    ChildPort,
+    Ended,
+    OnFailure,
+    RunBelow,
+    State,
+    UndoOf,
+    Until,
+    child_port,
+    children_in,
+)
+from .effect_port import Place
+from .plain import waiter
 
 __all__ = [
     "INHERITED",
@@ -46,158 +58,6 @@ __all__ = [
     "settled",
     "swallowed_wait",
 ]
-
-OnFailure = Literal["raise", "return", "wait"]
-Until = Literal["all", "one"]
-State = dict[str, Any]
-Result = TypeVar("Result")
-
-
-class _Inherited:
-    def __repr__(self) -> str:
-        return "INHERITED"
-
-
-INHERITED: Final = _Inherited()
-"""The parent's context, for its children as well."""
-
-
-class _Own:
-    def __repr__(self) -> str:
-        return "OWN"
-
-
-OWN: Final = _Own()
-"""The parent's own workflow, whatever it is called and wherever it is registered: for a workflow that starts itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class UndoOf:
-    """In the place of a workflow: the run that undoes what another one did.
-
-    There is never a second one, whoever wants it. A run that has failed is cancelled first, so that nobody goes on with it.
-    Where there is nothing to undo, or somebody else has had it undone, the child counts as completed, and none is started.
-
-    Args:
-        thread_id: The run that is undone: a child of this one, or of the run that this one undoes.
-    """
-
-    thread_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChildCall:
-    """A child to be run.
-
-    Args:
-        workflow: A registered name, a graph that has a name of its own, OWN, or an `UndoOf`.
-        input: What it starts with.
-        context: Its run-time context; by default the parent's. Stored, so keep secrets out.
-        on_failure: What its failure means: `raise` ChildFailed in the node, `return` the ChildFailed as a value, or `wait`
-            until somebody retries it. A child that was cancelled cannot be retried, so `wait` raises then.
-        submit: Whether it is left to the workers: the parent pauses, and any worker that has its workflow drives it. By
-            default it is driven where its parent is.
-        go_on: Whether a child that has failed goes on, as if somebody retried it.
-    """
-
-    workflow: Any
-    input: Any = None
-    context: Any = INHERITED
-    on_failure: OnFailure = "raise"
-    submit: bool = False
-    go_on: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a child ended.
-
-    Args:
-        thread_id: The child run.
-        status: completed, failed or cancelled.
-        state: Its state; empty unless it completed.
-        error: Its error, unless it completed.
-    """
-
-    thread_id: str
-    status: Literal["completed", "failed", "cancelled"]
-    state: State
-    error: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunBelow:
-    """A child run as its parent's links show it.
-
-    Args:
-        thread_id: The child run.
-        status: How it has ended; None while it goes on.
-        undoable: The runs that undoing it takes, for an `UndoOf` each: itself, or those below it; empty where there is
-            nothing to undo.
-    """
-
-    thread_id: str
-    status: Literal["completed", "failed", "cancelled"] | None
-    undoable: tuple[str, ...] = ()
-
-
-class ChildPort(Protocol):
-    """What runs children; the engine brings one for each drive. `loop` is the event loop it lives in."""
-
-    loop: asyncio.AbstractEventLoop
-
-    async def run(self, place: Place, calls: Mapping[str, ChildCall], until: Until) -> Mapping[str, Ended]:
-        """Start children or find them again, and drive those that nobody drives.
-
-        Args:
-            place: The task that wants them.
-            calls: The children by id.
-            until: Whether all of them must have ended, or one.
-
-        Returns:
-            Those that have ended.
-
-        Raises:
-            GraphInterrupt: The parent pauses until they have.
-            ChildMismatch: An id stands for another child, or was used twice in one run of the task.
-            DepthExceeded: There are too many runs above.
-            UnknownWorkflow, InvalidInput, ConfigurationError: As `AsyncEngine.start`.
-        """
-        ...
-
-    async def cancel(self, place: Place, reason: str) -> None:
-        """Cancel the children of a place that have not ended; see `cancel_children`.
-
-        Raises:
-            LeaseLost: Another process drives the parent.
-        """
-        ...
-
-    async def below(self, parent_id: str, namespace: str) -> Mapping[str, RunBelow]:
-        """Return the children that a run of the same tenant has at a place, by their ids there."""
-        ...
-
-    @property
-    def pauses(self) -> bool:
-        """Whether any pause was begun in this drive."""
-        ...
-
-    def waits(self, place: Place) -> bool:
-        """Whether the pause of this task was begun, so that the task may not end as if nothing were missing."""
-        ...
-
-
-_current: ContextVar[ChildPort | None] = ContextVar("adjourn_children", default=None)
-
-
-@contextmanager
-def children_in(port: ChildPort | None) -> Iterator[None]:
-    """Let the children of everything that runs inside be run by a port; with None there can be none."""
-    token = _current.set(port)
-    try:
-        yield
-    finally:
-        _current.reset(token)
 
 
 @overload
@@ -304,7 +164,7 @@ async def runs_below(scope: str, *, of: str | None = None) -> Mapping[str, RunBe
         scope: As `children` was given it.
         of: Whose children, where that is another run of the same tenant; by default this run's.
     """
-    port = _current.get()
+    port = child_port()
     return {} if port is None else await port.below(of or _here().scope, scope)
 
 
@@ -329,54 +189,8 @@ def child_sync(
 def children_sync(calls: Mapping[str, ChildCall], /, *, until: Until = "all") -> dict[str, State | ChildFailed]:
     """Do what `children` does inside a plain node, which LangGraph runs in a thread."""
     port = _port()
-    try:
-        here: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
-    except RuntimeError:
-        here = None
-    if here is port.loop:
-        raise RuntimeError("child_sync() was called in the event loop's own thread; use `await child(…)` there")
-    ended = asyncio.run_coroutine_threadsafe(port.run(_here(), calls, until), port.loop).result()
+    ended = waiter(port.loop, "child")(port.run(_here(), calls, until))
     return {name: _result(name, each, calls[name].on_failure) for name, each in ended.items()}
-
-
-async def gather(*branches: Awaitable[Result]) -> list[Result]:
-    """Do what `asyncio.gather` does, and let every branch come as far as it can before the node pauses.
-
-    For branches that do more than call `child`: with `asyncio.gather` the first one that must wait ends the node, and what
-    the others were doing between their children is begun again when the node runs again.
-
-    Raises:
-        GraphInterrupt: A branch waits, and the others have ended or wait as well.
-        Exception: The first failure of a branch, in their order, when all have ended.
-    """
-    ended = await settled(*branches)
-    waits = [each for each in ended if isinstance(each, GraphInterrupt)]
-    if waits:
-        raise one_wait(waits)
-    return [each for each in ended if not isinstance(each, GraphInterrupt)]
-
-
-async def settled(*branches: Awaitable[Result]) -> list[Result | GraphInterrupt]:
-    """Do what `gather` does, and return the wait of a branch in the place of its result.
-
-    For children with a `scope` only: a node that has children of its own task to wait for may not end without them.
-
-    Raises:
-        Exception: The first failure of a branch, in their order, when all have ended.
-    """
-    ended = await asyncio.gather(*branches, return_exceptions=True)
-    found: list[Result | GraphInterrupt] = []
-    for each in ended:
-        if isinstance(each, BaseException) and not isinstance(each, GraphInterrupt):
-            raise each
-        found.append(each)
-    return found
-
-
-def one_wait(waits: Iterable[GraphInterrupt]) -> GraphInterrupt:
-    """Return one pause for all that branches of a node wait for."""
-    asked = {each.id: each for wait in waits for each in wait.args[0]}
-    return GraphInterrupt(tuple(asked.values()))
 
 
 def scope_here(name: str) -> str:
@@ -394,7 +208,7 @@ def swallowed_wait(config: Mapping[str, Any]) -> bool:
     Args:
         config: LangGraph's configuration of what runs in the node.
     """
-    port = _current.get()
+    port = child_port()
     return port is not None and port.pauses and port.waits(_place(config))
 
 
@@ -415,7 +229,7 @@ def _result(id: str, ended: Ended, on_failure: OnFailure) -> State | ChildFailed
 
 
 def _port() -> ChildPort:
-    port = _current.get()
+    port = child_port()
     if port is None:
         raise ConfigurationError(
             "child() needs an engine of adjourn: nobody could go on with a child run here. Start the workflow with "

@@ -11,22 +11,25 @@ repeated subgraphs have effects of their own. Two uses of one name in one task n
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar, overload
-
-import structlog
-from langgraph.config import get_config
-from langgraph.runtime import get_runtime
-from langgraph.types import interrupt
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Literal, TypeVar, cast, overload
 
 from ..errors import RunFailed
-from ..state.questions import question, read_answer
+from .effect_doing import do_once, do_once_in_thread, place_here
+from .effect_port import (
+    Begun,
+    Effect,
+    EffectPort,
+    OnUncertain,
+    PastEffect,
+    PastRun,
+    Place,
+    effect_port,
+    effects_in,
+    install_effects,
+    remembers_effects,
+)
 
 __all__ = [
     "Begun",
@@ -46,162 +49,6 @@ __all__ = [
 ]
 
 Result = TypeVar("Result")
-OnUncertain = Literal["fail", "retry", "ask"]
-
-_log = structlog.get_logger("adjourn")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an effect stands.
-
-    Args:
-        scope: The thread, or what `once_for` was given.
-        namespace: The task, with the tasks above it; empty outside nodes.
-        activation: Tells the runs of a task apart within one drive; not stored.
-    """
-
-    scope: str
-    namespace: str = ""
-    activation: Any = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """One effect.
-
-    Args:
-        place: Where it stands.
-        name: Its name.
-        key: Tells uses of one name in one task apart; empty for the only one.
-        arguments: What the function is called with; compared, not part of the identity.
-        on_uncertain: What to do when a process died between the start and the record.
-        max_attempts: How often a failing effect may be started; None for as often as its node runs.
-        record_start: Whether its start is recorded, and not its end alone.
-    """
-
-    place: Place
-    name: str
-    key: str
-    arguments: tuple[Any, ...]
-    on_uncertain: OnUncertain = "fail"
-    max_attempts: int | None = None
-    record_start: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """What is known when an effect is about to be done.
-
-    Args:
-        status: `go`: do it; `done`: it was done, here is its result; `ask`: nobody knows, ask a person.
-        result: The stored result.
-        idempotency_key: The same each time this effect is tried; for callees that know such keys.
-    """
-
-    status: Literal["go", "done", "ask"]
-    result: Any
-    idempotency_key: str
-
-
-@dataclass(frozen=True, slots=True)
-class PastEffect:
-    """An effect of a run that is over.
-
-    Args:
-        name: Its name.
-        key: Its key.
-        status: `done`; `failed`; or `started`, when nobody knows whether it happened.
-        result: Its result, when it is done and that could be stored.
-    """
-
-    name: str
-    key: str
-    status: Literal["started", "done", "failed"]
-    result: Any
-
-
-@dataclass(frozen=True, slots=True)
-class PastRun:
-    """What a run did that is over.
-
-    Args:
-        status: Where it stands.
-        for_child: Whether it was a child run, and is asked for by one.
-        effects: Its effects, in the order in which they began.
-    """
-
-    status: str
-    for_child: bool
-    effects: list[PastEffect]
-
-
-class EffectPort(Protocol):
-    """What remembers effects; the engine brings one that writes to its database. `loop` is the event loop it lives in."""
-
-    loop: asyncio.AbstractEventLoop
-
-    async def begin(self, effect: Effect, *, verdict: Literal["happened", "did not"] | None = None) -> Begun:
-        """Record that an effect is about to be done, or find that it was.
-
-        Args:
-            effect: The effect.
-            verdict: What a person said about an uncertain one.
-
-        Raises:
-            EffectMismatch: It was done with other arguments, or its name is used twice in one task.
-            EffectUncertain: A process died between its start and its record, and nobody may be asked.
-            RunFailed: It failed as often as it may.
-            LeaseLost: Another process drives the thread now; nothing may be done here any more.
-        """
-        ...
-
-    async def end(self, effect: Effect, *, result: Any = None, error: BaseException | None = None) -> None:
-        """Record how it went.
-
-        Raises:
-            InvalidInput: The result cannot be stored; that it was done is recorded all the same.
-        """
-        ...
-
-    async def past(self, thread_id: str, *, asked_by: str) -> PastRun | None:
-        """Return what a run did; see `past_run`."""
-        ...
-
-
-_current: ContextVar[EffectPort | None] = ContextVar("adjourn_effects", default=None)
-
-
-@contextmanager
-def effects_in(port: EffectPort | None) -> Iterator[None]:
-    """Let the effects of everything that runs inside be remembered by a port; with None they are not."""
-    token = _current.set(port)
-    try:
-        yield
-    finally:
-        _current.reset(token)
-
-
-_fallback: list[Callable[[], EffectPort | None]] = []
-
-
-def install_effects(port_here: Callable[[], EffectPort | None]) -> None:
-    """Find the port of a node by a function where nothing can be put around its drive; `effects_in` comes first.
-
-    Args:
-        port_here: Called in the node, or in the thread that runs it; None when it does not know the node.
-    """
-    _fallback[:] = [port_here]
-
-
-def _port() -> EffectPort | None:
-    port = _current.get()
-    return port if port is not None or not _fallback else _fallback[0]()
-
-
-def remembers_effects() -> bool:
-    """Say whether an engine remembers effects here; in a bare `graph.invoke` none does."""
-    return _port() is not None
 
 
 @overload
@@ -289,12 +136,12 @@ def once(
         def decorate(wrapped: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
             @functools.wraps(wrapped)
             def called(*inner: Any, **named: Any) -> Coroutine[Any, Any, Any]:
-                return _once(None, name, wrapped, inner, named, options)
+                return do_once(None, name, wrapped, inner, named, options)
 
             return called
 
         return decorate
-    return _once(None, name, function, args, kwargs, options)
+    return do_once(None, name, function, args, kwargs, options)
 
 
 async def once_for(
@@ -320,7 +167,7 @@ async def once_for(
         **kwargs: More arguments for the function.
     """
     options = {"key": key, "on_uncertain": on_uncertain, "max_attempts": None}
-    return await _once(Place(scope), name, function, args, kwargs, options)
+    return await do_once(Place(scope), name, function, args, kwargs, options)
 
 
 def once_sync(
@@ -339,28 +186,7 @@ def once_sync(
         RuntimeError: It was called in the event loop's own thread; use `await once(…)` there.
     """
     options = {"key": key, "on_uncertain": on_uncertain, "max_attempts": max_attempts}
-    port = _port()
-    if port is None:
-        _warn(name)
-        return function(*args, **kwargs)
-    effect = _effect(_here(), name, args, kwargs, options)
-
-    def wait(coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, port.loop).result()
-
-    begun = wait(port.begin(effect))
-    if begun.status == "ask":
-        begun = wait(port.begin(effect, verdict=_ask(effect)))
-    if begun.status == "done":
-        found: Result = begun.result
-        return found
-    try:
-        result = function(*args, **kwargs, **_idempotency(function, begun))
-    except Exception as error:
-        wait(port.end(effect, error=error))
-        raise
-    wait(port.end(effect, result=result))
-    return result
+    return cast(Result, do_once_in_thread(name, function, args, kwargs, options))
 
 
 async def past_run(thread_id: str) -> PastRun | None:
@@ -375,84 +201,7 @@ async def past_run(thread_id: str) -> PastRun | None:
     Raises:
         RunFailed: There is no such run for this one's tenant, or no engine drives this graph.
     """
-    port = _port()
+    port = effect_port()
     if port is None:
         raise RunFailed("Only an engine knows what another run did.")
-    return await port.past(thread_id, asked_by=_here().scope)
-
-
-async def _once(
-    place: Place | None, name: str, function: Callable[..., Any], args: Any, kwargs: Any, options: dict[str, Any]
-) -> Any:
-    port = _port()
-    if port is None:
-        _warn(name)
-        return await _call(function, args, kwargs)
-    effect = _effect(place or _here(), name, args, kwargs, options)
-    begun = await port.begin(effect)
-    if begun.status == "ask":
-        begun = await port.begin(effect, verdict=_ask(effect))
-    if begun.status == "done":
-        return begun.result
-    try:
-        result = await _call(function, args, {**kwargs, **_idempotency(function, begun)})
-    except Exception as error:
-        await port.end(effect, error=error)
-        raise
-    await port.end(effect, result=result)
-    return result
-
-
-async def _call(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    if inspect.iscoroutinefunction(function):
-        return await function(*args, **kwargs)
-    result = await asyncio.to_thread(function, *args, **kwargs)
-    return await result if inspect.isawaitable(result) else result
-
-
-def _effect(place: Place, name: str, args: Any, kwargs: Any, options: dict[str, Any]) -> Effect:
-    arguments = (list(args), dict(kwargs))
-    return Effect(
-        place,
-        name,
-        options["key"] or "",
-        arguments,
-        options["on_uncertain"],
-        options["max_attempts"],
-        options.get("record_start", True),
-    )
-
-
-def _here() -> Place:
-    info = get_runtime().execution_info
-    if info is None or info.thread_id is None:  # pragma: no cover - a port is only there while an engine drives
-        raise RuntimeError("once() was called outside a node; use once_for(scope, …) there")
-    scratchpad = get_config()["configurable"].get("__pregel_scratchpad")
-    return Place(info.thread_id, info.checkpoint_ns, (scratchpad, info.node_attempt))
-
-
-def _idempotency(function: Callable[..., Any], begun: Begun) -> dict[str, str]:
-    try:
-        wanted = "idempotency_key" in inspect.signature(function).parameters
-    except (TypeError, ValueError):  # some built-in functions have no signature
-        wanted = False
-    return {"idempotency_key": begun.idempotency_key} if wanted else {}
-
-
-def _ask(effect: Effect) -> Literal["happened", "did not"]:
-    answer = read_answer(
-        interrupt(
-            question(
-                "confirm_effect",
-                {"effect": effect.name, "key": effect.key},
-                f"A process died while it did {effect.name!r}, and nobody knows whether it happened. Find out, then "
-                "approve (it happened; go on) or reject (it did not; do it now).",
-                allowed=("approve", "reject"),
-            )
-        )
-    )
-    return "happened" if answer["kind"] == "approve" else "did not"
-
-
-def _warn(name: str) -> None:
-    _log.warning("an effect is not guarded: no engine drives this graph", effect=name)
+    return await port.past(thread_id, asked_by=place_here().scope)

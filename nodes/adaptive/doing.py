@@ -13,7 +13,7 @@ from langgraph.errors import GraphBubbleUp
 
 from ...errors import RunFailed
 from ...state.values import storable_text
-from ..children import gather
+from ..branches import gather
 from ..effects import once, remembers_effects
 from .failing import FAILS, GIVES_WAY, in_words
 from .strategies import Output, Task, called, is_async

@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import RunFailed
 from ...state.values import canonical_json, json_problem
 from ...state.votes import AgentVote
-from ..children import gather
+from ..branches import gather
 from ..voting import abstention, decide, read_vote
 from .failing import FAILS, GIVES_WAY, in_words
 from .models import as_function, can_vote

@@ -23,7 +23,8 @@ from pydantic import BaseModel
 from ...errors import AdjournError, BudgetExceeded, ChildFailed, LeaseLost, RunFailed, StorageUnavailable
 from ...state.council import Reply, Request, Usage
 from ...state.values import JsonValue, canonical_json, json_problem, storable_text
-from ..children import ChildCall, children, gather
+from ..branches import gather
+from ..children import ChildCall, children
 from ..effects import once, remembers_effects
 from .costs import Meter, metering
 from .graph_agent import ASKED, given_to, is_named, taken_from

@@ -16,8 +16,9 @@ from langgraph.errors import GraphInterrupt
 from ...state.assignments import Assignment
 from ...state.council import CouncilState, ExecutionResult, Kind, Reply, Request, Waiting, cost_of
 from ..arguments import check_seconds
-from ..children import one_wait, scope_here, settled
-from ..effects import remembers_effects
+from ..branches import one_wait, settled
+from ..children import scope_here
+from ..effect_port import remembers_effects
 from ..here import Tell, teller
 from .asking import ask, ask_run
 from .members import Member, Members, crew_of, seated

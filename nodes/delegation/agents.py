@@ -32,8 +32,8 @@ from ...state.delegation import SubtaskState
 from ...state.roster import Agent, Roster
 from ...state.values import JsonValue, canonical_json
 from ..assignment.formulas import capability_score, has_room, lacking
-from ..children import children_in
-from ..effects import effects_in
+from ..child_port import children_in
+from ..effect_port import effects_in
 from ..prompts import load_prompt
 from .answers import PersonsAnswer, question_text
 

@@ -17,7 +17,8 @@ from ...errors import InvalidInput, InvalidPlan, RunFailed
 from ...settings import current_settings
 from ...state.delegation import CompensationState, DelegationState, SubtaskState
 from ...state.plans import Plan
-from ..effects import PastEffect, PastRun, past_run
+from ..effect_port import PastEffect, PastRun
+from ..effects import past_run
 from .agents import Team, needs_agent
 from .compensation import Compensations, fresh
 from .plans import Planned, levels, nested_plan, planned, read_plan, undoable

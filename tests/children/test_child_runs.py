@@ -184,6 +184,15 @@ async def test_plain_nodes_and_subgraphs_have_children(database: str) -> None:
     assert run.state["got"] == [ASKED, "last"]
 
 
+async def test_a_plain_call_in_an_async_node_is_refused_and_does_not_wait_for_itself(database: str) -> None:
+    async def node(state: Runs) -> Runs:
+        return {"got": [told(child_sync("it", "quick", {"name": "x"}))]}
+
+    async with opened(database, parent=working(node)) as engine:
+        run = await engine.start("parent", {"name": "x"})
+    assert (run.status, (run.error or {})["type"], run.children) == ("failed", "RuntimeError", ())
+
+
 async def test_three_levels_with_a_question_at_the_bottom(database: str) -> None:
     async with opened(database, top=parent_of("middle"), middle=parent_of("asking")) as engine:
         run = await engine.start("top", {"name": "x"})

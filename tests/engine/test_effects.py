@@ -83,6 +83,22 @@ async def test_a_plain_node(database: str, callee: Callee) -> None:
     assert callee.calls == [10]
 
 
+async def test_a_plain_effect_in_an_async_node_is_refused_and_does_not_wait_for_itself(
+    database: str, callee: Callee
+) -> None:
+    async def node(state: Trail) -> Trail:
+        return {"answer": once_sync("pay", callee.pay_plainly, 10)}
+
+    async with AsyncEngine.open(database, workflows={"w": chain(("node", node))}) as engine:
+        run = await engine.start("w", {})
+    assert run.error == {
+        "type": "RuntimeError",
+        "message": "once_sync() was called in the event loop's own thread; use `await once(…)` there",
+        "node": "node",
+    }
+    assert callee.calls == []
+
+
 async def test_as_a_decorator(database: str, callee: Callee) -> None:
     @once("pay")
     async def pay(amount: int) -> Any:
