@@ -16,7 +16,8 @@ from .session import Session
 from .text import duration, one_line
 
 if TYPE_CHECKING:
-    from ..engine.plan_view import PlanRow, PlanView
+    from ..engine.plan_rows import PlanRow
+    from ..engine.plan_view import PlanView
 
 __all__ = ["plan"]
 

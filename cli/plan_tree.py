@@ -13,7 +13,8 @@ from rich.text import Text
 from .text import duration, one_line
 
 if TYPE_CHECKING:
-    from ..engine.plan_view import PlanRow, PlanView
+    from ..engine.plan_rows import PlanRow
+    from ..engine.plan_view import PlanView
 
 __all__ = ["PlanTree", "plan_summary", "plan_tree", "subtask_line"]
 

@@ -7,8 +7,8 @@ from .audit_chain import AuditEntry, Finding
 from .events import Event
 from .limiting import LimitStatus
 from .model import Child, Page, Principal, Review, Run, Step, Timeline, Vote
+from .schedule_rows import Schedule
 from .schedule_rules import Timetable
-from .scheduling import Schedule
 from .status import QueueStatus, Status, WorkerStatus
 from .sweeping import Swept
 from .sync_engine import Engine

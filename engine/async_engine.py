@@ -21,6 +21,7 @@ from .recorder import recording
 from .registry import Registry, Target
 from .remembering import Remembering
 from .resuming import Resuming
+from .schedule_keeping import ScheduleKeeping
 from .scheduling import Scheduling
 from .status import Overseeing
 from .streaming import Streaming
@@ -46,6 +47,7 @@ class AsyncEngine(
     Overseeing,
     Limiting,
     Scheduling,
+    ScheduleKeeping,
     Auditing,
     Working,
 ):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeAlias
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from ..checkpoints.sealing import Seal
 from ..errors import ChildMismatch, LeaseLost, ThreadExists
-from ..nodes.child_port import INHERITED, OWN, ChildCall, Ended, RunBelow, UndoOf
+from ..nodes.child_port import OWN, ChildCall, Ended, RunBelow, UndoOf
 from .binding import Compiled
+from .child_inheritance import Inheritance
 from .child_store import ChildStore, Link
 from .child_undoing import Cancel, ChildUndoing
 from .coping.book import CopingBook
@@ -21,7 +20,7 @@ from .events import Custom, Event
 from .ids import new_thread_id
 from .inputs import Stored, check_input, serialised
 from .model import Run, RunStatus
-from .policy_book import COPING, Policies, policies_json
+from .policy_book import COPING, Policies
 from .reader import Reader
 from .reading import visible_state
 from .registry import Registry, Workflow
@@ -68,6 +67,19 @@ class Drive(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A child that is not there yet: whose it is, where it hangs, what it is to be; and who hears of it."""
+
+    parent: RunRow
+    link: Link
+    call: ChildCall
+    workflow: Workflow
+    given: Stored
+    begun: Callable[[], None]
+    tell: Tell | None
+
+
 class ChildStarter:
     """Starts children of the runs that one engine drives, and goes on with those that nobody drives.
 
@@ -106,10 +118,8 @@ class ChildStarter:
         self._registry = registry
         self._reader = reader
         self._serde = serde
-        self._seal = Seal(serde)
         self._limit = limit
-        self._policies = policies
-        self._coping = coping
+        self._inheritance = Inheritance(serde, policies, coping)
         self._bound = bound
         self._graph_of = graph_of
         self._drive = drive
@@ -156,11 +166,11 @@ class ChildStarter:
         workflow, value = await self._meant(parent, call)
         given = serialised(self._serde, value, what="input of a child", limit=self._limit)
         found = await self._store.find(link)
-        if found is None and isinstance(call.workflow, UndoOf):
-            return await self._undo(parent, link, replace(call, input=value), workflow, given, begun, tell)
         if found is None:
-            new_id = new_thread_id()
-            return await self._start(parent, link, replace(call, input=value), workflow, given, begun, tell, new_id)
+            wanted = _Wanted(parent, link, replace(call, input=value), workflow, given, begun, tell)
+            if isinstance(call.workflow, UndoOf):
+                return await self._undo(wanted)
+            return await self._start(wanted, new_thread_id())
         begun()
         if found["thread_id"] is None:
             error = {"type": "Deleted", "message": "its run was deleted", "by": "system:deletion"}
@@ -186,39 +196,22 @@ class ChildStarter:
             return await self._undoing.meant(call.workflow.thread_id, parent["tenant"])
         return self._registry.find(call.workflow), call.input
 
-    async def _undo(
-        self,
-        parent: RunRow,
-        link: Link,
-        call: ChildCall,
-        workflow: Workflow,
-        given: Stored,
-        begun: Callable[[], None],
-        tell: Tell | None,
-    ) -> Ended | Waits:
+    async def _undo(self, wanted: _Wanted) -> Ended | Waits:
         while True:
-            chosen = await self._undoing.run_for(call.workflow.thread_id, parent["tenant"], self._cancel)
+            undone = wanted.call.workflow.thread_id
+            chosen = await self._undoing.run_for(undone, wanted.parent["tenant"], self._cancel)
             if isinstance(chosen, Ended):
-                begun()
+                wanted.begun()
                 return chosen
             try:
-                return await self._start(parent, link, call, workflow, given, begun, tell, chosen)
+                return await self._start(wanted, chosen)
             except ThreadExists:  # somebody else has it undone since
                 continue
 
-    async def _start(
-        self,
-        parent: RunRow,
-        link: Link,
-        call: ChildCall,
-        workflow: Workflow,
-        given: Stored,
-        begun: Callable[[], None],
-        tell: Tell | None,
-        run_id: str,
-    ) -> Ended | Waits:
-        context, value = self._context(parent, call)
-        kept = self._kept_policies(parent, workflow) or {}
+    async def _start(self, wanted: _Wanted, run_id: str) -> Ended | Waits:
+        parent, link, call, workflow = wanted.parent, wanted.link, wanted.call, wanted.workflow
+        context, value = self._inheritance.context(parent, call)
+        kept = self._inheritance.policies(parent, workflow)
         async with self._bound(workflow, run_id, value, kept.get(COPING)) as graph:
             check_input(graph, call.input, json_only=workflow.built_in)
             new = NewRun(
@@ -228,20 +221,19 @@ class ChildStarter:
                 version=workflow.version,
                 source=workflow.source,
                 requested_by=parent["requested_by"],
-                given=given,
+                given=wanted.given,
                 context=context,
-                policies=json.dumps(self._seal.close(kept)) if kept else None,
+                policies=self._inheritance.sealed(kept),
                 priority=parent["priority"],
             )
             row = await self._store.accept(link, new, submit=call.submit)
-            begun()
+            wanted.begun()
             if row["status"] == "queued":
                 return run_id
-            return await self._driven(
-                self._drive(row, graph, fresh=call.input, blank=True, alone=True, held=link.held, on_event=tell),
-                run_id,
-                link.on_failure,
+            driving = self._drive(
+                row, graph, fresh=call.input, blank=True, alone=True, held=link.held, on_event=wanted.tell
             )
+            return await self._driven(driving, run_id, link.on_failure)
 
     async def _go_on(self, found: RunRow, expected: RunStatus, link: Link, tell: Tell | None) -> Ended | Waits:
         thread_id = found["thread_id"]
@@ -268,22 +260,6 @@ class ChildStarter:
         if found["erased_at"] is not None and found["erased_at"] >= found["ended_at"]:
             return Ended(thread_id, "failed", {}, {"type": "Erased", "message": "its content was erased"})
         return Ended(thread_id, "completed", visible_state(await self._reader.latest(thread_id)))
-
-    def _context(self, parent: RunRow, call: ChildCall) -> tuple[Stored | None, Any]:
-        """Return the child's context as its row keeps it, and as its graph gets it."""
-        if call.context is not INHERITED:
-            kept = None if call.context is None else serialised(self._serde, call.context, what="context of a child")
-            return kept, call.context
-        kind, data = parent["context_type"], parent["context"]
-        if kind is None:
-            return None, None
-        return Stored(kind, data, ""), self._serde.loads_typed((kind, data))
-
-    def _kept_policies(self, parent: RunRow, workflow: Workflow) -> dict[str, Any] | None:
-        """Return what the child's row keeps: the policies that its parent was started with count for it as well."""
-        inherited = self._seal.open(parent["policies"]) or {}
-        kept = policies_json(None, self._policies.get(workflow.name), self._coping.kept(inherited.get(COPING))) or {}
-        return ({**kept, "run": inherited["run"]} if "run" in inherited else kept) or None
 
 
 def _to_be_taken_up(found: RunRow, *, go_on: bool) -> RunStatus | None:

@@ -2,66 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from ..nodes.delegation.consolidation import measured
-from ..nodes.delegation.network import Network, critical_path, network_of
 from ..nodes.delegation.plans import load_plan, planned
 from ..nodes.delegation.telling import EVENT, drawn_parts
 from ..state.plans import plan_schema
 from .model import Child, Run
+from .plan_rows import Parts, PlanRow, Told, mark_critical, ordered, planned_parts, rows_of, told_again
 
-__all__ = ["PlanRow", "PlanView", "plan_in_file", "plan_of_family", "plan_of_run", "plan_schema"]
+__all__ = ["PlanView", "plan_in_file", "plan_of_family", "plan_of_run", "plan_schema"]
 
 _MOST_READ: Final = 100
-Told: TypeAlias = Mapping[str, Any]
-"""A subtask as it is told, with `parts` where it consists of a plan."""
-Parts: TypeAlias = "Callable[[Told], tuple[list[Told], Parts]]"
-"""Returns the subtasks of the plan in a subtask, and what does so for theirs."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlanRow:
-    """One subtask.
-
-    Args:
-        id: Its id; a slash stands before the part of a nested plan.
-        parent: The subtask whose nested plan it belongs to.
-        dependencies: What it waits for.
-        status: Where it stands.
-        agent: Who does it, or did.
-        started: When its last attempt began.
-        ended: When that ended.
-        retries: How often it was tried again.
-        error: Why it failed, was skipped, or needs a person.
-        expected_seconds: How long it takes, as far as one knew.
-        nested: Whether it consists of a plan.
-        critical: Whether it is on the critical path.
-        undone: How its undoing stands: "" when nobody undoes it.
-    """
-
-    id: str
-    parent: str | None
-    dependencies: tuple[str, ...]
-    status: str
-    agent: str | None = None
-    started: datetime | None = None
-    ended: datetime | None = None
-    retries: int = 0
-    error: str | None = None
-    expected_seconds: float = 1.0
-    nested: bool = False
-    critical: bool = False
-    undone: str = ""
-
-    @property
-    def name(self) -> str:
-        """Its id in its own plan."""
-        return self.id.rpartition("/")[2]
 
 
 @dataclass
@@ -103,21 +58,20 @@ class PlanView:
 
     def _take_plan(self, told: Mapping[str, Any]) -> None:
         known = self.rows
-        rows = dict(_rows(told["plan"], None, (), _planned_parts))
+        rows = dict(rows_of(told["plan"], None, (), planned_parts))
         # what nested plans told before is told no second time
         kept = {each: known[each] for each in rows if each in known and rows[each].parent is not None}
         self.title = str(told.get("title") or "")
-        self.rows = _ordered({**rows, **kept})
-        _mark(self.rows, critical_path(_network(self.rows, _expected)))
+        self.rows = ordered({**rows, **kept})
+        mark_critical(self.rows, _expected)
 
     def _take_row(self, inside: str, told: Mapping[str, Any]) -> PlanRow | None:
         name = inside + told["task_id"]
         known = self.rows.get(name)
         if known is None and inside:
             return None  # of a plan that was not told
-        row = replace(_row(told, name, None, ()), **({} if known is None else _planned(known)))
-        self.rows[name] = row
-        return row
+        self.rows[name] = told_again(told, name, known)
+        return self.rows[name]
 
     def count(self, status: str) -> int:
         """Return how many subtasks stand so."""
@@ -147,11 +101,10 @@ def plan_of_run(state: Mapping[str, Any], parts: Parts | None = None) -> PlanVie
     """
     if not _is_plan(state.get("subtasks"), state.get("dependencies")):
         return None
-    looked_up = parts or _planned_parts
-    view = PlanView(str(state.get("main_task") or ""), _ordered(dict(_rows(_told(state), None, (), looked_up))))
+    looked_up = parts or planned_parts
+    view = PlanView(str(state.get("main_task") or ""), ordered(dict(rows_of(_told(state), None, (), looked_up))))
     if any(row.ended is not None for row in view.rows.values()):
-        network = _network(view.rows, _took)
-        path = critical_path(network)
+        path, network = mark_critical(view.rows, lambda row: row.took)
         view.figures = {
             **measured(dict(state)),  # type: ignore[arg-type]
             "critical_path": path,
@@ -159,9 +112,8 @@ def plan_of_run(state: Mapping[str, Any], parts: Parts | None = None) -> PlanVie
             "work_seconds": round(network.work, 6),
             "retries": sum(row.retries for row in view.rows.values()),
         }
-        _mark(view.rows, path)
     else:
-        _mark(view.rows, critical_path(_network(view.rows, _expected)))
+        mark_critical(view.rows, _expected)
     return view
 
 
@@ -187,10 +139,10 @@ def plan_of_family(run: Run, state_of: Callable[[str], Mapping[str, Any]]) -> Pl
         def of(told: Told) -> tuple[list[Told], Parts]:
             child = latest.get(told["task_id"])
             if child is None or next(left, None) is None:
-                return _planned_parts(told)
+                return planned_parts(told)
             state = state_of(child.thread_id)
             if not _is_plan(state.get("subtasks"), state.get("dependencies")):
-                return _planned_parts(told)
+                return planned_parts(told)
             undone = undoing.get(child.thread_id)
             marks = {} if undone is None else (state_of(undone.thread_id).get("compensations") or {})
             return _told({**state, "compensations": marks or state.get("compensations")}), parts(child.children)
@@ -239,72 +191,5 @@ def _told(state: Mapping[str, Any]) -> list[Told]:
     ]
 
 
-def _planned_parts(told: Told) -> tuple[list[Told], Parts]:
-    return [{"status": "pending", **each} for each in told["parts"]], _planned_parts
-
-
-def _rows(
-    told: Iterable[Told], parent: str | None, before: tuple[str, ...], parts: Parts
-) -> Iterator[tuple[str, PlanRow]]:
-    """Yield the rows of a plan and of the plans in it, as if all were one.
-
-    What waits for nothing in a nested plan waits for what its subtask waits for, and that is complete with its parts.
-    """
-    for each in told:
-        name = each["task_id"] if parent is None else f"{parent}/{each['task_id']}"
-        own = each["dependencies"] if parent is None else [f"{parent}/{other}" for other in each["dependencies"]]
-        waits_for = tuple(own) or before
-        if each.get("parts"):
-            inner, deeper = parts(each)
-            yield from _rows(inner, name, waits_for, deeper)
-            waits_for = tuple(f"{name}/{part['task_id']}" for part in inner)
-        yield name, _row(each, name, parent, waits_for)
-
-
-def _row(told: Told, name: str, parent: str | None, waits_for: tuple[str, ...]) -> PlanRow:
-    return PlanRow(
-        id=name,
-        parent=parent,
-        dependencies=waits_for,
-        status=told["status"],
-        agent=told.get("assigned_agent"),
-        started=_time(told.get("start_time")),
-        ended=_time(told.get("end_time")),
-        retries=told.get("retry_count") or 0,
-        error=told.get("error_message"),
-        expected_seconds=told.get("expected_seconds", 1.0),
-        nested=bool(told.get("parts")),
-        undone=told.get("undone") or "",
-    )
-
-
-def _planned(row: PlanRow) -> dict[str, Any]:
-    names = ("parent", "dependencies", "expected_seconds", "nested", "critical", "undone")
-    return {name: getattr(row, name) for name in names}
-
-
-def _ordered(rows: Mapping[str, PlanRow]) -> dict[str, PlanRow]:
-    return {each: rows[each] for each in _network(rows, lambda _: 1.0).order}
-
-
-def _network(rows: Mapping[str, PlanRow], seconds: Callable[[PlanRow], float]) -> Network:
-    """Return the network of all rows; what consists of parts takes no time of its own."""
-    took = {each: 0.0 if row.nested else seconds(row) for each, row in rows.items()}
-    return network_of({each: row.dependencies for each, row in rows.items()}, took)
-
-
 def _expected(row: PlanRow) -> float:
     return row.expected_seconds
-
-
-def _took(row: PlanRow) -> float:
-    return max(0.0, (row.ended - row.started).total_seconds()) if row.started and row.ended else 0.0
-
-
-def _mark(rows: dict[str, PlanRow], path: Iterable[str]) -> None:
-    for each in path:
-        rows[each] = replace(rows[each], critical=True)
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

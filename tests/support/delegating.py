@@ -4,7 +4,8 @@ import asyncio
 import random
 from typing import Any
 
-from adjourn.engine.plan_view import PlanRow, plan_of_run
+from adjourn.engine.plan_rows import PlanRow
+from adjourn.engine.plan_view import plan_of_run
 from adjourn.graphs.delegation import build
 from adjourn.nodes.delegation.agents import Brief, NeedsPerson
 from adjourn.nodes.delegation.compensation import Undo

@@ -18,7 +18,7 @@ from adjourn import (
     UnknownSchedule,
     UnknownWorkflow,
 )
-from adjourn.engine.scheduling import thread_of
+from adjourn.engine.schedule_rows import thread_of
 from support import workflows
 from support.auditing import agree
 from support.eventually import eventually
