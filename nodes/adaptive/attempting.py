@@ -86,21 +86,8 @@ def attempting(
             task = task_of(state, number, memory=memory, idempotency_key=idempotency_key)
             started, begun = clock().isoformat(), time.monotonic()
             output, error = await _tried(known[name], task, limit, max_output_bytes)
-            attempted: AttemptState = {
-                "number": number,
-                "strategy": name,
-                "start_time": started,
-                "seconds": round(time.monotonic() - begun + output.seconds_before, 6),
-                "parts": output.parts,
-                "failed": len(output.failures),
-                "failures": _first(output.failures),
-                "error": error,
-                "kept": output.kept,
-                "performance_metrics": {},
-                "poor": [],
-                "score": None,
-            }
-            return {"attempt": attempted, "result": output.result}
+            seconds = round(time.monotonic() - begun + output.seconds_before, 6)
+            return {"attempt": _attempted(number, name, started, seconds, output, error), "result": output.result}
 
         # no arguments to compare: everything that an attempt is made of stands in the state
         made = await (once("attempt", make, key=str(number), on_uncertain="retry") if remembers_effects() else make())
@@ -112,6 +99,25 @@ def attempting(
         }
 
     return attempt
+
+
+def _attempted(
+    number: int, strategy: str, started: str, seconds: float, output: Output, error: str | None
+) -> AttemptState:
+    return {
+        "number": number,
+        "strategy": strategy,
+        "start_time": started,
+        "seconds": seconds,
+        "parts": output.parts,
+        "failed": len(output.failures),
+        "failures": _first(output.failures),
+        "error": error,
+        "kept": output.kept,
+        "performance_metrics": {},
+        "poor": [],
+        "score": None,
+    }
 
 
 async def _tried(strategy: Strategy, task: Any, limit: float | None, most_bytes: int) -> tuple[Output, str | None]:
@@ -136,13 +142,18 @@ async def _tried(strategy: Strategy, task: Any, limit: float | None, most_bytes:
         return Output(None), in_words(problem)
     except FAILS as problem:  # a strategy is the user's, and so are its errors
         return Output(None), in_words(problem)
-    if problem_with := json_problem(output.result, "its result"):
-        return Output(None), f"{problem_with}; a strategy returns JSON-safe values"
-    size = len(orjson.dumps(output.result))
+    why = _unusable(output.result, most_bytes)
+    return (output, None) if why is None else (Output(None), why)
+
+
+def _unusable(result: Any, most_bytes: int) -> str | None:
+    """Say why a result cannot be kept, or None."""
+    if problem := json_problem(result, "its result"):
+        return f"{problem}; a strategy returns JSON-safe values"
+    size = len(orjson.dumps(result))
     if size > most_bytes:
-        why = f"its result has {size:,} bytes of JSON, more than {most_bytes:,}; store large content elsewhere"
-        return Output(None), why
-    return output, None
+        return f"its result has {size:,} bytes of JSON, more than {most_bytes:,}; store large content elsewhere"
+    return None
 
 
 def _first(failures: Mapping[Any, Any]) -> dict[str, str]:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
 from collections.abc import Callable
 from typing import Any
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 from langgraph.errors import GraphBubbleUp
 
 from ...errors import RunFailed
 from ...state.values import storable_text
 from ..branches import gather
+from ..calling import called
 from ..effects import once, remembers_effects
 from .failing import FAILS, GIVES_WAY, in_words
-from .strategies import Output, Task, called, is_async
+from .strategies import Output, Task
 from .work import Part, Work, parts_of
 
 __all__ = ["done_by"]
@@ -89,7 +89,4 @@ class _Doing:
         return found["result"]
 
     async def _worked(self, part: Part) -> Any:
-        if is_async(self._worker):
-            return await self._worker(part)
-        found = await to_thread.run_sync(self._worker, part, limiter=self._threads, abandon_on_cancel=True)
-        return await found if inspect.isawaitable(found) else found
+        return await called(self._worker, part, limiter=self._threads)

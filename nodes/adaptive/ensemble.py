@@ -9,10 +9,10 @@ from ...errors import RunFailed
 from ...state.values import canonical_json, json_problem
 from ...state.votes import AgentVote
 from ..branches import gather
+from ..calling import called
 from ..voting import abstention, decide, read_vote
 from .failing import FAILS, GIVES_WAY, in_words
 from .models import as_function, can_vote
-from .strategies import called
 from .work import Part, Worker
 
 __all__ = ["elected", "elected_field_by_field", "voted"]

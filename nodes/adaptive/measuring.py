@@ -13,12 +13,13 @@ from typing import Any, Final, TypeAlias
 from ...errors import InvalidInput
 from ...state.adaptive import AdaptiveState, AttemptState, Best
 from ..arguments import check_name, check_seconds, check_share, is_number
+from ..calling import called
 from ..here import teller
 from ..step import Clock, utcnow
 from .memory import check_memory, record_run
 from .node import AsyncNode
 from .rules import Rules, check_metric, poor_metrics, score
-from .strategies import Task, called, task_of
+from .strategies import Task, task_of
 
 __all__ = [
     "MEASURERS", "TARGET_SECONDS", "Attempted", "Measure", "accuracy", "check_thresholds", "completeness", "measuring",

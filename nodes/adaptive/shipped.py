@@ -16,11 +16,12 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
+from ..calling import called
 from .doing import done_by
 from .ensemble import voted
 from .memory import kept_answer
 from .models import as_function
-from .strategies import Output, Strategy, Task, called
+from .strategies import Output, Strategy, Task
 from .texts import reading_texts
 from .work import Part, Work, parts_of
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-import anyio.to_thread
-
 from ...errors import InvalidInput
 from ...state.adaptive import AdaptiveState, ResourceConstraints
 from ..arguments import check_count, check_name, check_seconds, one_of
+from ..calling import called
 from .failing import FAILS, GIVES_WAY, in_words
 
 __all__ = [
@@ -227,19 +225,6 @@ async def first_available(
             return name, refused
         refused[name] = why
     return None, refused
-
-
-async def called(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function of the user's: in a thread, unless it is async; one that is cut off is left to itself."""
-    if is_async(function):
-        return await function(*arguments)
-    found = await anyio.to_thread.run_sync(function, *arguments, abandon_on_cancel=True)
-    return await found if inspect.isawaitable(found) else found
-
-
-def is_async(function: Any) -> bool:
-    """Say whether calling something gives a coroutine."""
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
 
 def tried_in(attempts: Sequence[Mapping[str, Any]]) -> list[str]:

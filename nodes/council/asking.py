@@ -24,6 +24,7 @@ from ...errors import AdjournError, BudgetExceeded, ChildFailed, LeaseLost, RunF
 from ...state.council import Reply, Request, Usage
 from ...state.values import JsonValue, canonical_json, json_problem, storable_text
 from ..branches import gather
+from ..calling import is_async
 from ..children import ChildCall, children
 from ..effects import once, remembers_effects
 from .costs import Meter, metering
@@ -155,7 +156,7 @@ async def _asked(member: Member, request: Request, seconds: float) -> Reply:
 
 
 async def _called(act: Act, request: Request) -> Any:
-    if inspect.iscoroutinefunction(act) or inspect.iscoroutinefunction(getattr(act, "__call__", None)):  # noqa: B004
+    if is_async(act):
         return await act(request)
     result = await _in_thread(act, request)
     return await result if inspect.isawaitable(result) else result

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-import anyio.to_thread
 from anyio import CapacityLimiter
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
@@ -32,6 +30,7 @@ from ...state.delegation import SubtaskState
 from ...state.roster import Agent, Roster
 from ...state.values import JsonValue, canonical_json
 from ..assignment.formulas import capability_score, has_room, lacking
+from ..calling import called
 from ..child_port import children_in
 from ..effect_port import effects_in
 from ..prompts import load_prompt
@@ -202,11 +201,7 @@ class Team:
         agent = self._agents[name]
         if isinstance(agent, Runnable):
             return await _run(agent, self._profiles[name], brief)
-        if inspect.iscoroutinefunction(agent) or inspect.iscoroutinefunction(type(agent).__call__):
-            found: Any = agent(brief)
-            return await found
-        found = await anyio.to_thread.run_sync(agent, brief, limiter=limiter, abandon_on_cancel=True)
-        return await found if inspect.isawaitable(found) else found
+        return await called(agent, brief, limiter=limiter)
 
     def described(self) -> str:
         """Return who there is and what they can do, one line each, for a planner."""

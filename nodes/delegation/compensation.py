@@ -7,12 +7,10 @@ runs of a subtask did is undone in its place, by child runs again; see `undoing`
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import anyio.to_thread
 from anyio import CapacityLimiter
 from langgraph.runtime import Runtime
 from langgraph.types import Send
@@ -21,6 +19,7 @@ from typing_extensions import TypedDict
 from ...errors import ConfigurationError, EffectUncertain, InvalidPlan, LeaseLost, StorageUnavailable
 from ...state.delegation import CompensationState, DelegationState, SubtaskState
 from ...state.values import JsonValue, storable_text
+from ..calling import called
 from ..effects import once
 from ..step import Clock, utcnow
 from .agenda import Agenda
@@ -96,13 +95,7 @@ class Compensations:
             undo: What it is given.
             limiter: Bounds the threads of plain functions.
         """
-        function = self._functions[name]
-        if inspect.iscoroutinefunction(function):
-            await function(undo)
-            return
-        found = await anyio.to_thread.run_sync(function, undo, limiter=limiter, abandon_on_cancel=True)
-        if inspect.isawaitable(found):
-            await found
+        await called(self._functions[name], undo, limiter=limiter)
 
 
 class _Tried(TypedDict):
