@@ -8,7 +8,6 @@ engine and PostgreSQL, with the memory and without.
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from adjourn.graphs.adaptive import build
 from adjourn.nodes.adaptive.adapting import MAX_ATTEMPTS
 from adjourn.nodes.adaptive.records import RUNS, by_record, standings
 from adjourn.nodes.adaptive.rules import poor_metrics, reason_of, remedies_of, score
-from benchmarks.machine import describe, new_database, read_options, server
+from benchmarks.command import options, where, write
+from benchmarks.machine import describe, new_database, server
 
 NAMES = (
     "standard_processing", "parallel_execution", "simplified_processing", "cached_responses", "multi_model_ensemble",
@@ -143,10 +143,10 @@ def _share(value: float) -> float:
 
 def main() -> None:
     """Print the tables, and write them as JSON and as a page."""
-    options = read_options(__doc__)
-    seeds, runs, engine_runs = (range(8), 20, 3) if options.quick else (range(200), 100, 30)
+    given = options(__doc__).parse_args()
+    seeds, runs, engine_runs = (range(8), 20, 3) if given.quick else (range(200), 100, 30)
     paper = on_paper(seeds, runs)
-    with server(options.url) as base:
+    with server(given.url) as base:
         machine = describe(base)
         real = asyncio.run(really(new_database(base, "bench_adaptive"), 1, engine_runs))
     worlds = (
@@ -154,7 +154,7 @@ def main() -> None:
     )
     about = [
         f"{worlds}; target: {TARGET:g} of the attempts of the fixed order.",
-        f"{machine['processors']} processors, {machine['processor']}; PostgreSQL {machine['postgres']}.",
+        f"{where(machine)}.",
     ]
     heads = (
         "attempts, fixed order | attempts, remembering | ratio | in the worst world | best reached, fixed | remembering"
@@ -170,11 +170,8 @@ def main() -> None:
     ratio = real["remembering"] / real["fixed"]
     table.append(f"| one, through the engine | {real['fixed']:.2f} | {real['remembering']:.2f} | {ratio:.2f} | | | |")
     print("\n".join([*about, *table]))
-    options.out.mkdir(parents=True, exist_ok=True)
-    written = {"machine": machine, "target": TARGET, "on_paper": paper, "really": real}
-    (options.out / "adaptive.json").write_text(json.dumps(written, indent=1) + "\n")
-    page = ["# Attempts until a strategy is good", "", *about, "", *table, ""]
-    (options.out / "adaptive.md").write_text("\n".join(page))
+    figures = {"machine": machine, "target": TARGET, "on_paper": paper, "really": real}
+    write(given.out, "adaptive", figures, ["# Attempts until a strategy is good", "", *about, "", *table])
 
 
 if __name__ == "__main__":

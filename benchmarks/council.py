@@ -7,7 +7,6 @@ slowest agent, not as long as all of them together: both are measured in the sam
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from statistics import median
 from typing import Any
@@ -17,7 +16,8 @@ from langgraph.graph import START, StateGraph
 from adjourn import AsyncEngine, Settings
 from adjourn.nodes.council import Procedure, consensus, member
 from adjourn.state.council import ConsensusState
-from benchmarks.machine import describe, new_database, read_options, server
+from benchmarks.command import options, where, write
+from benchmarks.machine import describe, new_database, server
 
 # a round ÷ its slowest agent; the rest is the database and the engine
 TARGET = 1.25
@@ -60,25 +60,22 @@ async def measure(url: str, longest: float, rounds: int) -> dict[str, dict[str, 
 
 def main() -> None:
     """Print the table, and write it as JSON and as a page."""
-    options = read_options(__doc__)
-    longest, rounds = (0.1, 2) if options.quick else (1.0, 10)
-    with server(options.url) as base:
+    given = options(__doc__).parse_args()
+    longest, rounds = (0.1, 2) if given.quick else (1.0, 10)
+    with server(given.url) as base:
         machine = describe(base)
         found = asyncio.run(measure(new_database(base, "bench_council"), longest, rounds))
     about = [
         f"The slowest agent takes {longest:g} s, the fastest a quarter; median of {rounds} rounds; target {TARGET:g}.",
-        f"{machine['processors']} processors, {machine['processor']}; PostgreSQL {machine['postgres']}.",
+        f"{where(machine)}.",
     ]
     table = ["| a round takes | of its slowest agent | of the sum of all |", "|---|--:|--:|"]
     for name, each in found.items():
         slowest, total = median(each["of the slowest"]), median(each["of the sum"])
         table.append(f"| {name} | {slowest:.2f}{'' if slowest <= TARGET else ' (missed)'} | {total:.2f} |")
     print("\n".join([*about, *table]))
-    options.out.mkdir(parents=True, exist_ok=True)
-    written = {"machine": machine, "longest_seconds": longest, "target": TARGET, "ratios": found}
-    (options.out / "council.json").write_text(json.dumps(written, indent=1) + "\n")
-    page = ["# A round of votes", "", *about, "", *table, ""]
-    (options.out / "council.md").write_text("\n".join(page))
+    figures = {"machine": machine, "longest_seconds": longest, "target": TARGET, "ratios": found}
+    write(given.out, "council", figures, ["# A round of votes", "", *about, "", *table])
 
 
 if __name__ == "__main__":

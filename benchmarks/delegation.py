@@ -7,10 +7,7 @@ subtasks without work, for what a subtask costs; and the transactions that a sub
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -21,6 +18,7 @@ from adjourn.graphs.delegation import build
 from adjourn.nodes.delegation.agenda import simulated
 from adjourn.nodes.delegation.agents import Brief
 from adjourn.nodes.delegation.network import Network, graham_bound, lower_bound
+from benchmarks.command import options, where, write
 from benchmarks.machine import describe, new_database, server
 from benchmarks.plans import random_network
 
@@ -127,24 +125,17 @@ async def makespan_of(engine: AsyncEngine, workflow: str, network: Network, scal
 
 def main() -> None:
     """Print the figures, and write them as JSON and as a page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a short run that proves that it works")
-    parser.add_argument("--url", help="a PostgreSQL server to use; default: an embedded one")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    options = parser.parse_args()
-    paper = on_paper(20 if options.quick else 200)
-    with server(options.url) as base:
+    given = options(__doc__).parse_args()
+    paper = on_paper(20 if given.quick else 200)
+    with server(given.url) as base:
         url = new_database(base, "bench_delegation")
         machine = describe(base)
-        seeds, seconds, many = ([1], 0.5, 100) if options.quick else (list(range(10)), 20.0, 10_000)
+        seeds, seconds, many = ([1], 0.5, 100) if given.quick else (list(range(10)), 20.0, 10_000)
         found = asyncio.run(really(url, seeds, seconds, many))
     lines = [*table(paper), "", *carried_out(found)]
-    where = f"{machine['processors']} processors, {machine['processor']}; PostgreSQL {machine['postgres']}"
-    print("\n".join([where, *lines]))
-    options.out.mkdir(parents=True, exist_ok=True)
-    written = {"machine": machine, "targets": TARGETS, "on_paper": paper, **found}
-    (options.out / "delegation.json").write_text(json.dumps(written, indent=1) + "\n")
-    (options.out / "delegation.md").write_text("\n".join(["# Delegation", "", f"{where}.", "", *lines, ""]))
+    print("\n".join([where(machine), *lines]))
+    figures = {"machine": machine, "targets": TARGETS, "on_paper": paper, **found}
+    write(given.out, "delegation", figures, ["# Delegation", "", f"{where(machine)}.", "", *lines])
 
 
 def table(paper: dict[str, dict[str, float]]) -> list[str]:

@@ -7,7 +7,6 @@ bare LangGraph, and what a hundred thousand waiting runs add to a hundred.
 from __future__ import annotations
 
 import asyncio
-import json
 import operator
 import time
 from collections.abc import Awaitable, Callable
@@ -20,7 +19,8 @@ from langgraph.types import Command, interrupt
 from psycopg import AsyncConnection
 
 from adjourn import AsyncEngine, Settings
-from benchmarks.machine import describe, new_database, read_options, server
+from benchmarks.command import options, where, write
+from benchmarks.machine import describe, new_database, server
 from benchmarks.workloads import STEPS, TEXT
 
 TARGETS = {
@@ -219,22 +219,19 @@ async def measure(url: str, *, quick: bool) -> dict[str, list[float]]:
 
 def main() -> None:
     """Print the table, and write it as JSON."""
-    options = read_options(__doc__)
-    with server(options.url) as base:
+    given = options(__doc__).parse_args()
+    with server(given.url) as base:
         url = new_database(base, "bench_engine")
         machine = describe(base)
-        found = asyncio.run(measure(url, quick=options.quick))
-    where = f"{machine['processors']} processors, {machine['processor']}; PostgreSQL {machine['postgres']}"
-    print(where)
+        found = asyncio.run(measure(url, quick=given.quick))
+    print(where(machine))
     print(f"{'how many times longer':28} {'median':>7} {'lowest':>7} {'highest':>8}  target")
     for name, ratios in found.items():
         print(
             f"{name:28} {median(ratios):7.2f} {min(ratios):7.2f} {max(ratios):8.2f}  {TARGETS[name]:.2f} {met(name, ratios)}"
         )
-    options.out.mkdir(parents=True, exist_ok=True)
-    written = {"machine": machine, "ratios": found, "targets": TARGETS}
-    (options.out / "engine.json").write_text(json.dumps(written, indent=1) + "\n")
-    (options.out / "engine.md").write_text(markdown(where, found))
+    figures = {"machine": machine, "ratios": found, "targets": TARGETS}
+    write(given.out, "engine", figures, page_of(where(machine), found))
 
 
 def met(name: str, ratios: list[float]) -> str:
@@ -242,7 +239,7 @@ def met(name: str, ratios: list[float]) -> str:
     return "met" if median(ratios) <= TARGETS[name] else "missed"
 
 
-def markdown(where: str, found: dict[str, list[float]]) -> str:
+def page_of(where: str, found: dict[str, list[float]]) -> list[str]:
     """Return the table as a page."""
     rows = []
     for name, ratios in found.items():
@@ -250,7 +247,7 @@ def markdown(where: str, found: dict[str, list[float]]) -> str:
         rows.append(f"| {name} | {median(ratios):.2f} | {spread} | ≤ {TARGETS[name]:.2f} | {met(name, ratios)} |")
     head = ["# What the engine costs", "", "How many times longer; medians of all rounds.", ""]
     table = ["| | median | lowest … highest | target | |", "|---|--:|--:|--:|---|", *rows]
-    return "\n".join([*head, *table, "", where + ".", ""])
+    return [*head, *table, "", f"{where}."]
 
 
 if __name__ == "__main__":

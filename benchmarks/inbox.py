@@ -7,7 +7,6 @@ the engine, and PostgreSQL is asked which index it used.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -18,8 +17,9 @@ from psycopg.rows import dict_row
 
 from adjourn import AsyncEngine, Settings
 from adjourn.checkpoints.queries import load_queries
+from benchmarks.command import options, where, write
 from benchmarks.engine import TEXT, asking
-from benchmarks.machine import describe, new_database, read_options, server
+from benchmarks.machine import describe, new_database, server
 
 TARGET_MS = 10.0
 # half of those that wait ask anybody, the others one of ten common roles; one in a thousand asks a rare one
@@ -102,35 +102,32 @@ async def indexes(connection: AsyncConnection[dict[str, Any]], given: dict[str, 
 
 def main() -> None:
     """Print the table, and write it as JSON."""
-    options = read_options(__doc__)
-    runs, rounds = (20_000, 3) if options.quick else (1_000_000, 30)
-    with server(options.url) as base:
+    given = options(__doc__).parse_args()
+    runs, rounds = (20_000, 3) if given.quick else (1_000_000, 30)
+    with server(given.url) as base:
         url = new_database(base, "bench_inbox")
         machine = describe(base)
         found = asyncio.run(measure(url, runs, rounds))
-    where = f"{machine['processors']} processors, {machine['processor']}; PostgreSQL {machine['postgres']}"
     what = f"{runs // 10:,} pending among {runs:,} runs; pages of 50; target {TARGET_MS:g} ms"
-    print(where)
+    print(where(machine))
     print(what)
     print(f"{'milliseconds':22} {'median':>7} {'highest':>8} {'shown':>6}  index")
     for name, each in found.items():
         met = "" if median(each["ms"]) <= TARGET_MS else "  (missed)"
         head = f"{name:22} {median(each['ms']):7.2f} {max(each['ms']):8.2f} {each['shown']:6}"
         print(f"{head}  {', '.join(each['indexes'])}{met}")
-    options.out.mkdir(parents=True, exist_ok=True)
-    written = {"machine": machine, "runs": runs, "target_ms": TARGET_MS, "pages": found}
-    (options.out / "inbox.json").write_text(json.dumps(written, indent=1) + "\n")
-    (options.out / "inbox.md").write_text(markdown([what + ".", where + "."], found))
+    figures = {"machine": machine, "runs": runs, "target_ms": TARGET_MS, "pages": found}
+    write(given.out, "inbox", figures, page_of([f"{what}.", f"{where(machine)}."], found))
 
 
-def markdown(about: list[str], found: dict[str, dict[str, Any]]) -> str:
+def page_of(about: list[str], found: dict[str, dict[str, Any]]) -> list[str]:
     """Return the table as a page."""
     rows = [
         f"| {name} | {median(each['ms']):.2f} | {max(each['ms']):.2f} | {each['shown']} | {', '.join(each['indexes'])} |"
         for name, each in found.items()
     ]
     table = ["| milliseconds | median | highest | shown | index |", "|---|--:|--:|--:|---|", *rows]
-    return "\n".join(["# Listing what waits for people", "", *about, "", *table, ""])
+    return ["# Listing what waits for people", "", *about, "", *table]
 
 
 if __name__ == "__main__":

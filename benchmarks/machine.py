@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import tempfile
@@ -22,15 +21,6 @@ TABLES = """
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'm') and (n.nspname = 'dbos' or c.relname like 'checkpoint%')
 """
-
-
-def read_options(description: str | None) -> argparse.Namespace:
-    """Read the options of a benchmark's command line: `quick`, `url` and `out`."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--quick", action="store_true", help="a short run that proves that it works")
-    parser.add_argument("--url", help="a PostgreSQL server to use; default: an embedded one")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    return parser.parse_args()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import subprocess
@@ -19,6 +18,7 @@ from pydantic import SecretStr
 from adjourn.checkpoints import open_saver
 from adjourn.checkpoints.migrate import migrate
 from adjourn.settings import load_settings
+from benchmarks.command import options
 from benchmarks.machine import bytes_on_disk, describe, new_database, server, server_seconds
 from benchmarks.report import Cell, report
 from benchmarks.workloads import Clock, langgraph_run
@@ -130,12 +130,7 @@ async def sizes(url: str, names: list[str], runs: int) -> dict[str, float]:
 
 def main() -> None:
     """Parse the arguments, measure, report."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--quick", action="store_true", help="one short round without DBOS: shows that it works")
-    arguments.add_argument("--url", help="a PostgreSQL server; default: an embedded one, thrown away afterwards")
-    arguments.add_argument(
-        "--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder for JSON and chart"
-    )
+    arguments = options(__doc__)
     arguments.add_argument("--rounds", type=int, default=5)
     given = arguments.parse_args()
     names = ["ours", "stock", "memory", *(["dbos"] if find_spec("dbos") and not given.quick else [])]

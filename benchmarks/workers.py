@@ -7,15 +7,12 @@ take turns on one server.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -25,6 +22,7 @@ from psycopg import AsyncConnection
 from adjourn import AsyncEngine, Settings
 from adjourn.engine.jobs import job_app, job_pool
 from adjourn.engine.worker import Worker
+from benchmarks.command import options, where, write
 from benchmarks.engine import asking, chained
 from benchmarks.machine import describe, new_database, server
 from benchmarks.workloads import STEPS, TEXT
@@ -273,7 +271,7 @@ def target(name: str) -> str:
     return f"≥ {AT_LEAST[name]:.2f}" if name in AT_LEAST else f"≤ {AT_MOST[name]:.2f}"
 
 
-def markdown(where: str, ratios: dict[str, list[float]], figures: dict[str, Any]) -> str:
+def page_of(where: str, ratios: dict[str, list[float]], figures: dict[str, Any]) -> list[str]:
     """Return the tables as a page."""
     rows = [
         f"| {name} | {median(found):.2f} | {min(found):.2f} … {max(found):.2f} | {target(name)} | {met(name, found)} |"
@@ -287,36 +285,30 @@ def markdown(where: str, ratios: dict[str, list[float]], figures: dict[str, Any]
     ]
     table = ["| how many times | median | lowest … highest | target | |", "|---|--:|--:|--:|---|", *rows, ""]
     plain = ["| | |", "|---|--:|", *(f"| {name} | {value} |" for name, value in figures.items()), ""]
-    return "\n".join([*head, *table, *plain, where + ".", ""])
+    return [*head, *table, *plain, f"{where}."]
 
 
 def main() -> None:
     """Print the table, and write it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a short run that proves that it works")
-    parser.add_argument("--url", help="a PostgreSQL server to use; default: an embedded one")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser = options(__doc__)
     parser.add_argument("--serve", metavar="URL", help="be a worker process (used by this command itself)")
-    options = parser.parse_args()
-    if options.serve:
-        asyncio.run(serve(options.serve))
+    given = parser.parse_args()
+    if given.serve:
+        asyncio.run(serve(given.serve))
         return
-    with server(options.url) as base:
+    with server(given.url) as base:
         url = new_database(base, "bench_workers")
         machine = describe(base)
-        ratios, figures = asyncio.run(measure(url, quick=options.quick))
-    where = f"{machine['processors']} processors, {machine['processor']}; PostgreSQL {machine['postgres']}"
-    print(where)
+        ratios, figures = asyncio.run(measure(url, quick=given.quick))
+    print(where(machine))
     for name, value in figures.items():
         print(f"{value:10}  {name}")
     print(f"{'how many times':50} {'median':>7} {'lowest':>7} {'highest':>8}  target")
     for name, found in ratios.items():
         spread = f"{median(found):7.2f} {min(found):7.2f} {max(found):8.2f}"
         print(f"{name:50} {spread}  {target(name)} {met(name, found)}")
-    options.out.mkdir(parents=True, exist_ok=True)
     written = {"machine": machine, "figures": figures, "ratios": ratios, "targets": AT_LEAST | AT_MOST}
-    (options.out / "workers.json").write_text(json.dumps(written, indent=1) + "\n")
-    (options.out / "workers.md").write_text(markdown(where, ratios, figures))
+    write(given.out, "workers", written, page_of(where(machine), ratios, figures))
 
 
 if __name__ == "__main__":
