@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
 
+from .event_lines import WORDS, Lines, event_line, row
 from .layout import Hanging
 from .text import clean, duration, shortened
 
@@ -21,8 +22,6 @@ ADAPTIVE_KEYS: Final = (
 )  # fmt: skip
 """The keys of the state that `Attempts` shows, or that stand in the final result as well."""
 
-_WORDS: Final = 100
-_INDENT: Final = "    "
 _BEGAN: Final = {
     "given": "as it was told to",
     "still_to_be_seen": "nothing that is known was good enough, and this one could be",
@@ -36,13 +35,7 @@ def adaptive_line(data: Any) -> Text | None:
     Args:
         data: What a node wrote with LangGraph's stream writer; anything.
     """
-    if not isinstance(data, Mapping) or data.get("type") != "adaptive":
-        return None
-    tell = _LINES.get(str(data.get("event")))
-    try:
-        return None if tell is None else tell(data)
-    except (AttributeError, KeyError, TypeError, ValueError):  # written by another version, or cut because it was long
-        return None
+    return event_line(data, "adaptive", _LINES)
 
 
 class Attempts:
@@ -77,7 +70,7 @@ def _shown(state: Mapping[str, Any], *, unicode: bool) -> Iterator[Text | Hangin
         )  # fmt: skip
         indent = line.cell_len
         if each["error"] is not None:
-            line.append(shortened(str(each["error"]), _WORDS), style="red")
+            line.append(shortened(str(each["error"]), WORDS), style="red")
         else:
             line.append_text(_figures(each["performance_metrics"], poor))
         yield Hanging(line, indent)
@@ -113,44 +106,38 @@ def _change(change: Mapping[str, Any], *, unicode: bool = True) -> Text:
     return Text.assemble("      ", (f"{clean(change['reason'])} {arrow} {to}", "cyan"))
 
 
-def _row(who: str, what: str | Text, words: str = "", style: str = "") -> Text:
-    line = Text.assemble(_INDENT, (f"{shortened(who, 20):<12} ", "cyan"))
-    line.append_text(what if isinstance(what, Text) else Text(clean(what), style=style))
-    return line.append(f"  {shortened(words, _WORDS)}" if words else "", style="dim")
-
-
 def _chosen(data: Mapping[str, Any]) -> Text:
-    return _row("strategy", f"{data['strategy']}, {_why(data)}")
+    return row("strategy", f"{data['strategy']}, {_why(data)}")
 
 
 def _attempt(data: Mapping[str, Any]) -> Text:
-    return _row(f"attempt {data['number']}", str(data["strategy"]), style="bold")
+    return row(f"attempt {data['number']}", str(data["strategy"]), style="bold")
 
 
 def _attempted(data: Mapping[str, Any]) -> Text:
     if data["error"] is not None:
-        return _row("", f"failed after {duration(data['seconds'])}", str(data["error"]), "red")
+        return row("", f"failed after {duration(data['seconds'])}", str(data["error"]), "red")
     parts = f", {data['parts']} parts" if data["parts"] > 1 else ""
     lost = f", {data['failed']} of them without a result" if data["failed"] else ""
-    return _row("", f"took {duration(data['seconds'])}{parts}{lost}")
+    return row("", f"took {duration(data['seconds'])}{parts}{lost}")
 
 
 def _measured(data: Mapping[str, Any]) -> Text:
-    return _row("", _figures(data["metrics"], data["poor"]))
+    return row("", _figures(data["metrics"], data["poor"]))
 
 
 def _adapted(data: Mapping[str, Any]) -> Text:
     refused = "; ".join(f"not {name}: {why}" for name, why in data["refused"].items())
     to = f"change to {data['to']}" if data["to"] else "a person decides"
-    return _row("", f"{data['reason']}: {to}", refused, "cyan")
+    return row("", f"{data['reason']}: {to}", refused, "cyan")
 
 
 def _finished(data: Mapping[str, Any]) -> Text:
     by = "good in everything" if data["decided_by"] == "metrics" else f"decided by {data['decided_by']}"
-    return _row("result", str(data["strategy"] or "none"), by, "bold green" if data["good"] else "bold yellow")
+    return row("result", str(data["strategy"] or "none"), by, "bold green" if data["good"] else "bold yellow")
 
 
-_LINES: Final[Mapping[str, Callable[[Mapping[str, Any]], Text]]] = {
+_LINES: Final[Lines] = {
     "chosen": _chosen,
     "attempt": _attempt,
     "attempted": _attempted,
