@@ -1,41 +1,22 @@
 """kill -9 in and after attempts: no attempt that has ended is made again, and what is remembered counts once."""
 
-import asyncio
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from adjourn import AsyncEngine
-from adjourn.settings import Settings
 from support.adapting import MEMORY, MOMENTS, adapting_workflow
 from support.crashing import LEDGER, Moments, ledger
-from support.eventually import eventually
-from support.processes import child
+from support.killing import QUICK, kill_at_each, recovered
 
 TESTS = Path(__file__).parents[1]
-QUICK = Settings(lease_seconds=0.3)
 
 DRIVER = """
-    import asyncio
-    import adjourn.engine.recovery
-    from adjourn import AsyncEngine
-    from adjourn.settings import Settings
     from support.adapting import adapting_workflow
-    from support.crashing import Moments
+    from support.killing import drive_until_killed
 
-    adjourn.engine.recovery._FIRST_PAUSE = 0.0
-
-    async def main(database, moment, verb):
-        workflows = {"a": adapting_workflow(Moments(moment, reach))}
-        async with AsyncEngine.open(database, workflows=workflows, settings=Settings(lease_seconds=0.3)) as engine:
-            if verb == "start":
-                await engine.start("a", {"main_task": "x"}, thread_id="t")
-            while True:
-                await engine.recover()
-                await asyncio.sleep(0.05)
-
-    asyncio.run(main(*sys.argv[1:]))
+    drive_until_killed(reach, lambda at: {"a": adapting_workflow(at)}, "a", {"main_task": "x"}, "t")
 """
 
 
@@ -48,22 +29,10 @@ async def test_kills_repeat_no_attempt_that_has_ended_and_its_record_counts_once
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     monkeypatch.setattr("adjourn.engine.recovery._FIRST_PAUSE", 0.0)
 
-    def killed(moment: str) -> None:
-        with child(DRIVER, database, moment, "start" if moment == moments[0] else "recover") as process:
-            process.wait_for(moment)
-            process.kill()
-
-    for moment in moments:
-        await asyncio.to_thread(killed, moment)
+    await kill_at_each(DRIVER, database, moments)
     workflows = {"a": adapting_workflow(Moments("never", None))}
     async with AsyncEngine.open(database, workflows=workflows, settings=QUICK) as engine:
-
-        async def over() -> bool:
-            await engine.recover()
-            return (await engine.get("t")).status == "completed"
-
-        await eventually(over, timeout=20)
-        run = await engine.get("t")
+        run = await recovered(engine, "t")
     told = [line.split() for line in ledger(lines)]
     for number in ("1", "2"):
         ended = [line for line in told if line[:2] == ["end", number]]
