@@ -10,16 +10,18 @@ from langgraph_sdk import get_client
 
 from adjourn import AsyncEngine, Engine
 from support.eventually import eventually
+from support.forking import fork_server
 
-from .conftest import PROGRAM, environment, running_studio
+from .conftest import environment, running_studio
 from .test_agent_server import DOUBTFUL
 
 WAIT = "import time; time.sleep(60)"
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run the command to its end, as a fork of a process that has imported it; what it starts is new."""
     done = subprocess.run(
-        [PROGRAM, "studio", "--no-browser", *arguments],
+        [fork_server() / "adjourn", "studio", "--no-browser", *arguments],
         cwd=folder,
         env=environment(folder),
         capture_output=True,

@@ -15,7 +15,9 @@ TOGETHER = {
     "tests/saver/test_connections.py": "a server that restarts",
     "tests/saver/test_crashes.py": "a server that crashes under load",
     "tests/studio/test_agent_server.py": "Agent Server",
+    "tests/studio/test_memory.py": "Agent Server",
     "tests/studio/test_races.py": "Agent Server of a stranger's project",
+    "tests/studio/test_strangers_cases.py": "Agent Server of a stranger's project",
     "tests/studio/test_strangers_project.py": "Agent Server of a stranger's project",
 }
 
