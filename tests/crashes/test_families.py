@@ -16,6 +16,7 @@ from support.crashing import Moments, ledger
 from support.crashing_families import AFTER_THE_ANSWER, BEFORE_THE_ANSWER, EFFECTS, family
 from support.eventually import eventually
 from support.processes import child
+from support.recovering import leases_run_out
 
 QUICK = Settings(lease_seconds=0.8)
 NEVER = Moments("never", None)
@@ -46,6 +47,7 @@ def killed(database: str, moment: str, thread_id: str, name: str = "x") -> None:
     with child(DRIVER, database, moment, thread_id, name) as process:
         process.wait_for(moment)
         process.kill()
+    leases_run_out(database)
     agree(database)
 
 

@@ -16,7 +16,7 @@ from support.auditing import agree
 from support.crashing import Moments, crashing, ledger
 from support.eventually import eventually
 from support.processes import child
-from support.recovering import attempt_and_die
+from support.recovering import attempt_and_die, leases_run_out
 
 QUICK = Settings(lease_seconds=0.8)
 UNDISTURBED = ["first", "pay", "ask", "last"]
@@ -83,10 +83,12 @@ async def continued(database: str) -> Any:
         return run
 
 
-def killed(database: str, moment: str, verb: str) -> None:
+def killed(database: str, moment: str, verb: str, *, lease_runs_out: bool = True) -> None:
     with child(DRIVER, database, moment, verb) as process:
         process.wait_for(moment)
         process.kill()
+    if lease_runs_out:
+        leases_run_out(database)
     agree(database)  # no entry of the audit without its fact, no fact without its entry
 
 
@@ -144,8 +146,7 @@ async def test_a_driver_killed_after_the_answer_needs_no_second_answer(
 
 
 async def test_the_recovery_of_a_recovery(database: str, ledger_file: Path) -> None:
-    await asyncio.to_thread(killed, database, "inside-a-node", "start")
-    await asyncio.sleep(0)
+    await asyncio.to_thread(killed, database, "inside-a-node", "start", lease_runs_out=False)
 
     async def stalled() -> bool:
         async with AsyncEngine.open(database, settings=QUICK) as engine:

@@ -11,8 +11,9 @@ from adjourn.settings import Settings
 from support.crashing import Moments
 from support.eventually import eventually
 from support.processes import child
+from support.recovering import leases_run_out
 
-QUICK = Settings(lease_seconds=0.3)
+QUICK = Settings(lease_seconds=0.8)
 
 
 def drive_until_killed(
@@ -57,6 +58,7 @@ async def kill_at(program: str, database: str, moment: str, *verb: str) -> None:
         with child(program, database, moment, *verb) as process:
             process.wait_for(moment)
             process.kill()
+        leases_run_out(database)
 
     await asyncio.to_thread(killed)
 

@@ -1,7 +1,13 @@
-"""What a killed recovery leaves behind, made by hand."""
+"""What time does to the leases of killed processes, and what a killed recovery leaves behind: both done by hand."""
 
 from adjourn import AsyncEngine
 from adjourn.engine.recovery import Attempt, RecoveryStore, next_attempt
+from support.postgres import execute
+
+
+def leases_run_out(database: str) -> None:
+    """Let all leases run out now; whoever holds one must have been killed."""
+    execute(database, "update adjourn.leases set expires_at = clock_timestamp() where expires_at > clock_timestamp()")
 
 
 async def attempt_and_die(engine: AsyncEngine, thread_id: str) -> bool:
