@@ -14,6 +14,7 @@ from adjourn.testing import ModelServer, replies
 from support.coping import QUICK, coping_engine, model_of, one, talking
 from support.eventually import eventually
 from support.processes import child
+from support.recovering import leases_run_out
 
 TEN = replies.text("hello", usage=replies.Usage(7, 3))
 
@@ -241,6 +242,7 @@ async def test_it_counts_what_a_killed_process_has_spent(database: str, monkeypa
         with child(DRIVER, database) as driver:
             await asyncio.to_thread(driver.wait_for, "two-calls-made")
             driver.kill()
+        leases_run_out(database)
         coping = Coping(budget=Budget(tokens=25))
         settings = Settings(lease_seconds=0.5)
         async with coping_engine(database, talking(model_of(server), 9), coping, settings=settings) as engine:

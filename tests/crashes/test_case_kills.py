@@ -8,6 +8,7 @@ from adjourn.nodes.cases import remember
 from adjourn.settings import Settings
 from support.eventually import eventually
 from support.processes import child
+from support.recovering import leases_run_out
 from support.remembering import steps
 
 DRIVER = """
@@ -35,6 +36,7 @@ def killed(database: str) -> None:
     with child(DRIVER, database) as process:
         process.wait_for("case-without-checkpoint")
         process.kill()
+    leases_run_out(database)
 
 
 async def test_a_case_is_left_once_however_its_process_ends(database: str, ledger_file: Path) -> None:

@@ -10,6 +10,7 @@ from adjourn.settings import Settings
 from support.crashing import Moments, crashing, ledger
 from support.eventually import eventually
 from support.processes import Child, child
+from support.recovering import leases_run_out
 
 QUICK = Settings(lease_seconds=0.8)
 
@@ -34,6 +35,7 @@ ZOMBIE = """
 
 
 async def taken_over(database: str) -> None:
+    leases_run_out(database)
     workflows = {"crashing": crashing(Moments("never", None))}
     async with AsyncEngine.open(database, workflows=workflows, settings=QUICK) as engine:
         await eventually(lambda: engine.recover(), timeout=20)

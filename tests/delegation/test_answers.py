@@ -18,6 +18,7 @@ from support.crashing import LEDGER, ledger
 from support.delegating import publishing
 from support.eventually import eventually
 from support.processes import child
+from support.recovering import leases_run_out
 
 Open = Callable[..., AbstractAsyncContextManager[AsyncEngine]]
 MAY = "May it be published?"
@@ -166,6 +167,7 @@ async def test_a_kill_between_the_answer_and_the_next_attempt_loses_no_permissio
         with child(DRIVER, database) as process:
             process.wait_for("attempt")
             process.kill()
+        leases_run_out(database)
 
         async def over() -> bool:
             await engine.recover()

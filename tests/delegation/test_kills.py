@@ -16,6 +16,7 @@ from support.crashing import LEDGER, ledger
 from support.delegating import delegating, rows_of, some_nested_plan, some_plan
 from support.eventually import eventually
 from support.processes import child
+from support.recovering import leases_run_out
 
 TESTS = Path(__file__).parents[1]
 QUICK = Settings(lease_seconds=0.8)
@@ -74,6 +75,7 @@ async def killed_again_and_again(database: str, lines: Path, plan: str, word: st
             except AssertionError:
                 raise AssertionError(f"the driver came no further:\n{process.output}") from None
             process.kill()
+        leases_run_out(database)
         name = {"end": "subtask", "undo": "compensate"}[word]
         found.append((recorded(database, name), len(ledger(lines))))
         plan = ""

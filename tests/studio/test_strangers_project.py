@@ -15,6 +15,7 @@ from langgraph_sdk.client import LangGraphClient
 from adjourn import AsyncEngine, NotPaused, ThreadBusy, approve
 from support.eventually import eventually
 from support.postgres import TEMPLATE, fresh_database
+from support.recovering import leases_run_out
 
 from .conftest import Studio, graphs_of, running_studio
 
@@ -172,12 +173,9 @@ async def test_a_killed_server_leaves_a_stalled_run_that_the_engine_continues(
             for process in psutil.Process(running.process.pid).children(recursive=True):
                 process.kill()
             running.process.kill()
+        leases_run_out(database)
         async with AsyncEngine.open(database, workflows=graphs_of(folder)) as engine:
-
-            async def stalled() -> bool:
-                return await status(engine, thread_id) == "stalled"
-
-            await eventually(stalled)
+            assert await status(engine, thread_id) == "stalled"
             file.touch()
             (run,) = await engine.recover()
             assert (run.thread_id, run.status, run.state["trail"]) == (thread_id, "paused", ["waited"])

@@ -6,7 +6,7 @@ from support.postgres import execute
 
 
 def leases_run_out(database: str) -> None:
-    """Let all leases run out now; whoever holds one must have been killed."""
+    """Let all leases run out now; whoever holds one must have been killed, or stopped."""
     execute(database, "update adjourn.leases set expires_at = clock_timestamp() where expires_at > clock_timestamp()")
 
 
