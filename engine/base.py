@@ -251,7 +251,7 @@ class EngineBase:
         saved = await self._reader.latest(thread_id)
         row = await finished_elsewhere(self._runs, row, saved)
         asking = row["status"] in ("queued", "running", "paused", "failed")
-        reviews = await self._reviews.pending(thread_id) if asking else ()
+        reviews = await self._reviews.pending(thread_id, row["tenant"]) if asking else ()
         children = await self._children.below(thread_id) if row["has_children"] else ()
         return to_run(row, state=visible_state(saved), reviews=reviews, children=children)
 

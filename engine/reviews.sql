@@ -43,13 +43,6 @@ where thread_id = %(thread_id)s and status = 'pending'
 order by created_at, review_id
 for update;
 
--- name: list_pending
--- The open questions of a thread, in the order in which they were asked, each with what has been decided on it.
-select reviews.*, runs.requested_by, reviews.due_at <= clock_timestamp() as overdue, null as "|", decisions.*
-from adjourn.reviews join adjourn.runs using (thread_id) left join adjourn.decisions using (thread_id, review_id)
-where thread_id = %(thread_id)s and reviews.status = 'pending'
-order by reviews.created_at, reviews.review_id, decisions.number;
-
 -- name: votes_on_pending
 -- What has been decided on the open questions of a thread.
 select decisions.* from adjourn.decisions join adjourn.reviews using (thread_id, review_id)
