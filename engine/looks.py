@@ -70,3 +70,7 @@ class Looks:
         del self._kept[thread_id]
         seconds = self._clock() - at
         return replace(look, seconds=seconds) if seconds <= _OLDEST_SECONDS else None
+
+    def forget(self, thread_id: str) -> None:
+        """Keep nothing of a run."""
+        self._kept.pop(thread_id, None)

@@ -110,6 +110,10 @@ class ReviewStore:
         """Return what `pending` read of a run, once; it may have changed since."""
         return self._looks.take(thread_id, tenant)
 
+    def forget(self, thread_id: str) -> None:
+        """Keep nothing of what was read of a run."""
+        self._looks.forget(thread_id)
+
     async def page(
         self, tenant: str, *, status: str, limit: int, filters: Mapping[str, Any], after: Mapping[str, Any]
     ) -> list[Review]:
