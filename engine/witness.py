@@ -33,7 +33,7 @@ _FEW: Final = 2
 
 @dataclass(slots=True)
 class _Watched:
-    """What was seen of a thread: its last checkpoint if nothing is left to do there, and then the change of its run's row."""
+    """What was seen of a thread: its last checkpoint if nothing is left to do there, and then its row's change."""
 
     last: Put | None = None
     row: DictRow | None = None
