@@ -53,6 +53,7 @@ from .reading import visible_state
 from .receivers import notifications_of
 from .recorder import Recorder
 from .registry import Registry, Workflow
+from .review_pages import ReviewPages
 from .reviews import Given, ReviewStore
 from .runs import RunRow, RunStore, to_run
 from .witness import Witness
@@ -131,6 +132,7 @@ class EngineBase:
         self._cases = CaseMemory(storage.pool, self._seal, settings, embeddings)
         self._notifications = notifications_of(settings, storage.pool, storage.saver.serde, notifiers)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde, on_event=self._notifications.post)
+        self._pages = ReviewPages(storage.pool, storage.saver.serde)
         self._runs = RunStore(
             storage.pool,
             storage.saver,
@@ -251,7 +253,7 @@ class EngineBase:
         saved = await self._reader.latest(thread_id)
         row = await finished_elsewhere(self._runs, row, saved)
         asking = row["status"] in ("queued", "running", "paused", "failed")
-        reviews = await self._reviews.pending(thread_id) if asking else ()
+        reviews = await self._reviews.pending(thread_id, row["tenant"]) if asking else ()
         children = await self._children.below(thread_id) if row["has_children"] else ()
         return to_run(row, state=visible_state(saved), reviews=reviews, children=children)
 
@@ -331,6 +333,7 @@ class EngineBase:
         """Cancel a run with all below it and stop those that are driven here; return those that had not ended."""
         cancelled = await self._runs.cancel(thread_id, tenant, note)
         for each in cancelled:
+            self._reviews.forget(each)
             self._recorder.record(Cancelled(each, note))
         for each in {thread_id, *cancelled}:
             drive = self._keeper.driving(each)

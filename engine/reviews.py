@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -16,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.queries import load_queries
+from .looks import Look, Looks, Parts
 from .model import Review, Vote
 from .notice_events import NoticeEvent, event_of
 from .review_case import Case, Closed, Command, Counted
@@ -28,7 +28,6 @@ _SQL: Final = load_queries(__package__, "reviews.sql")
 Connection = AsyncConnection[DictRow]
 # a review, what a decision makes of it, and what that means
 Judged: TypeAlias = tuple[Asked, Case, tuple[Command, ...]]
-_Parts: TypeAlias = list[DictRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +66,12 @@ class Looked(Locked):
     """The same, read without a lock.
 
     Args:
+        run: The run's row.
         seen: Changes with everything that an answer depends on.
         position: Changes with whatever a read of the thread's newest checkpoint would show; None when it has none.
     """
 
+    run: DictRow
     seen: str
     position: str | None
 
@@ -94,58 +95,25 @@ class ReviewStore:
         self._pool = pool
         self._on_event = on_event
         self._rows = ReviewRows(serde)
+        self._looks = Looks()
 
-    async def pending(self, thread_id: str) -> tuple[Review, ...]:
-        """Return the open questions of a thread, in the order in which they were asked."""
+    async def pending(self, thread_id: str, tenant: str) -> tuple[Review, ...]:
+        """Return the open questions of a tenant's run, in the order in which they were asked; keep them for `kept`."""
         with mapped_faults("cannot read the questions", thread_id=thread_id):
             async with self._pool.connection() as connection:
-                cursor = connection.cursor(row_factory=_in_parts)
-                await cursor.execute(_SQL["list_pending"], {"thread_id": thread_id})
-                asked = self._asked(await cursor.fetchall())
-        return tuple(each.review for each in asked.values())
+                look = await self.look(connection, thread_id, tenant)
+        if look is None:
+            return ()
+        self._looks.keep(look)
+        return tuple(each.review for each in self.looked(look).asked.values())
 
-    async def page(
-        self, tenant: str, *, status: str, limit: int, filters: Mapping[str, Any], after: Mapping[str, Any]
-    ) -> list[Review]:
-        """Return a page of a tenant's reviews: open ones by urgency, closed ones newest first.
+    def kept(self, thread_id: str, tenant: str) -> Look | None:
+        """Return what `pending` read of a run, once; it may have changed since."""
+        return self._looks.take(thread_id, tenant)
 
-        Args:
-            tenant: Whose.
-            status: Theirs.
-            limit: The most to return.
-            filters: `workflow`, `role`, `held` (roles; of open reviews those that ask one of them, or everybody),
-                `thread_id`, `asked_before`, `due_before`; None for no such filter.
-            after: The keys of the review that ended the page before.
-        """
-        query = _SQL["inbox" if status == "pending" else "closed_reviews"]
-        values = {"tenant": tenant, "status": status, "limit": limit, **filters, **after}
-        return await self._listed(query, values)
-
-    async def of_thread(self, tenant: str, thread_id: str, limit: int) -> list[Review]:
-        """Return reviews of a run: open ones in the order in which they were asked, then closed ones, newest first."""
-        return await self._listed(_SQL["reviews_of_thread"], {"tenant": tenant, "thread_id": thread_id, "limit": limit})
-
-    async def beginning_with(self, tenant: str, start: str, limit: int) -> list[Review]:
-        """Return the reviews, open or closed, whose id begins with a text."""
-        pattern = re.sub(r"([\\%_])", r"\\\1", start) + "%"
-        return await self._listed(
-            _SQL["reviews_beginning_with"], {"tenant": tenant, "pattern": pattern, "limit": limit}
-        )
-
-    async def _listed(self, query: Any, values: Mapping[str, Any]) -> list[Review]:
-        with mapped_faults("cannot list the reviews"):
-            async with self._pool.connection() as connection:
-                # never prepared: a plan for any combination of filters would be a plan for none
-                rows = await (await connection.execute(query, values, prepare=False)).fetchall()
-                named = {
-                    "thread_ids": [row["thread_id"] for row in rows],
-                    "review_ids": [row["review_id"] for row in rows],
-                }
-                votes = await (await connection.execute(_SQL["votes_on"], named)).fetchall() if rows else []
-        by_review: dict[tuple[str, str], list[DictRow]] = {}
-        for vote in votes:
-            by_review.setdefault((vote["thread_id"], vote["review_id"]), []).append(vote)
-        return [self._rows.one(row, by_review.get((row["thread_id"], row["review_id"]), ())).review for row in rows]
+    def forget(self, thread_id: str) -> None:
+        """Keep nothing of what was read of a run."""
+        self._looks.forget(thread_id)
 
     async def lock(self, connection: Connection, thread_id: str, *, skip_locked: bool = False) -> Locked | None:
         """Lock a run and its open questions, in a transaction of the caller's; one round trip.
@@ -173,8 +141,8 @@ class ReviewStore:
         now, is_driven = (await time.fetchall())[0]["now"], (await driven.fetchall())[0]["driven"]
         return Locked(found["status"], found["requested_by"], now, is_driven, asked)
 
-    async def look(self, connection: Connection, thread_id: str, tenant: str) -> tuple[DictRow, Looked] | None:
-        """Read a run, and what `lock` does without a lock; one statement.
+    async def look(self, connection: Connection, thread_id: str, tenant: str) -> Look | None:
+        """Read a run and its open questions without a lock; one statement.
 
         Args:
             connection: A connection.
@@ -182,17 +150,21 @@ class ReviewStore:
             tenant: Whose it must be.
 
         Returns:
-            The run's row, and what was read; None when there is no such run.
+            What was read, for `looked` to understand; None when there is no such run.
         """
         cursor = connection.cursor(row_factory=_in_parts)
         await cursor.execute(_SQL["answerable_run"], {"thread_id": thread_id, "tenant": tenant})
         rows = await cursor.fetchall()
-        found = rows[0][0]
-        if found["thread_id"] is None:
-            return None
-        named = {name: found[name] for name in ("status", "requested_by", "now", "seen", "position")}
-        asked = self._asked([each[1:] for each in rows], requested_by=found["requested_by"])
-        return found, Looked(is_driven=found["driven"], asked=asked, **named)
+        run = rows[0][0]
+        return None if run["thread_id"] is None else Look(run, [each[1:] for each in rows])
+
+    def looked(self, look: Look) -> Looked:
+        """Return what `lock` does, from a look; the time is the present one, by the database's clock then and ours since."""
+        run = look.run
+        named = {name: run[name] for name in ("status", "requested_by", "seen", "position")}
+        asked = self._asked(look.parts, requested_by=run["requested_by"])
+        now = run["now"] + timedelta(seconds=look.seconds or 0.0)
+        return Looked(is_driven=run["driven"], asked=asked, now=now, run=run, **named)
 
     async def lock_idle(self, connection: Connection, thread_id: str) -> datetime | None:
         """Lock a run that nobody drives, and its lease; return the time then, or None when somebody drives it."""
@@ -248,8 +220,8 @@ class ReviewStore:
             claim: `claims`: whether to take the lease; and `tenant`, `expected`, `owner`, `seconds` and `actor` for that.
 
         Returns:
-            Nothing, or if the lease was taken, a row for each answer to be given, for `given` to read, which is the run's
-            row, too, with the lease's `token`; its `position` is the thread's under the lease.
+            Nothing, or if the lease was taken, a row for each answer to be given, for `given` to read. Each has what has
+            changed in the run's row as well, with the lease's `token`; its `position` is the thread's under the lease.
 
         Raises:
             psycopg.Error: With `CHANGED` as its SQLSTATE when anything has changed that an answer depends on.
@@ -342,14 +314,14 @@ class ReviewStore:
             if isinstance(command, Counted):
                 yield command.vote, self._rows.columns(asked, after, command.vote, closed)
 
-    def _asked(self, found: Sequence[_Parts], **more: Any) -> dict[str, Asked]:
+    def _asked(self, found: Sequence[Parts], **more: Any) -> dict[str, Asked]:
         """Return open questions by id, from rows of a review and of a decision on it each."""
         rows = {review["review_id"]: review for review, _ in found if review["review_id"] is not None}
         votes = [vote for _, vote in found if vote["review_id"] is not None]
         return self._rows.all(rows.values(), votes, **more)
 
 
-def _in_parts(cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], _Parts]:
+def _in_parts(cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], Parts]:
     """Make rows of several tables, between whose columns stand bars."""
     result = cursor.pgresult  # `description` would take longer than all the rest
     names = [(result.fname(n) or b"").decode() for n in range(result.nfields)] if result is not None else []

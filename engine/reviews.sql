@@ -43,13 +43,6 @@ where thread_id = %(thread_id)s and status = 'pending'
 order by created_at, review_id
 for update;
 
--- name: list_pending
--- The open questions of a thread, in the order in which they were asked, each with what has been decided on it.
-select reviews.*, runs.requested_by, reviews.due_at <= clock_timestamp() as overdue, null as "|", decisions.*
-from adjourn.reviews join adjourn.runs using (thread_id) left join adjourn.decisions using (thread_id, review_id)
-where thread_id = %(thread_id)s and reviews.status = 'pending'
-order by reviews.created_at, reviews.review_id, decisions.number;
-
 -- name: votes_on_pending
 -- What has been decided on the open questions of a thread.
 select decisions.* from adjourn.decisions join adjourn.reviews using (thread_id, review_id)
@@ -88,73 +81,14 @@ where thread_id = %(thread_id)s and review_id = any(%(review_ids)s) and final an
 -- The reviews of a thread whose deadline failed the run.
 select review_id from adjourn.reviews where thread_id = %(thread_id)s and status = 'expired';
 
--- name: inbox
--- A page of open questions: the most urgent first, then those that wait longest; `after` ended the page before.
-with page as (
-    select thread_id, review_id
-    from adjourn.reviews
-    where reviews.tenant = %(tenant)s and reviews.status = 'pending'
-      and (%(workflow)s::text is null or reviews.workflow = %(workflow)s)
-      and (%(role)s::text is null or reviews.roles @> array[%(role)s::text])
-      and (%(held)s::text[] is null or reviews.roles = '{}' or reviews.roles && %(held)s::text[])
-      and (%(thread_id)s::text is null or reviews.thread_id = %(thread_id)s)
-      and (%(asked_before)s::timestamptz is null or reviews.created_at < %(asked_before)s)
-      and (%(due_before)s::timestamptz is null or reviews.due_at < %(due_before)s)
-      and (%(after_thread)s::text is null
-           or (-reviews.priority, reviews.created_at, reviews.thread_id, reviews.review_id)
-              > (-%(after_priority)s::integer, %(after_time)s::timestamptz, %(after_thread)s, %(after_review)s))
-    order by -reviews.priority, reviews.created_at, reviews.thread_id, reviews.review_id
-    limit %(limit)s
-)
-select reviews.*, runs.requested_by, coalesce(reviews.due_at <= clock_timestamp(), false) as overdue
-from page join adjourn.reviews using (thread_id, review_id) join adjourn.runs using (thread_id)
-order by -reviews.priority, reviews.created_at, reviews.thread_id, reviews.review_id;
-
--- name: closed_reviews
--- A page of reviews that are decided, expired or withdrawn, newest first; `after` ended the page before.
-with page as (
-    select thread_id, review_id
-    from adjourn.reviews
-    where reviews.tenant = %(tenant)s and reviews.status = %(status)s and reviews.status <> 'pending'
-      and (%(workflow)s::text is null or reviews.workflow = %(workflow)s)
-      and (%(role)s::text is null or reviews.roles @> array[%(role)s::text])
-      and (%(thread_id)s::text is null or reviews.thread_id = %(thread_id)s)
-      and (%(asked_before)s::timestamptz is null or reviews.created_at < %(asked_before)s)
-      and (%(due_before)s::timestamptz is null or reviews.due_at < %(due_before)s)
-      and (%(after_thread)s::text is null
-           or (reviews.created_at, reviews.thread_id, reviews.review_id)
-              < (%(after_time)s::timestamptz, %(after_thread)s, %(after_review)s))
-    order by reviews.created_at desc, reviews.thread_id desc, reviews.review_id desc
-    limit %(limit)s
-)
-select reviews.*, runs.requested_by, false as overdue
-from page join adjourn.reviews using (thread_id, review_id) join adjourn.runs using (thread_id)
-order by reviews.created_at desc, reviews.thread_id desc, reviews.review_id desc;
-
--- name: reviews_of_thread
--- The reviews of a run: open ones in the order in which they were asked, then closed ones, newest first.
-select reviews.*, runs.requested_by, coalesce(reviews.due_at <= clock_timestamp(), false) as overdue
-from adjourn.reviews join adjourn.runs using (thread_id)
-where reviews.tenant = %(tenant)s and thread_id = %(thread_id)s
-order by reviews.status <> 'pending', case when reviews.status = 'pending' then reviews.created_at end,
-    reviews.created_at desc, review_id
-limit %(limit)s;
-
--- name: reviews_beginning_with
--- The reviews whose id begins so: what people type of an id.
-select reviews.*, runs.requested_by, coalesce(reviews.due_at <= clock_timestamp(), false) as overdue
-from adjourn.reviews join adjourn.runs using (thread_id)
-where reviews.tenant = %(tenant)s and review_id like %(pattern)s
-order by review_id
-limit %(limit)s;
-
 -- name: record_decision
 -- A decision, and its review as a rule left it, in a transaction that holds its lock; see the function, in a migration.
 select adjourn.record_decision(%(given)s::jsonb);
 
 -- name: record_answer
--- Decisions that were judged without a lock, and the lease, or nothing of it; see the function, in a migration.
-select (run).*, token, was, false as expired, position, review_id, decided_by, decided_at, question_type, question,
+-- Decisions that were judged without a lock, and the lease, or nothing of it; see the function, in a migration. Returns what
+-- that changes in the run's row: nothing else of it has changed.
+select (run).status, (run).error, (run).ended_at, (run).updated_at, token, was, false as expired, position, review_id, decided_by, decided_at, question_type, question,
     answer_type, answer, approved_by
 from adjourn.record_answer(
     %(thread_id)s, %(seen)s, %(now)s, %(decided)s::jsonb, %(claims)s, %(tenant)s, %(expected)s, %(owner)s, %(seconds)s,
@@ -213,26 +147,27 @@ where reviews.thread_id = answered.thread_id
 -- name: close_answered_elsewhere
 -- The same commit, where the answer came through a door without the engine: the question is closed with what LangGraph
 -- was given.
-with closed as (
-    update adjourn.reviews set status = 'decided', closed_at = now()
-    from unnest(%s::text[], %s::text[], %s::text[], %s::bytea[], %s::text[])
-        as answered (thread_id, task_id, answer_type, answer, answer_digest)
-    where reviews.thread_id = answered.thread_id
-      and reviews.task_id = answered.task_id
-      and reviews.status = 'pending'
-      and not exists (
-        select from unnest(%s::text[], %s::text[]) as opened (thread_id, review_id)
-        where opened.thread_id = reviews.thread_id and opened.review_id = reviews.review_id)
-    returning reviews.*, answered.answer_type, answered.answer, answered.answer_digest
-)
+update adjourn.reviews set status = 'decided', closed_at = now()
+from unnest(%s::text[], %s::text[], %s::text[], %s::bytea[], %s::text[])
+    as answered (thread_id, task_id, answer_type, answer, answer_digest)
+where reviews.thread_id = answered.thread_id
+  and reviews.task_id = answered.task_id
+  and reviews.status = 'pending'
+  and not exists (
+    select from unnest(%s::text[], %s::text[]) as opened (thread_id, review_id)
+    where opened.thread_id = reviews.thread_id and opened.review_id = reviews.review_id)
+returning reviews.*, answered.answer_type, answered.answer, answered.answer_digest
+
+-- name: record_answered_elsewhere
+-- And the decision on it; reads the item before.
 insert into adjourn.decisions (
     thread_id, review_id, decided_by, source, channel, answer_type, answer, answer_digest, shown, version, decided_at,
     consumed_at
 )
 select thread_id, review_id, 'unknown', 'trusted', 'studio', answer_type, answer, answer_digest, digest, version, now(),
     now()
-from closed
-on conflict do nothing;
+from close_answered_elsewhere
+on conflict do nothing
 
 -- name: withdraw_others
 -- After a drive or an edit past the engine: questions that the thread does not ask any more, because it was given another
