@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -149,9 +149,15 @@ class CaseStore:
         values = {**self._scope(tenant, kind), "limit": limit, **read_case_cursor(after)}
         return [self._case(row, None) for row in await self._rows("list the cases", "newest_cases", **values)]
 
-    async def forget(self, tenant: str, id: str) -> bool:  # noqa: A002
-        """Remove a case, and say whether it was there."""
-        return bool(await self._rows("forget a case", "forget_case", tenant=tenant, id=id))
+    async def forget(self, tenant: str, id: str, who: Mapping[str, str]) -> bool:  # noqa: A002
+        """Remove a case, and say whether it was there. The audit of its run says so in the same transaction.
+
+        Args:
+            tenant: Whose it is.
+            id: Its id.
+            who: Who wants it: by, source and channel.
+        """
+        return bool(await self._rows("forget a case", "forget_case", tenant=tenant, id=id, who=Jsonb(dict(who))))
 
     def _scope(self, tenant: str, kind: str | None) -> dict[str, Any]:
         since = None if self._days is None else datetime.now(UTC) - timedelta(days=self._days)

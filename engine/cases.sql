@@ -101,5 +101,14 @@ order by remembered_at desc, id desc
 limit %(limit)s;
 
 -- name: forget_case
--- Remove one case.
-delete from adjourn.cases where tenant = %(tenant)s and id = %(id)s returning id;
+-- Remove one case; the audit of the run that left it says so. It never waits for that run.
+with gone as (delete from adjourn.cases where tenant = %(tenant)s and id = %(id)s returning id, thread_id)
+select adjourn.audit_put(thread_id, adjourn.audit_text(
+    '"at":"' || adjourn.audit_time(clock_timestamp()) || '",',
+    '"by":' || to_json(%(who)s::jsonb ->> 'by') || ',',
+    '"case":' || to_json(id) || ',',
+    '"channel":' || to_json(%(who)s::jsonb ->> 'channel') || ',',
+    '"kind":"forgotten",', '"n":0,',
+    '"source":' || to_json(%(who)s::jsonb ->> 'source') || ',',
+    '"thread":' || to_json(thread_id) || ','))
+from gone;
