@@ -290,7 +290,7 @@ async def test_whoever_takes_a_run_over_waits_for_a_case_that_is_being_written(d
     async with opened(database) as engine:
         run = await engine.start("remembering", {"alert": "x", "cure": 1})
     ((token,),) = execute(database, "select token from adjourn.leases")
-    case = {"tenant": "default", "id": "1", "kind": "k", "content": "{}", "words": "", "length": 0}
+    case = {"tenant": "default", "id": "1", "ids": ["1"], "kind": "k", "content": "{}", "words": "", "length": 0}
     with psycopg.connect(database) as writing, psycopg.connect(database) as taking:
         writing.execute(load_queries("adjourn.engine", "cases.sql")["add_case"],
                         {**case, "thread_id": run.thread_id, "token": token})  # fmt: skip
