@@ -17,7 +17,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 
 from adjourn import AsyncEngine, Principal, approve, edit, reject, respond
-from adjourn.errors import BudgetExceeded, InvalidInput
+from adjourn.errors import BudgetExceeded, InvalidInput, LeaseLost
 from adjourn.graphs.adaptive import build
 from adjourn.nodes.adaptive import Part, Strategy, Task, Work, measuring, shipped_strategies
 from adjourn.nodes.adaptive.checking import check_constraints
@@ -171,6 +171,29 @@ async def test_what_worked_is_where_the_next_run_of_the_same_type_begins(opened:
             "select prefix from store where prefix like '%adaptive.kinds.records.%'"
         ).fetchall()
     assert len(prefixes) == 4, "one item for each run"
+
+
+async def test_a_process_that_lost_the_run_cannot_put_an_older_record_back(adaptive_database: str) -> None:
+    measure = measuring(TOLD, memory="late")
+    found = "from store where prefix like '%adaptive.late.records.%'"
+
+    async def wakes_up_late(state: Any) -> Any:
+        await measure(state)
+        with psycopg.connect(adaptive_database) as other:
+            other.execute("update adjourn.leases set token = nextval('adjourn.lease_tokens'), owner = 'other'")
+            other.execute(
+                'update store set value = \'{"attempts": "of the other"}\' ' + found.removeprefix("from store ")
+            )
+        with pytest.raises(LeaseLost, match="nothing was put into the memory"):
+            await measure(state)
+        raise OSError("gone")
+
+    workflow = build(strategies={"a": gives()}, measurers=TOLD, memory="late")
+    workflow.nodes["measure"].runnable.afunc = wakes_up_late  # type: ignore[union-attr]
+    async with AsyncEngine.open(adaptive_database, workflows={"a": workflow}) as engine:
+        await engine.start("a", {"main_task": "x"})
+    with psycopg.connect(adaptive_database) as connection:
+        assert connection.execute(f"select value {found}").fetchall() == [({"attempts": "of the other"},)]
 
 
 async def test_a_record_is_written_once_however_often_its_node_runs(opened: Open, adaptive_database: str) -> None:
