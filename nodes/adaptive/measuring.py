@@ -204,8 +204,7 @@ async def _measured(
         failures=last["failures"],
     )
     return {
-        name: check_metric(name, await _in_time(name, measure, attempted, limit))
-        for name, measure in measurers.items()
+        name: check_metric(name, await _in_time(name, measure, attempted, limit)) for name, measure in measurers.items()
     }
 
 
