@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -16,6 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.queries import load_queries
+from .looks import Look, Looks, Parts
 from .model import Review, Vote
 from .notice_events import NoticeEvent, event_of
 from .review_case import Case, Closed, Command, Counted
@@ -28,7 +29,6 @@ _SQL: Final = load_queries(__package__, "reviews.sql")
 Connection = AsyncConnection[DictRow]
 # a review, what a decision makes of it, and what that means
 Judged: TypeAlias = tuple[Asked, Case, tuple[Command, ...]]
-_Parts: TypeAlias = list[DictRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +94,25 @@ class ReviewStore:
         self._pool = pool
         self._on_event = on_event
         self._rows = ReviewRows(serde)
+        self._looks = Looks()
 
-    async def pending(self, thread_id: str) -> tuple[Review, ...]:
-        """Return the open questions of a thread, in the order in which they were asked."""
+    async def pending(self, thread_id: str, tenant: str) -> tuple[Review, ...]:
+        """Return the open questions of a tenant's run, in the order in which they were asked; keep them for `kept`."""
         with mapped_faults("cannot read the questions", thread_id=thread_id):
             async with self._pool.connection() as connection:
-                cursor = connection.cursor(row_factory=_in_parts)
-                await cursor.execute(_SQL["list_pending"], {"thread_id": thread_id})
-                asked = self._asked(await cursor.fetchall())
-        return tuple(each.review for each in asked.values())
+                look = await self.look(connection, thread_id, tenant)
+        if look is None:
+            return ()
+        self._looks.keep(look)
+        return tuple(each.review for each in self.looked(look).asked.values())
+
+    def kept(self, thread_id: str, tenant: str) -> Look | None:
+        """Return what `pending` read of a run, once; it may have changed since."""
+        return self._looks.take(thread_id, tenant)
+
+    def forget(self, thread_id: str) -> None:
+        """Keep nothing of what was read of a run."""
+        self._looks.forget(thread_id)
 
     async def page(
         self, tenant: str, *, status: str, limit: int, filters: Mapping[str, Any], after: Mapping[str, Any]
@@ -173,8 +183,8 @@ class ReviewStore:
         now, is_driven = (await time.fetchall())[0]["now"], (await driven.fetchall())[0]["driven"]
         return Locked(found["status"], found["requested_by"], now, is_driven, asked)
 
-    async def look(self, connection: Connection, thread_id: str, tenant: str) -> tuple[DictRow, Looked] | None:
-        """Read a run, and what `lock` does without a lock; one statement.
+    async def look(self, connection: Connection, thread_id: str, tenant: str) -> Look | None:
+        """Read a run and its open questions without a lock; one statement.
 
         Args:
             connection: A connection.
@@ -182,17 +192,21 @@ class ReviewStore:
             tenant: Whose it must be.
 
         Returns:
-            The run's row, and what was read; None when there is no such run.
+            What was read, for `looked` to understand; None when there is no such run.
         """
         cursor = connection.cursor(row_factory=_in_parts)
         await cursor.execute(_SQL["answerable_run"], {"thread_id": thread_id, "tenant": tenant})
         rows = await cursor.fetchall()
-        found = rows[0][0]
-        if found["thread_id"] is None:
-            return None
-        named = {name: found[name] for name in ("status", "requested_by", "now", "seen", "position")}
-        asked = self._asked([each[1:] for each in rows], requested_by=found["requested_by"])
-        return found, Looked(is_driven=found["driven"], asked=asked, **named)
+        run = rows[0][0]
+        return None if run["thread_id"] is None else Look(run, [each[1:] for each in rows])
+
+    def looked(self, look: Look) -> Looked:
+        """Return what `lock` does, from a look; the time is the present one, by the database's clock then and ours since."""
+        run = look.run
+        named = {name: run[name] for name in ("status", "requested_by", "seen", "position")}
+        asked = self._asked(look.parts, requested_by=run["requested_by"])
+        now = run["now"] + timedelta(seconds=look.seconds or 0.0)
+        return Looked(is_driven=run["driven"], asked=asked, now=now, **named)
 
     async def lock_idle(self, connection: Connection, thread_id: str) -> datetime | None:
         """Lock a run that nobody drives, and its lease; return the time then, or None when somebody drives it."""
@@ -342,14 +356,14 @@ class ReviewStore:
             if isinstance(command, Counted):
                 yield command.vote, self._rows.columns(asked, after, command.vote, closed)
 
-    def _asked(self, found: Sequence[_Parts], **more: Any) -> dict[str, Asked]:
+    def _asked(self, found: Sequence[Parts], **more: Any) -> dict[str, Asked]:
         """Return open questions by id, from rows of a review and of a decision on it each."""
         rows = {review["review_id"]: review for review, _ in found if review["review_id"] is not None}
         votes = [vote for _, vote in found if vote["review_id"] is not None]
         return self._rows.all(rows.values(), votes, **more)
 
 
-def _in_parts(cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], _Parts]:
+def _in_parts(cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], Parts]:
     """Make rows of several tables, between whose columns stand bars."""
     result = cursor.pgresult  # `description` would take longer than all the rest
     names = [(result.fname(n) or b"").decode() for n in range(result.nfields)] if result is not None else []

@@ -77,7 +77,7 @@ class Witness:
                 ends.append(End(put.thread_id, drive.token, "completed", None, True))
         if not ends:
             return []
-        return [Added(_SQL["complete_runs"], list(columns(ends).values()), self._recorded)]
+        return [Added("complete_runs", _SQL["complete_runs"], list(columns(ends).values()), self._recorded)]
 
     def is_over(self, thread_id: str) -> bool:
         """Whether nothing is left to do at the last checkpoint of a watched thread.
