@@ -23,3 +23,13 @@ begin
         locked := tree;
     end loop;
 end $$;
+
+-- Whoever follows a run with its child runs hears of a new one when its first events are stored.
+create function adjourn.tell_parent() returns trigger language plpgsql as $$
+begin
+    perform pg_notify('adjourn_events', json_build_array(parent_id, 0)::text)
+    from adjourn.runs where thread_id = new.thread_id and parent_id is not null;
+    return null;
+end $$;
+create trigger tell_parent after insert on adjourn.event_batches
+    for each row when (new.last_seq = jsonb_array_length(new.events)) execute function adjourn.tell_parent();
