@@ -163,7 +163,8 @@ class Answering:
             if reading is None or not rows:
                 return None
             saved = await _read_by(reading) if rows[0]["position"] == looked.position else UNREAD
-        return Answered(self._runs.opened(rows[0]), self._reviews.given(rows), saved)
+        # of the run itself nothing has changed since the look but what the statement did
+        return Answered(self._runs.opened({**looked.run, **rows[0]}), self._reviews.given(rows), saved)
 
     async def _record_locked(self, thread_id: str, tenant: str, sent: Sent, *, queues: bool) -> Answered | None:
         actor = actor_of(sent.who, sent.channel)

@@ -146,8 +146,9 @@ limit %(limit)s;
 select adjourn.record_decision(%(given)s::jsonb);
 
 -- name: record_answer
--- Decisions that were judged without a lock, and the lease, or nothing of it; see the function, in a migration.
-select (run).*, token, was, false as expired, position, review_id, decided_by, decided_at, question_type, question,
+-- Decisions that were judged without a lock, and the lease, or nothing of it; see the function, in a migration. Returns what
+-- that changes in the run's row: nothing else of it has changed.
+select (run).status, (run).error, (run).ended_at, (run).updated_at, token, was, false as expired, position, review_id, decided_by, decided_at, question_type, question,
     answer_type, answer, approved_by
 from adjourn.record_answer(
     %(thread_id)s, %(seen)s, %(now)s, %(decided)s::jsonb, %(claims)s, %(tenant)s, %(expected)s, %(owner)s, %(seconds)s,
