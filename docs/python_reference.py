@@ -190,8 +190,8 @@ CASES = """\
 """
 
 INPUTS = """\
-`from adjourn.state.inputs import Words, checked_together`. `Words` is the type of a key whose text must say something. How to
-use them: [What may be in the graph](../how-to/langgraph-project.md#what-may-be-in-the-graph).
+`from adjourn.state.inputs import Words, checked_together`. `Words` is the type of a key whose text must say something. How
+to use them: [What may be in the graph](../how-to/langgraph-project.md#what-may-be-in-the-graph).
 """
 
 CHILDREN = """\

@@ -53,6 +53,7 @@ from .reading import visible_state
 from .receivers import notifications_of
 from .recorder import Recorder
 from .registry import Registry, Workflow
+from .review_pages import ReviewPages
 from .reviews import Given, ReviewStore
 from .runs import RunRow, RunStore, to_run
 from .witness import Witness
@@ -131,6 +132,7 @@ class EngineBase:
         self._cases = CaseMemory(storage.pool, self._seal, settings, embeddings)
         self._notifications = notifications_of(settings, storage.pool, storage.saver.serde, notifiers)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde, on_event=self._notifications.post)
+        self._pages = ReviewPages(storage.pool, storage.saver.serde)
         self._runs = RunStore(
             storage.pool,
             storage.saver,
