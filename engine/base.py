@@ -36,7 +36,7 @@ from .child_undoing import ChildUndoing
 from .coping.book import CopingBook
 from .coping.place import CopingDrive, driving
 from .coping.setting_up import coping_tools
-from .drive import Driver, Emit, Work
+from .drive import Driver
 from .effects import EffectLedger
 from .elsewhere import finished_elsewhere
 from .events import Cancelled, Event
@@ -56,7 +56,9 @@ from .registry import Registry, Workflow
 from .review_pages import ReviewPages
 from .reviews import Given, ReviewStore
 from .runs import RunRow, RunStore, to_run
+from .settling import Settling
 from .witness import Witness
+from .work import Emit, Work
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -176,9 +178,10 @@ class EngineBase:
             undoing=self._undoable,
         )
         witness = Witness(storage.saver.serde, self._keeper.driving)
-        self._driver = Driver(
+        settling = Settling(
             self._runs, self._reviews, self._reader, storage.saver.serde, witness, self._policies, self._queue
         )
+        self._driver = Driver(self._runs, self._reviews, witness, settling)
         storage.saver.add_hook(review_hook(storage.saver.serde, self._policies, self._keeper.is_fed))
         storage.saver.add_hook(witness.hook)
 

@@ -14,12 +14,12 @@ from .audit import actor_of
 from .base import unknown_thread
 from .binding import saver_of
 from .deciding import Sent
-from .drive import Emit
 from .model import Principal, Run, RunStatus
 from .reader import thread_config
 from .recovery import Attempt, RecoveryStore, Stalled, next_attempt
 from .runs import Outcome, RunRow
 from .undoing import Undoing
+from .work import Emit
 
 __all__ = ["Resuming"]
 
