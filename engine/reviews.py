@@ -15,6 +15,7 @@ from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
+from ..checkpoints.parts import Parts, in_parts
 from ..checkpoints.queries import load_queries
 from .model import Review, Vote
 from .notice_events import NoticeEvent, event_of
@@ -28,7 +29,6 @@ _SQL: Final = load_queries(__package__, "reviews.sql")
 Connection = AsyncConnection[DictRow]
 # a review, what a decision makes of it, and what that means
 Judged: TypeAlias = tuple[Asked, Case, tuple[Command, ...]]
-_Parts: TypeAlias = list[DictRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class ReviewStore:
         """Return the open questions of a thread, in the order in which they were asked."""
         with mapped_faults("cannot read the questions", thread_id=thread_id):
             async with self._pool.connection() as connection:
-                cursor = connection.cursor(row_factory=_in_parts)
+                cursor = connection.cursor(row_factory=in_parts)
                 await cursor.execute(_SQL["list_pending"], {"thread_id": thread_id})
                 asked = self._asked(await cursor.fetchall())
         return tuple(each.review for each in asked.values())
@@ -184,7 +184,7 @@ class ReviewStore:
         Returns:
             The run's row, and what was read; None when there is no such run.
         """
-        cursor = connection.cursor(row_factory=_in_parts)
+        cursor = connection.cursor(row_factory=in_parts)
         await cursor.execute(_SQL["answerable_run"], {"thread_id": thread_id, "tenant": tenant})
         rows = await cursor.fetchall()
         found = rows[0][0]
@@ -342,20 +342,11 @@ class ReviewStore:
             if isinstance(command, Counted):
                 yield command.vote, self._rows.columns(asked, after, command.vote, closed)
 
-    def _asked(self, found: Sequence[_Parts], **more: Any) -> dict[str, Asked]:
+    def _asked(self, found: Sequence[Parts], **more: Any) -> dict[str, Asked]:
         """Return open questions by id, from rows of a review and of a decision on it each."""
         rows = {review["review_id"]: review for review, _ in found if review["review_id"] is not None}
         votes = [vote for _, vote in found if vote["review_id"] is not None]
         return self._rows.all(rows.values(), votes, **more)
-
-
-def _in_parts(cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], _Parts]:
-    """Make rows of several tables, between whose columns stand bars."""
-    result = cursor.pgresult  # `description` would take longer than all the rest
-    names = [(result.fname(n) or b"").decode() for n in range(result.nfields)] if result is not None else []
-    bars = [place for place, name in enumerate(names) if name == "|"]
-    parts = list(zip([0, *(bar + 1 for bar in bars)], [*bars, len(names)], strict=True))
-    return lambda values: [dict(zip(names[first:end], values[first:end], strict=True)) for first, end in parts]
 
 
 def _document(columns: Any) -> str:

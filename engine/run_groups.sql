@@ -42,6 +42,8 @@ from adjourn.end_runs(
     waits => true);
 
 -- name: complete_runs
--- The same in the commit that stores the last checkpoints of runs, where no lock may be waited for.
-select of_thread, (ended).*, false as expired
+-- The same in the commit that stores the last checkpoints of runs, where no lock may be waited for; and who waits for one of
+-- some of them is woken by that commit itself.
+select of_thread, (ended).*, false as expired,
+    case when of_thread = any(%b::text[]) then pg_notify(%b, json_build_array(of_thread)::text) end as told
 from adjourn.end_runs(%b::text[], %b::bigint[], %b::text[], %b::text[], %b::boolean[], waits => false);

@@ -180,14 +180,14 @@ async def test_a_wait_lasts_over_a_database_that_is_away(
 
     driving, waiting = engines
     await driving.start("asking", {"name": "x"}, thread_id="a")
-    read, away = waiting._row, [StorageUnavailable("away"), StorageUnavailable("away")]
+    read, away = waiting._read, [StorageUnavailable("away"), StorageUnavailable("away")]
 
-    async def sometimes(thread_id: str) -> Any:
+    async def sometimes(*args: Any, **options: Any) -> Any:
         if away:
             raise away.pop()
-        return await read(thread_id)
+        return await read(*args, **options)
 
-    monkeypatch.setattr(waiting, "_row", sometimes)
+    monkeypatch.setattr(waiting, "_read", sometimes)
     assert (await waiting.wait("a")).status == "paused"
     monkeypatch.setattr(waiting, "settings", Settings(storage_patience=0))
     away.extend([StorageUnavailable("away")] * 5)
