@@ -61,7 +61,7 @@ from .witness import Witness
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
-__all__ = ["EngineBase", "serde_of", "unknown_thread"]
+__all__ = ["DriveOptions", "EngineBase", "serde_of", "unknown_thread"]
 
 _log = structlog.get_logger("adjourn")
 
