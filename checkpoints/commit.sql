@@ -81,7 +81,18 @@ heads as (
 -- End of a commit: the calls that were refused.
 select n, refused from judged where refused is not null;
 
--- name: refuse
--- End of a commit with statements of hooks behind it, which are stored for all calls or for none: if any call is refused,
--- this raises, and says which.
-select adjourn.refuse(json_object_agg(n, refused)) from judged where refused is not null having count(*) > 0;
+-- name: admitted
+-- In front of what hooks add, which is stored for all calls or for none: if any call is refused, this raises, and says which.
+-- Whoever reads it comes after that.
+, refusal as materialized (
+    select adjourn.refuse(json_object_agg(n, refused)) from judged where refused is not null having count(*) > 0
+),
+admitted as materialized (
+    select count(*) as n from refusal
+)
+
+-- name: all_admitted
+-- The same where there are no leases.
+, admitted as materialized (
+    select count(*) as n from judged where refused is not null
+)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from itertools import chain
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import psycopg
-from psycopg import AsyncConnection, AsyncCursor
-from psycopg.rows import DictRow, dict_row, tuple_row
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
 
 from .arrays import Packed, bigints, byteas, texts, utf8s
-from .pool import at_once
 from .queries import load_queries
 from .rows import BlobRow, Call, CheckpointRow, Put, Write, WriteRow, merge
 
@@ -20,14 +20,20 @@ __all__ = ["Added", "Hook", "store"]
 
 
 class Added(NamedTuple):
-    """A statement that a hook adds to a commit.
+    """What a hook adds to the statement of a commit: an item of its `WITH`, which runs in it, all or nothing.
 
     Args:
-        query: The statement.
+        name: What the item is called; of each name there is at most one in a commit.
+        query: An `insert`, `update` or `delete`, or a `select` whose rows are wanted (`stored`; no other is run). It sees
+            neither the rows of the commit nor what other items change, but what they return, under their names. The one row
+            of `admitted`, `(n)`, is there as soon as it is clear that no call of the commit is refused: whatever changes
+            leases must read it first.
         parameters: Its parameters, by position.
-        stored: Called with the rows that it returned, once they are committed. It must be quick and raise nothing.
+        stored: Called with the rows that a `select` returned, once they are committed. It must be quick and raise nothing.
+            One item of a commit at most has this.
     """
 
+    name: str
     query: str
     parameters: Sequence[Any]
     stored: Callable[[list[DictRow]], None] | None = None
@@ -37,10 +43,10 @@ Hook: TypeAlias = Callable[[Sequence[Put], Sequence[Write]], Sequence[Added]]
 """What others add to the commits of this process: `(puts, writes) -> [Added]`.
 
 Called once for each batch, before it is sent, with the checkpoints and writes of all its calls; what it returns runs in
-the same transaction, after the rows. It must be quick, do no I/O, and work on sets (arrays as parameters), since a
-batch holds many threads. It is called again with a part of the batch when the database refused the whole, and its
-statements may be executed twice when a connection dies at the wrong moment, so they must be repeatable
-(`on conflict do nothing`). When it raises, the calls that it raises for fail, and nothing of them is stored.
+the same statement. It must be quick, do no I/O, and work on sets (arrays as parameters), since a batch holds many threads.
+It is called again with a part of the batch when the database refused the whole, and its items may be executed twice when a
+connection dies at the wrong moment, so they must be repeatable (`on conflict do nothing`). When it raises, the calls that it
+raises for fail, and nothing of them is stored.
 """
 
 _SQL: Final = load_queries(__package__, "commit.sql")
@@ -69,11 +75,10 @@ async def store(
     """
     puts = list(chain.from_iterable(call.puts for call in calls))
     given = list(chain.from_iterable(call.given for call in calls))
-    added = [statement for hook in hooks for statement in hook(puts, given)]
-    parameters = _parameters(calls)
-    if connection.autocommit and not added:
-        return await _store(connection, parameters, fenced)
-    refused = await _store_all(connection, parameters, fenced, added)
+    added = [item for hook in hooks for item in hook(puts, given)]
+    if not added:
+        return await _store(connection, calls, fenced)
+    refused = await _store_all(connection, calls, added, fenced)
     if not refused:
         return {}
     # Everything went back, with what hooks added for the refused calls; the others are stored without them.
@@ -85,34 +90,38 @@ async def store(
     return refused
 
 
-async def _store(connection: AsyncConnection[Any], parameters: Sequence[Packed], fenced: bool) -> dict[int, str]:
-    """Store the rows of the calls that may, in one statement; return which may not, and why."""
-    async with connection.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute((_FENCED if fenced else _UNFENCED) + _SQL["refused"], parameters)
-        return dict(await cursor.fetchall())
+async def _store(connection: AsyncConnection[Any], calls: Sequence[Call], fenced: bool) -> dict[int, str]:
+    """Store the rows of the calls that may; return which may not, and why."""
+    query = (_FENCED if fenced else _UNFENCED) + _SQL["refused"]
+    return {row["n"]: row["refused"] for row in await _execute(connection, query, _parameters(calls))}
 
 
 async def _store_all(
-    connection: AsyncConnection[Any], parameters: Sequence[Packed], fenced: bool, added: Sequence[Added]
+    connection: AsyncConnection[Any], calls: Sequence[Call], added: Sequence[Added], fenced: bool
 ) -> dict[int, str]:
     """Store the rows of all calls and what was added; if a call may not, nothing, and return which, and why."""
-    query = _FENCED + _SQL["refuse"] if fenced else _UNFENCED + _SQL["refused"]
+    items = "".join(f",\n{each.name} as (\n{each.query.rstrip().removesuffix(';')}\n)" for each in added)
+    wanted = next((each for each in added if each.stored is not None), None)
+    query = (_FENCED + _SQL["admitted"] if fenced else _UNFENCED + _SQL["all_admitted"]) + items
+    query += f"\nselect * from {wanted.name if wanted else 'admitted'}"
+    parameters = [*_parameters(calls), *chain.from_iterable(each.parameters for each in added)]
     try:
-        async with at_once(connection):
-            await connection.execute(query, parameters)
-            cursors = [await _execute(connection, statement) for statement in added]
+        rows = await _execute(connection, query, parameters)
     except psycopg.Error as error:
         if error.sqlstate != _REFUSED:
             raise
         return {int(position): reason for position, reason in json.loads(str(error.diag.message_detail)).items()}
-    for statement, returned in zip(added, cursors, strict=True):
-        if statement.stored is not None:
-            statement.stored(await returned.fetchall())
+    if wanted is not None and wanted.stored is not None:
+        wanted.stored(rows)
     return {}
 
 
-async def _execute(connection: AsyncConnection[Any], added: Added) -> AsyncCursor[DictRow]:
-    return await connection.cursor(row_factory=dict_row).execute(added.query, added.parameters)
+async def _execute(connection: AsyncConnection[Any], query: str, parameters: Sequence[Any]) -> list[DictRow]:
+    """Execute a statement as a transaction of its own."""
+    transaction = nullcontext() if connection.autocommit else connection.transaction()
+    async with transaction, connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, parameters)
+        return await cursor.fetchall()
 
 
 def _parameters(calls: Sequence[Call]) -> list[Packed]:

@@ -1,6 +1,7 @@
 """From somebody's answer to the right to drive on: two exchanges with the database, of which one is a commit.
 
     look: the run, its questions, what was decided on them, without a lock → the rules say what the answer makes of them
+          (not read where this process has read them before: what has changed since is found out below)
     record: lock the run → nothing has changed since? → decision, review, lease, the answers to be given
             while PostgreSQL does that, the checkpoint is read with which the run goes on
     otherwise once more, under the lock from the beginning (deciding.py)
@@ -12,6 +13,7 @@ makes no difference to what becomes of it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -24,8 +26,10 @@ from ..checkpoints.faults import connection_lost, mapped_faults
 from ..checkpoints.pool import at_once, together
 from ..checkpoints.priming import UNREAD, Unread
 from ..checkpoints.storage import Storage
+from ..errors import AdjournError, UnknownThread
 from .audit import actor_of
 from .deciding import Sent, closes, judge, take_decisions
+from .looks import Look
 from .model import RunStatus
 from .queue import RunQueue
 from .reviews import Given, Judged, Looked, ReviewStore
@@ -73,12 +77,18 @@ class Answering:
         self._runs = runs
         self._reviews = reviews
 
-    async def look(self, thread_id: str, tenant: str) -> tuple[RunRow, Looked] | None:
-        """Read a run and what an answer to it depends on; None when the tenant has no such run.
+    async def look(self, thread_id: str, tenant: str) -> Look | None:
+        """Return a run and what an answer to it depends on, as this process has seen it last, or else read it.
+
+        Returns:
+            None when the tenant has no such run.
 
         Raises:
             StorageUnavailable: The database cannot be reached.
         """
+        return self._reviews.kept(thread_id, tenant) or await self._read(thread_id, tenant)
+
+    async def _read(self, thread_id: str, tenant: str) -> Look | None:
         with mapped_faults("cannot read the run", thread_id=thread_id):
             try:
                 async with self._storage.saver.lend() as connection:
@@ -89,7 +99,7 @@ class Answering:
                     return await self._reviews.look(connection, thread_id, tenant)
 
     async def decide(
-        self, thread_id: str, tenant: str, sent: Sent, looked: Looked, *, read: Read | None = None
+        self, thread_id: str, tenant: str, sent: Sent, look: Look, *, read: Read | None = None
     ) -> Answered | None:
         """Record answers and try to take the lease, in one transaction: a recorded answer is never left lying.
 
@@ -97,7 +107,7 @@ class Answering:
             thread_id: The run.
             tenant: Whose it is.
             sent: The answer.
-            looked: What `look` has read.
+            look: What `look` has returned.
             read: Reads the thread's newest checkpoint, for the drive; None when the run is left to a worker, and queued in
                 that transaction instead.
 
@@ -110,7 +120,7 @@ class Answering:
                 `AsyncEngine.resume`.
             StorageUnavailable: The database cannot be reached; perhaps the answer is recorded.
         """
-        judged = judge(looked, thread_id, sent)
+        looked, judged = await self._judged(thread_id, tenant, sent, look)
         with mapped_faults("cannot record the answer", thread_id=thread_id):
             if judged is not None:
                 if not any(commands for _, _, commands in judged):
@@ -122,6 +132,21 @@ class Answering:
                     if error.sqlstate != _CHANGED and not connection_lost(error):
                         raise
             return await self._record_locked(thread_id, tenant, sent, queues=read is None)
+
+    async def _judged(self, thread_id: str, tenant: str, sent: Sent, look: Look) -> tuple[Looked, list[Judged] | None]:
+        """Judge an answer; by what was kept only if it is taken by that: whoever refuses it has read just now."""
+        if look.seconds is not None:
+            with contextlib.suppress(AdjournError):
+                looked = self._reviews.looked(look)
+                judged = judge(looked, thread_id, sent)
+                if judged is not None and any(commands for _, _, commands in judged):
+                    return looked, judged
+            again = await self._read(thread_id, tenant)
+            if again is None:
+                raise UnknownThread(f"Run {thread_id} was deleted at this moment.", thread_id=thread_id)
+            look = again
+        looked = self._reviews.looked(look)
+        return looked, judge(looked, thread_id, sent)
 
     async def _record(
         self, thread_id: str, tenant: str, sent: Sent, looked: Looked, judged: list[Judged], read: Read | None

@@ -261,7 +261,7 @@ class EngineBase:
         saved = await self._reader.latest_of(thread_id, latest)
         row = await finished_elsewhere(self._runs, row, saved)
         asking = row["status"] in ("queued", "running", "paused", "failed")
-        reviews = await self._reviews.pending(thread_id) if asking else ()
+        reviews = await self._reviews.pending(thread_id, row["tenant"]) if asking else ()
         children = await self._children.below(thread_id) if row["has_children"] else ()
         return to_run(row, state=visible_state(saved), reviews=reviews, children=children)
 
@@ -342,6 +342,7 @@ class EngineBase:
         """Cancel a run with all below it and stop those that are driven here; return those that had not ended."""
         cancelled = await self._runs.cancel(thread_id, tenant, note)
         for each in cancelled:
+            self._reviews.forget(each)
             self._recorder.record(Cancelled(each, note))
         for each in {thread_id, *cancelled}:
             drive = self._keeper.driving(each)

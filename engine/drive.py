@@ -307,7 +307,7 @@ class Driver:
         if row is None:
             await self._withdraw(work, drive)
             return "over"
-        return self._ended(work, row, saved, await self._reviews.pending(work.thread_id))
+        return self._ended(work, row, saved, await self._reviews.pending(work.thread_id, row["tenant"]))
 
     async def _record_completion(self, work: Work, drive: Drive, saved: CheckpointTuple | None) -> End:
         """Record that a run has completed, unless the commit of its last checkpoint did."""

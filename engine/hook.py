@@ -47,20 +47,20 @@ def review_hook(
         if not asked and not answered:
             return []
         questions = _questions(asked)
-        statements: list[Added] = []
+        items: list[Added] = []
         if questions:
-            statements.append(Added(_SQL["open_reviews"], _question_columns(serde, policies, questions)))
+            items.append(Added("open_reviews", _SQL["open_reviews"], _question_columns(serde, policies, questions)))
         opened = [texts(write.thread_id for write, _ in questions), texts(each.id for _, each in questions)]
         if answered:
             tasks = [texts(write.thread_id for write in answered), texts(write.task_id for write in answered)]
-            statements.append(Added(_SQL["consume_answers"], [*tasks, *opened]))
+            items.append(Added("consume_answers", _SQL["consume_answers"], [*tasks, *opened]))
         elsewhere = [write for write in answered if not is_fed(write.thread_id, write.task_id)]
         if elsewhere:
             tasks = [texts(write.thread_id for write in elsewhere), texts(write.task_id for write in elsewhere)]
-            statements.append(
-                Added(_SQL["close_answered_elsewhere"], [*tasks, *_answer_columns(serde, elsewhere), *opened])
-            )
-        return statements
+            closed = [*tasks, *_answer_columns(serde, elsewhere), *opened]
+            items.append(Added("close_answered_elsewhere", _SQL["close_answered_elsewhere"], closed))
+            items.append(Added("record_answered_elsewhere", _SQL["record_answered_elsewhere"], ()))
+        return items
 
     return hook
 

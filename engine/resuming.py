@@ -79,15 +79,14 @@ class Resuming(Undoing):
         found = await self._answering.look(thread_id, self.principal.tenant)
         if found is None:
             raise unknown_thread(thread_id)
-        row, looked = found
         async with self._audited(thread_id, by, decision):
             sent = Sent(decision, self._acting(by), self.channel, review_id, shown)
             if not wait:
-                await self._answering.decide(thread_id, self.principal.tenant, sent, looked)
+                await self._answering.decide(thread_id, self.principal.tenant, sent, found)
                 return await self._show(thread_id)
-            async with self._graph_of(row) as graph:
+            async with self._graph_of(found.run) as graph:
                 read = partial(saver_of(graph).aget_tuple, thread_config(thread_id))
-                answered = await self._answering.decide(thread_id, self.principal.tenant, sent, looked, read=read)
+                answered = await self._answering.decide(thread_id, self.principal.tenant, sent, found, read=read)
                 if answered is None:
                     return await self._show(thread_id)
                 return await self._drive(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -17,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.parts import Parts, in_parts
 from ..checkpoints.queries import load_queries
+from .looks import Look, Looks
 from .model import Review, Vote
 from .notice_events import NoticeEvent, event_of
 from .review_case import Case, Closed, Command, Counted
@@ -94,15 +95,25 @@ class ReviewStore:
         self._pool = pool
         self._on_event = on_event
         self._rows = ReviewRows(serde)
+        self._looks = Looks()
 
-    async def pending(self, thread_id: str) -> tuple[Review, ...]:
-        """Return the open questions of a thread, in the order in which they were asked."""
+    async def pending(self, thread_id: str, tenant: str) -> tuple[Review, ...]:
+        """Return the open questions of a tenant's run, in the order in which they were asked; keep them for `kept`."""
         with mapped_faults("cannot read the questions", thread_id=thread_id):
             async with self._pool.connection() as connection:
-                cursor = connection.cursor(row_factory=in_parts)
-                await cursor.execute(_SQL["list_pending"], {"thread_id": thread_id})
-                asked = self._asked(await cursor.fetchall())
-        return tuple(each.review for each in asked.values())
+                look = await self.look(connection, thread_id, tenant)
+        if look is None:
+            return ()
+        self._looks.keep(look)
+        return tuple(each.review for each in self.looked(look).asked.values())
+
+    def kept(self, thread_id: str, tenant: str) -> Look | None:
+        """Return what `pending` read of a run, once; it may have changed since."""
+        return self._looks.take(thread_id, tenant)
+
+    def forget(self, thread_id: str) -> None:
+        """Keep nothing of what was read of a run."""
+        self._looks.forget(thread_id)
 
     async def page(
         self, tenant: str, *, status: str, limit: int, filters: Mapping[str, Any], after: Mapping[str, Any]
@@ -173,8 +184,8 @@ class ReviewStore:
         now, is_driven = (await time.fetchall())[0]["now"], (await driven.fetchall())[0]["driven"]
         return Locked(found["status"], found["requested_by"], now, is_driven, asked)
 
-    async def look(self, connection: Connection, thread_id: str, tenant: str) -> tuple[DictRow, Looked] | None:
-        """Read a run, and what `lock` does without a lock; one statement.
+    async def look(self, connection: Connection, thread_id: str, tenant: str) -> Look | None:
+        """Read a run and its open questions without a lock; one statement.
 
         Args:
             connection: A connection.
@@ -182,17 +193,21 @@ class ReviewStore:
             tenant: Whose it must be.
 
         Returns:
-            The run's row, and what was read; None when there is no such run.
+            What was read, for `looked` to understand; None when there is no such run.
         """
         cursor = connection.cursor(row_factory=in_parts)
         await cursor.execute(_SQL["answerable_run"], {"thread_id": thread_id, "tenant": tenant})
         rows = await cursor.fetchall()
-        found = rows[0][0]
-        if found["thread_id"] is None:
-            return None
-        named = {name: found[name] for name in ("status", "requested_by", "now", "seen", "position")}
-        asked = self._asked([each[1:] for each in rows], requested_by=found["requested_by"])
-        return found, Looked(is_driven=found["driven"], asked=asked, **named)
+        run = rows[0][0]
+        return None if run["thread_id"] is None else Look(run, [each[1:] for each in rows])
+
+    def looked(self, look: Look) -> Looked:
+        """Return what `lock` does, from a look; the time is the present one, by the database's clock then and ours since."""
+        run = look.run
+        named = {name: run[name] for name in ("status", "requested_by", "seen", "position")}
+        asked = self._asked(look.parts, requested_by=run["requested_by"])
+        now = run["now"] + timedelta(seconds=look.seconds or 0.0)
+        return Looked(is_driven=run["driven"], asked=asked, now=now, **named)
 
     async def lock_idle(self, connection: Connection, thread_id: str) -> datetime | None:
         """Lock a run that nobody drives, and its lease; return the time then, or None when somebody drives it."""

@@ -43,13 +43,6 @@ where thread_id = %(thread_id)s and status = 'pending'
 order by created_at, review_id
 for update;
 
--- name: list_pending
--- The open questions of a thread, in the order in which they were asked, each with what has been decided on it.
-select reviews.*, runs.requested_by, reviews.due_at <= clock_timestamp() as overdue, null as "|", decisions.*
-from adjourn.reviews join adjourn.runs using (thread_id) left join adjourn.decisions using (thread_id, review_id)
-where thread_id = %(thread_id)s and reviews.status = 'pending'
-order by reviews.created_at, reviews.review_id, decisions.number;
-
 -- name: votes_on_pending
 -- What has been decided on the open questions of a thread.
 select decisions.* from adjourn.decisions join adjourn.reviews using (thread_id, review_id)
@@ -213,26 +206,27 @@ where reviews.thread_id = answered.thread_id
 -- name: close_answered_elsewhere
 -- The same commit, where the answer came through a door without the engine: the question is closed with what LangGraph
 -- was given.
-with closed as (
-    update adjourn.reviews set status = 'decided', closed_at = now()
-    from unnest(%s::text[], %s::text[], %s::text[], %s::bytea[], %s::text[])
-        as answered (thread_id, task_id, answer_type, answer, answer_digest)
-    where reviews.thread_id = answered.thread_id
-      and reviews.task_id = answered.task_id
-      and reviews.status = 'pending'
-      and not exists (
-        select from unnest(%s::text[], %s::text[]) as opened (thread_id, review_id)
-        where opened.thread_id = reviews.thread_id and opened.review_id = reviews.review_id)
-    returning reviews.*, answered.answer_type, answered.answer, answered.answer_digest
-)
+update adjourn.reviews set status = 'decided', closed_at = now()
+from unnest(%s::text[], %s::text[], %s::text[], %s::bytea[], %s::text[])
+    as answered (thread_id, task_id, answer_type, answer, answer_digest)
+where reviews.thread_id = answered.thread_id
+  and reviews.task_id = answered.task_id
+  and reviews.status = 'pending'
+  and not exists (
+    select from unnest(%s::text[], %s::text[]) as opened (thread_id, review_id)
+    where opened.thread_id = reviews.thread_id and opened.review_id = reviews.review_id)
+returning reviews.*, answered.answer_type, answered.answer, answered.answer_digest
+
+-- name: record_answered_elsewhere
+-- And the decision on it; reads the item before.
 insert into adjourn.decisions (
     thread_id, review_id, decided_by, source, channel, answer_type, answer, answer_digest, shown, version, decided_at,
     consumed_at
 )
 select thread_id, review_id, 'unknown', 'trusted', 'studio', answer_type, answer, answer_digest, digest, version, now(),
     now()
-from closed
-on conflict do nothing;
+from close_answered_elsewhere
+on conflict do nothing
 
 -- name: withdraw_others
 -- After a drive or an edit past the engine: questions that the thread does not ask any more, because it was given another

@@ -42,8 +42,10 @@ from adjourn.end_runs(
     waits => true);
 
 -- name: complete_runs
--- The same in the commit that stores the last checkpoints of runs, where no lock may be waited for; and who waits for one of
--- some of them is woken by that commit itself.
+-- The same as an item of the commit that stores the last checkpoints of runs, where no lock may be waited for. Leases are
+-- given back only when they have been looked at: a row that this statement has changed is no lease any more to the rest of it.
+-- Who waits for one of some of the runs is woken by that commit.
 select of_thread, (ended).*, false as expired,
     case when of_thread = any(%b::text[]) then pg_notify(%b, json_build_array(of_thread)::text) end as told
-from adjourn.end_runs(%b::text[], %b::bigint[], %b::text[], %b::text[], %b::boolean[], waits => false);
+from admitted cross join lateral adjourn.end_runs(
+    case when admitted.n = 0 then %b::text[] end, %b::bigint[], %b::text[], %b::text[], %b::boolean[], waits => false)

@@ -84,7 +84,7 @@ class Witness:
         if not ends:
             return []
         told = [texts(self._told(ends)), CHANNEL]
-        return [Added(_SQL["complete_runs"], [*told, *columns(ends).values()], self._recorded)]
+        return [Added("complete_runs", _SQL["complete_runs"], [*told, *columns(ends).values()], self._recorded)]
 
     def _told(self, ends: Sequence[End]) -> list[str]:
         """Say of which runs the ends are told to those who wait for them, before the events are.

@@ -47,11 +47,15 @@ def test_without_a_lease_nothing_is_known_of_a_run(book: PolicyBook) -> None:
 
 
 async def test_an_engine_forgets_the_runs_that_it_drove(engine: AsyncEngine) -> None:
-    """A process that drives millions of runs must not grow: nothing of an engine leads to one that has left it."""
+    """A process that drives millions of runs must not grow: nothing of an engine leads to one that has left it.
+
+    Of those that wait the newest few hundred are kept in mind, for their answers.
+    """
     threads = {f"run {number} of many" for number in range(30)}
     await asyncio.gather(*(engine.start("asking", {"name": "x"}, thread_id=each, policies=LEAD) for each in threads))
     lee = Principal("lee", frozenset({"lead"}))
     await asyncio.gather(*(engine.resume(each, approve(), by=lee) for each in sorted(threads)[:20]))
     await asyncio.gather(*(engine.cancel(each, reason="enough") for each in sorted(threads)[20:25]))
+    waiting = set(sorted(threads)[25:])
     # what is still to be written for followers goes in a moment
-    assert await eventually(lambda: len(texts_within(vars(engine)) & threads) <= 2)
+    assert await eventually(lambda: len((texts_within(vars(engine)) & threads) - waiting) <= 2)

@@ -208,8 +208,7 @@ async def test_an_answer_that_took_long_to_get_there_is_judged_again(
     async def looked_long_ago(*args: Any) -> Any:
         found = await look(*args)
         assert found is not None
-        row, looked = found
-        return row, replace(looked, now=looked.now - timedelta(seconds=2))
+        return replace(found, run={**found.run, "now": found.run["now"] - timedelta(seconds=2)})
 
     monkeypatch.setattr(engine._answering, "look", looked_long_ago)
     locked: list[str] = []

@@ -149,7 +149,7 @@ async def test_it_works_behind_pgbouncer_in_transaction_mode(database: str) -> N
     with pgbouncer(database) as behind:
         async with open_pool(SecretStr(behind), settings) as pool:
             saver = Saver(pool)
-            saver.add_hook(lambda puts, writes: [Added("select 1", ())] if len(puts) % 2 else [])
+            saver.add_hook(lambda puts, writes: [Added("one", "select 1", (), list)] if len(puts) % 2 else [])
             graph = four_steps(saver)
             runs = [graph.ainvoke({"log": [], "text": ""}, config(f"t{n}"), durability="sync") for n in range(32)]
             assert len(await asyncio.gather(*runs)) == 32

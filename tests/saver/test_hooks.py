@@ -31,7 +31,7 @@ class Notes:
         found += [(each.thread_id, str(each.value)) for each in writes if each.channel == "__interrupt__"]
         if not found:
             return []
-        return [Added(NOTE, ([thread_id for thread_id, _ in found], [what for _, what in found]))]
+        return [Added("notes", NOTE, ([thread_id for thread_id, _ in found], [what for _, what in found]))]
 
     def rows(self) -> list[tuple[object, ...]]:
         return execute(self.url, "select thread_id, what from notes order by 1, 2")

@@ -1,0 +1,146 @@
+"""Questions that this process has read before: an answer needs no look at them, and takes nothing for granted."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from adjourn import AsyncEngine, DigestMismatch, Principal, ReviewClosed, ReviewPolicy, approve, edit, reject
+from adjourn.engine.answering import Answering
+from adjourn.engine.looks import Look, Looks
+from support.postgres import execute
+
+
+class Clock:
+    """Seconds that a test lets pass."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def look(thread_id: str = "t", tenant: str = "default", size: int = 1) -> Look:
+    return Look({"thread_id": thread_id, "tenant": tenant}, [[{"review_id": "r", "question": b"q" * size}, {}]])
+
+
+def test_a_look_is_found_once_with_its_age_and_by_its_own_tenant_only() -> None:
+    clock = Clock()
+    looks = Looks(clock)
+    looks.keep(look())
+    clock.seconds = 3.0
+    assert looks.take("t", "others") is None
+    found = looks.take("t", "default")
+    assert found is not None
+    assert found.seconds == 3.0
+    assert looks.take("t", "default") is None
+
+
+def test_a_look_that_is_old_is_not_found() -> None:
+    clock = Clock()
+    looks = Looks(clock)
+    looks.keep(look())
+    clock.seconds = 3600.1
+    assert looks.take("t", "default") is None
+
+
+def test_few_looks_are_kept_and_no_large_ones() -> None:
+    looks = Looks(Clock())
+    for n in range(513):
+        looks.keep(look(f"t{n}"))
+    assert looks.take("t0", "default") is None
+    assert looks.take("t1", "default") is not None
+    looks.keep(look("t2", size=65_537))
+    assert looks.take("t2", "default") is None, "nor is an older one kept in its place"
+
+
+def never(*_: Any) -> Any:
+    raise AssertionError("nothing needs to be read")
+
+
+@pytest.fixture
+async def elsewhere(database: str, known: dict[str, Any]) -> AsyncIterator[AsyncEngine]:
+    """Another process would do the same: nothing is kept in common."""
+    async with AsyncEngine.open(database, workflows=known, principal=Principal("ann")) as opened:
+        yield opened
+
+
+async def test_whoever_asked_takes_the_answer_without_a_look(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await engine.start("asking", {"name": "x"})
+    monkeypatch.setattr(Answering, "_read", never)
+    assert (await engine.resume(run.thread_id, approve())).status == "completed"
+
+
+async def test_whoever_showed_the_run_takes_the_answer_without_a_look(
+    engine: AsyncEngine, elsewhere: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await elsewhere.start("asking", {"name": "x"})
+    await engine.get(run.thread_id)
+    monkeypatch.setattr(Answering, "_read", never)
+    assert (await engine.resume(run.thread_id, approve())).status == "completed"
+
+
+async def test_an_answer_to_a_version_made_elsewhere_is_taken(engine: AsyncEngine, elsewhere: AsyncEngine) -> None:
+    run = await engine.start("asking", {"name": "x"}, policies={"pay": ReviewPolicy(approvals=2)})
+    edited = (await elsewhere.resume(run.thread_id, edit({"amount": 7}))).reviews[0]
+    done = await engine.resume(run.thread_id, approve(), shown=edited.digest)
+    assert done.status == "completed"
+    assert done.state["answer"]["decisions"][0]["edited_action"]["args"] == {"amount": 7}
+
+
+async def test_an_answer_to_a_version_that_is_not_the_newest_is_refused(
+    engine: AsyncEngine, elsewhere: AsyncEngine
+) -> None:
+    run = await engine.start("asking", {"name": "x"}, policies={"pay": ReviewPolicy(approvals=2)})
+    await elsewhere.resume(run.thread_id, edit({"amount": 7}))
+    with pytest.raises(DigestMismatch, match="ann changed it"):
+        await engine.resume(run.thread_id, approve(), shown=run.reviews[0].digest)
+    assert len((await elsewhere.get(run.thread_id)).reviews[0].votes) == 1
+
+
+async def test_an_answer_that_comes_second_learns_of_the_first(engine: AsyncEngine, elsewhere: AsyncEngine) -> None:
+    run = await engine.start("asking", {"name": "x"})
+    await elsewhere.resume(run.thread_id, reject("too much"))
+    for given in (approve(), "nonsense"):
+        with pytest.raises(ReviewClosed, match="answered by ann"):
+            await engine.resume(run.thread_id, given, review_id=run.reviews[0].id)
+
+
+async def test_what_a_caller_does_with_a_question_changes_nothing(engine: AsyncEngine, database: str) -> None:
+    run = await engine.start("asking", {"name": "x"})
+    digest = run.reviews[0].digest
+    run.reviews[0].args["amount"] = 1_000_000
+    await engine.resume(run.thread_id, approve(), shown=digest)
+    assert execute(database, "select shown, proposal from adjourn.decisions") == [(digest, digest)]
+
+
+@pytest.mark.parametrize("wrong", [-5.0, 5.0])
+async def test_a_clock_that_goes_wrong_makes_no_wrong_time(
+    engine: AsyncEngine, database: str, monkeypatch: pytest.MonkeyPatch, wrong: float
+) -> None:
+    run = await engine.start("asking", {"name": "x"})
+    clock = engine._reviews._looks._clock
+    monkeypatch.setattr(engine._reviews._looks, "_clock", lambda: clock() + wrong)
+    assert (await engine.resume(run.thread_id, approve())).status == "completed"
+    ((late, early),) = execute(
+        database,
+        "select decided_at > clock_timestamp(), decided_at < reviews.created_at from adjourn.decisions "
+        "join adjourn.reviews using (thread_id, review_id)",
+    )
+    assert (late, early) == (False, False)
+
+
+async def test_an_answer_long_after_the_question_has_its_own_time(engine: AsyncEngine, database: str) -> None:
+    run = await engine.start("asking", {"name": "x"})
+    await asyncio.sleep(0.3)
+    await engine.resume(run.thread_id, approve())
+    ((waited,),) = execute(
+        database,
+        "select extract(epoch from decided_at - reviews.created_at)::float8 from adjourn.decisions "
+        "join adjourn.reviews using (thread_id, review_id)",
+    )
+    assert waited > 0.29
