@@ -251,7 +251,14 @@ class ReviewStore:
             await self._record(connection, after, vote, columns)
 
     async def answer(
-        self, connection: Connection, thread_id: str, looked: Looked, judged: Iterable[Judged], claim: Mapping[str, Any]
+        self,
+        connection: Connection,
+        thread_id: str,
+        looked: Looked,
+        judged: Iterable[Judged],
+        claim: Mapping[str, Any],
+        *,
+        queues: bool = False,
     ) -> list[DictRow]:
         """Record people's decisions, judged by what was read without a lock; take the lease if asked to: all or nothing.
 
@@ -261,10 +268,12 @@ class ReviewStore:
             looked: What was read.
             judged: What the rules made of the reviews.
             claim: `claims`: whether to take the lease; and `tenant`, `expected`, `owner`, `seconds` and `actor` for that.
+            queues: Whether to queue the run for a worker instead.
 
         Returns:
-            Nothing, or if the lease was taken, a row for each answer to be given, for `given` to read, which is the run's
-            row, too, with the lease's `token`; its `position` is the thread's under the lease.
+            Nothing; or the run's row if it was queued; or if the lease was taken, a row for each answer to be given, for
+            `given` to read, which is the run's row, too, with the lease's `token`; its `position` is the thread's under the
+            lease.
 
         Raises:
             psycopg.Error: With `CHANGED` as its SQLSTATE when anything has changed that an answer depends on.
@@ -277,7 +286,8 @@ class ReviewStore:
             "decided": _document(decided),
             **claim,
         }
-        return await (await connection.execute(_SQL["record_answer"], values)).fetchall()
+        query = _SQL["record_and_queue" if queues else "record_answer"]
+        return await (await connection.execute(query, values)).fetchall()
 
     async def unconsumed(self, thread_id: str) -> list[Given]:
         """Return the answers that LangGraph has not stored yet."""

@@ -121,3 +121,27 @@ begin
         select job, more, claimed.run, claimed.token, claimed.was, adjourn.position(thread), given.*
         from (values (1)) as one left join adjourn.unconsumed(thread) as given on true;
 end $$;
+
+-- Let a worker go on with a run that nobody drives, in a transaction that has locked it; returns the run if it was queued by
+-- this. Its lease gets a new token, so that a driver that was given up for dead can store nothing more, nor keep its lease
+-- alive.
+create function adjourn.queue_run(thread text, who jsonb) returns setof adjourn.runs language plpgsql as $$
+declare
+    queued adjourn.runs;
+begin
+    perform from adjourn.runs where thread_id = thread and status in ('paused', 'running');
+    if not found then
+        return;
+    end if;
+    update adjourn.leases set token = nextval('adjourn.lease_tokens'), expires_at = '-infinity'
+    where thread_id = thread and expires_at <= clock_timestamp();
+    if not found then
+        return;
+    end if;
+    update adjourn.runs
+    set status = 'queued', error = null, ended_at = null, updated_at = now(), actor = who
+    where thread_id = thread
+    returning * into queued;
+    perform adjourn.enqueue(array[thread]);
+    return next queued;
+end $$;
