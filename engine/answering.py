@@ -162,12 +162,11 @@ class Answering:
     ) -> Answered | None:
         actor = actor_of(sent.who, sent.channel)
         goes_on = closes(judged) and not looked.is_driven
-        claim = {"claims": goes_on and not queues, **self._runs.claim_of(tenant, _GOES_ON, actor)}
+        what = {"claims": goes_on and not queues, "queues": goes_on and queues}
+        claim = {**what, **self._runs.claim_of(tenant, _GOES_ON, actor)}
         async with _begun(read if goes_on else None) as reading:
             async with self._storage.saver.lend() as connection:
-                rows = await self._reviews.answer(
-                    connection, thread_id, looked, judged, claim, queues=goes_on and queues
-                )
+                rows = await self._reviews.answer(connection, thread_id, looked, judged, claim)
             if reading is None or not rows:
                 return None
             row = self._runs.opened(rows[0])

@@ -251,14 +251,7 @@ class ReviewStore:
             await self._record(connection, after, vote, columns)
 
     async def answer(
-        self,
-        connection: Connection,
-        thread_id: str,
-        looked: Looked,
-        judged: Iterable[Judged],
-        claim: Mapping[str, Any],
-        *,
-        queues: bool = False,
+        self, connection: Connection, thread_id: str, looked: Looked, judged: Iterable[Judged], claim: Mapping[str, Any]
     ) -> list[DictRow]:
         """Record people's decisions, judged by what was read without a lock; take the lease if asked to: all or nothing.
 
@@ -267,8 +260,8 @@ class ReviewStore:
             thread_id: The run.
             looked: What was read.
             judged: What the rules made of the reviews.
-            claim: `claims`: whether to take the lease; and `tenant`, `expected`, `owner`, `seconds` and `actor` for that.
-            queues: Whether to queue the run for a worker instead.
+            claim: `claims`: whether to take the lease; `queues`: whether to queue the run for a worker instead; and
+                `tenant`, `expected`, `owner`, `seconds` and `actor` for that.
 
         Returns:
             Nothing; or the run's row if it was queued; or if the lease was taken, a row for each answer to be given, for
@@ -286,7 +279,7 @@ class ReviewStore:
             "decided": _document(decided),
             **claim,
         }
-        query = _SQL["record_and_queue" if queues else "record_answer"]
+        query = _SQL["record_and_queue" if claim["queues"] else "record_answer"]
         return await (await connection.execute(query, values)).fetchall()
 
     async def unconsumed(self, thread_id: str) -> list[Given]:

@@ -65,7 +65,8 @@ class Working(EngineBase):
 
     async def _drive_claimed(self, row: RunRow, graph: Compiled, taken: TakenRun | None) -> None:
         try:
-            await self._driven(row, graph, held=True, **await self._at_hand(graph, taken))
+            options = await self._options(graph, taken)
+            await self._driven(row, graph, **options)
         except AdjournError as error:
             # Whatever it is, it is recorded; or the lease or the database is lost, and recovery goes on.
             _log.warning("a drive ended early", thread=row["thread_id"], error=error.message)
@@ -74,15 +75,15 @@ class Working(EngineBase):
             if self._keeper.count < _FEW:
                 self._recorder.hasten()
 
-    async def _at_hand(self, graph: Compiled, taken: TakenRun | None) -> DriveOptions:
-        """Return what a run is given and what LangGraph is about to read, as far as it came with the run."""
+    async def _options(self, graph: Compiled, taken: TakenRun | None) -> DriveOptions:
+        """Say how a worker drives a run: with what came with it of what it is given and LangGraph is about to read."""
         if taken is None or taken.latest is None:
-            return {}
+            return {"held": True}
         try:
             saved = await saver_of(graph).from_row(taken.latest)
-            return {"given": self._reviews.given(taken.answers), "saved": saved}
+            return {"held": True, "given": self._reviews.given(taken.answers), "saved": saved}
         except Exception:  # noqa: BLE001  (the drive reads it again, and records what is wrong with it)
-            return {}
+            return {"held": True}
 
     async def _queue_stalled(self, workflows: Sequence[str]) -> int:
         """Put runs whose driver died back into the queue, or fail those that kill whoever drives them; see `recover`.

@@ -105,7 +105,8 @@ begin
     else
         update adjourn.procrastinate_jobs set status = 'doing', worker_id = worker where id = job.id returning * into job;
     end if;
-    more := exists (
+    -- whoever has got no run asks again in any case
+    more := claimed.token is null or exists (
         select from unnest(queues) as wanted (queue)
         cross join lateral (
             select from adjourn.procrastinate_jobs
