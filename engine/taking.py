@@ -37,7 +37,7 @@ class TakenRun:
     Args:
         row: The run's row with the lease's token.
         answers: The rows of the answers that LangGraph has not stored yet, read under the lease.
-        latest: The row of the run's latest checkpoint; None where that has to be read.
+        latest: The row of the run's latest checkpoint; None where that has to be read, or there can be none.
     """
 
     row: RunRow
@@ -63,8 +63,15 @@ class JobTaker:
         self._over: set[int] = set()
         self._nothing: DictRow | None = None
 
-    async def fetch(self, queues: Sequence[str], worker: int) -> DictRow:
-        """Take the next job; return its row, a row of nulls when there is none.
+    async def fetch(self, queues: Sequence[str], worker: int | None) -> DictRow:
+        """Take the next job.
+
+        Args:
+            queues: The queues.
+            worker: Procrastinate's number of the worker.
+
+        Returns:
+            The job's row; a row of nulls when there is none.
 
         Raises:
             StorageUnavailable: The database cannot be reached. If a run was taken all the same, its lease runs out.

@@ -102,6 +102,7 @@ begin
     select * into claimed from adjourn.take_run(thread, new_owner, seconds, who);
     if found then
         delete from adjourn.procrastinate_jobs where id = job.id;
+        job.status := 'doing';
     else
         update adjourn.procrastinate_jobs set status = 'doing', worker_id = worker where id = job.id returning * into job;
     end if;
@@ -119,8 +120,9 @@ begin
         return;
     end if;
     return query
-        select job, more, claimed.run, claimed.token, claimed.was, adjourn.position(thread), given.*
-        from (values (1)) as one left join adjourn.unconsumed(thread) as given on true;
+        select job, more, claimed.run, claimed.token, claimed.was,
+            case when claimed.was <> 'new' then adjourn.position(thread) end, given.*
+        from (values (1)) as one left join adjourn.unconsumed(thread) as given on claimed.was <> 'new';
 end $$;
 
 -- Let a worker go on with a run that nobody drives, in a transaction that has locked it; returns the run if it was queued by
