@@ -27,6 +27,7 @@ TARGETS = {
     "start, 1 at once": 1.4,
     "start, 32 at once": 1.25,
     "answer, 1 at once": 1.5,
+    "answer to what another asked": 1.5,
     "get with many waiting": 1.5,
     "answer with many waiting": 1.5,
 }
@@ -103,8 +104,8 @@ async def compared(ours: Work, theirs: Work, *, at_once: int, seconds: float, ro
     return ratios
 
 
-async def overhead(engine: AsyncEngine, seconds: float, rounds: int) -> dict[str, list[float]]:
-    """What the engine adds to a run, and to an answer."""
+async def overhead(engine: AsyncEngine, other: AsyncEngine, seconds: float, rounds: int) -> dict[str, list[float]]:
+    """What the engine adds to a run, and to an answer: of the engine that asked, and of another, as in another process."""
     saver = engine._storage.saver
     plain, plain_asking = steps().compile(checkpointer=saver), asking().compile(checkpointer=saver)
     given = {"log": ["in"], "text": TEXT}
@@ -121,15 +122,19 @@ async def overhead(engine: AsyncEngine, seconds: float, rounds: int) -> dict[str
         f"start, {at_once} at once": await compared(started, invoked, at_once=at_once, seconds=seconds, rounds=rounds)
         for at_once in (1, 32)
     }
-    found["answer, 1 at once"] = await answering(engine, plain_asking, given, rounds, int(40 * seconds))
+    count = int(40 * seconds)
+    found["answer, 1 at once"] = await answering(engine, engine, plain_asking, given, rounds, count)
+    found["answer to what another asked"] = await answering(engine, other, plain_asking, given, rounds, count)
     return found
 
 
-async def answering(engine: AsyncEngine, plain: Any, given: Any, rounds: int, count: int) -> list[float]:
+async def answering(
+    asks: AsyncEngine, answers: AsyncEngine, plain: Any, given: Any, rounds: int, count: int
+) -> list[float]:
     """From an answer to the finished run, against `Command(resume=…)`; the runs are made before the clock starts."""
     ratios = []
     for _ in range(rounds):
-        ours = [(await engine.start("asking", given)).thread_id for _ in range(count)]
+        ours = [(await asks.start("asking", given)).thread_id for _ in range(count)]
         theirs = []
         for _ in range(count):
             config = {"configurable": {"thread_id": str(uuid4())}}
@@ -137,7 +142,7 @@ async def answering(engine: AsyncEngine, plain: Any, given: Any, rounds: int, co
             theirs.append((config, (await plain.aget_state(config)).interrupts[0].id))
         began = time.perf_counter()
         for thread_id in ours:
-            await engine.resume(thread_id, "yes")
+            await answers.resume(thread_id, "yes")
         middle = time.perf_counter()
         for config, asked in theirs:
             await plain.ainvoke(Command(resume={asked: "yes"}), config, durability="sync")
@@ -211,8 +216,12 @@ async def measure(url: str, *, quick: bool) -> dict[str, list[float]]:
     """Run everything once; return the ratios of each round."""
     workflows = {"steps": steps(), "asking": asking()}
     seconds, rounds, many = (0.1, 1, 1_000) if quick else (1.0, 11, 100_000)
-    async with AsyncEngine.open(url, workflows=workflows, settings=Settings(log_level="error")) as engine:
-        found = await overhead(engine, seconds, rounds)
+    settings = Settings(log_level="error")
+    async with (
+        AsyncEngine.open(url, workflows=workflows, settings=settings) as engine,
+        AsyncEngine.open(url, workflows=workflows, settings=settings) as other,
+    ):
+        found = await overhead(engine, other, seconds, rounds)
         print({name: round(median(ratios), 2) for name, ratios in found.items()}, flush=True)
         return found | await waiting(engine, url, many, rounds)
 

@@ -169,7 +169,8 @@ class Answering:
                 rows = await self._reviews.answer(connection, thread_id, looked, judged, claim)
             if reading is None or not rows:
                 return None
-            row = self._runs.opened(rows[0])
+            # of the run itself nothing has changed since the look but what the statement did
+            row = self._runs.opened({**looked.run, **rows[0]})
             if not queues:
                 saved = await _read_by(reading) if row["position"] == looked.position else UNREAD
                 return Answered(row, self._reviews.given(rows), saved)

@@ -317,7 +317,7 @@ class Driver:
             row = (await self._runs.settle_run(work.thread_id, drive.token, Outcome("completed")))[1]
         else:
             row = self._runs.ended(seen)[1]
-        return "over" if row is None else self._ended(work, row, saved, ())
+        return "over" if row is None else self._ended(work, {**work.row, **row}, saved, ())
 
     def _ended(self, work: Work, row: RunRow, saved: CheckpointTuple | None, reviews: tuple[Review, ...]) -> End:
         _log.info(f"run {row['status']}", questions=len(reviews))

@@ -68,10 +68,12 @@ class Looked(Locked):
     """The same, read without a lock.
 
     Args:
+        run: The run's row.
         seen: Changes with everything that an answer depends on.
         position: Changes with whatever a read of the thread's newest checkpoint would show; None when it has none.
     """
 
+    run: DictRow
     seen: str
     position: str | None
 
@@ -207,7 +209,7 @@ class ReviewStore:
         named = {name: run[name] for name in ("status", "requested_by", "seen", "position")}
         asked = self._asked(look.parts, requested_by=run["requested_by"])
         now = run["now"] + timedelta(seconds=look.seconds or 0.0)
-        return Looked(is_driven=run["driven"], asked=asked, now=now, **named)
+        return Looked(is_driven=run["driven"], asked=asked, now=now, run=run, **named)
 
     async def lock_idle(self, connection: Connection, thread_id: str) -> datetime | None:
         """Lock a run that nobody drives, and its lease; return the time then, or None when somebody drives it."""
@@ -264,9 +266,9 @@ class ReviewStore:
                 `tenant`, `expected`, `owner`, `seconds` and `actor` for that.
 
         Returns:
-            Nothing; or the run's row if it was queued; or if the lease was taken, a row for each answer to be given, for
-            `given` to read, which is the run's row, too, with the lease's `token`; its `position` is the thread's under the
-            lease.
+            Nothing; or what has changed in the run's row if it was queued; or if the lease was taken, a row for each answer to
+            be given, for `given` to read. Each has what has changed in the run's row as well, with the lease's `token`; its
+            `position` is the thread's under the lease.
 
         Raises:
             psycopg.Error: With `CHANGED` as its SQLSTATE when anything has changed that an answer depends on.

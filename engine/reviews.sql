@@ -146,22 +146,24 @@ limit %(limit)s;
 select adjourn.record_decision(%(given)s::jsonb);
 
 -- name: record_answer
--- Decisions that were judged without a lock, and the lease, or nothing of it; see the function, in a migration.
-select (run).*, token, was, false as expired, position, review_id, decided_by, decided_at, question_type, question,
+-- Decisions that were judged without a lock, and the lease, or nothing of it; see the function, in a migration. Returns what
+-- that changes in the run's row: nothing else of it has changed.
+select (run).status, (run).error, (run).ended_at, (run).updated_at, token, was, false as expired, position, review_id, decided_by, decided_at, question_type, question,
     answer_type, answer, approved_by
 from adjourn.record_answer(
     %(thread_id)s, %(seen)s, %(now)s, %(decided)s::jsonb, %(claims)s, %(tenant)s, %(expected)s, %(owner)s, %(seconds)s,
     %(actor)s);
 
 -- name: record_and_queue
--- The same, and then a place in the queue instead of the lease. Returns the run if it was queued by this.
+-- The same, and then a place in the queue instead of the lease. Returns what that changes in the run's row, if it was queued
+-- by this.
 with recorded as materialized (
     select count(*) as n
     from adjourn.record_answer(
         %(thread_id)s, %(seen)s, %(now)s, %(decided)s::jsonb, false, %(tenant)s, %(expected)s, %(owner)s, %(seconds)s,
         %(actor)s)
 )
-select queued.*, false as expired
+select queued.status, queued.error, queued.ended_at, queued.updated_at, queued.admission, false as expired
 from recorded cross join lateral adjourn.queue_run(case when n = 0 then %(thread_id)s::text end, %(actor)s) as queued;
 
 -- name: unconsumed

@@ -100,9 +100,10 @@ class RunGroups:
         return await self._accepting.do(run)
 
     async def end(self, end: End) -> DictRow | None:
-        """Record an end and give the lease back; None when the lease had been lost. Raises psycopg.Error.
+        """Record an end and give the lease back; return what has changed in the run's row. Raises psycopg.Error.
 
-        The row has no `thread_id` when the lease was given back but the run had been cancelled.
+        None when the lease had been lost. What is returned has no `thread_id` when the lease was given back
+        but the run had been cancelled.
         """
         return await self._ending.do(end)
 

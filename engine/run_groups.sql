@@ -35,8 +35,9 @@ lease as (
 select run.*, lease.token, 'new' as was, false as expired from run left join lease using (thread_id);
 
 -- name: end_runs
--- Record drives that are over, and give their leases back; see the function, in a migration.
-select of_thread, (ended).*, false as expired
+-- Record drives that are over, and give their leases back; see the function, in a migration. Returns what that changes in a
+-- run's row, and what others may have: whoever drove the run has the rest.
+select of_thread, (ended).thread_id, (ended).status, (ended).error, (ended).updated_at, (ended).ended_at, (ended).has_children
 from adjourn.end_runs(
     %(thread_ids)s::text[], %(tokens)s::bigint[], %(statuses)s::text[], %(errors)s::text[], %(checkpointed)s::boolean[],
     waits => true);
@@ -45,7 +46,7 @@ from adjourn.end_runs(
 -- The same as an item of the commit that stores the last checkpoints of runs, where no lock may be waited for. Leases are
 -- given back only when they have been looked at: a row that this statement has changed is no lease any more to the rest of it.
 -- Who waits for one of some of the runs is woken by that commit.
-select of_thread, (ended).*, false as expired,
+select of_thread, (ended).thread_id, (ended).status, (ended).error, (ended).updated_at, (ended).ended_at, (ended).has_children,
     case when of_thread = any(%b::text[]) then pg_notify(%b, json_build_array(of_thread)::text) end as told
 from admitted cross join lateral adjourn.end_runs(
     case when admitted.n = 0 then %b::text[] end, %b::bigint[], %b::text[], %b::text[], %b::boolean[], waits => false)

@@ -210,9 +210,9 @@ class RunStore:
         """Record how a drive ended and give the lease back, in one transaction.
 
         Returns:
-            What became of the outcome: `recorded`, with the run's row; `go on` when an answer came to a paused run that the
-            drive was not given, and nothing was changed; or `gone` when the lease had been lost or the run cancelled
-            meanwhile.
+            What became of the outcome: `recorded`, with the run's row, or what has changed there where the drive is over;
+            `go on` when an answer came to a paused run that the drive was not given, and nothing was changed; or `gone` when
+            the lease had been lost or the run cancelled meanwhile.
         """
         with mapped_faults("cannot record how a drive ended", thread_id=thread_id):
             if outcome.status != "paused":

@@ -35,7 +35,7 @@ _FEW: Final = 2
 
 @dataclass(slots=True)
 class _Watched:
-    """What was seen of a thread: its last checkpoint if nothing is left to do there, and then its run's row."""
+    """What was seen of a thread: its last checkpoint if nothing is left to do there, and then its row's change."""
 
     last: Put | None = None
     row: DictRow | None = None
@@ -121,7 +121,7 @@ class Witness:
         return _tuple_of(put, {**put.checkpoint, "channel_values": values})
 
     def recorded(self, thread_id: str) -> DictRow | None:
-        """Return the row of a watched run whose end was recorded with its last checkpoint, as `RunGroups.end` does."""
+        """Return what `RunGroups.end` does, of a watched run whose end was recorded with its last checkpoint."""
         watched = self._watched.get(thread_id)
         return None if watched is None else watched.row
 
