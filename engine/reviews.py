@@ -266,9 +266,9 @@ class ReviewStore:
                 `tenant`, `expected`, `owner`, `seconds` and `actor` for that.
 
         Returns:
-            Nothing; or what has changed in the run's row if it was queued; or if the lease was taken, a row for each answer to
-            be given, for `given` to read. Each has what has changed in the run's row as well, with the lease's `token`; its
-            `position` is the thread's under the lease.
+            Nothing; or what has changed in the run's row if it was queued; or if the lease was taken, a row for each answer
+            to be given, for `given` to read. Each has what has changed in the run's row as well, with the lease's
+            `token`; its `position` is the thread's under the lease.
 
         Raises:
             psycopg.Error: With `CHANGED` as its SQLSTATE when anything has changed that an answer depends on.
