@@ -1,6 +1,6 @@
 """A worker: takes queued runs, of any tenant, and drives them, as many at once as it may.
 
-    Procrastinate fetches jobs → a job drives its run → the run pauses or ends, and the job with it
+    Procrastinate fetches jobs, with their runs where it can (taking.py) → a job drives its run → the run pauses or ends
     beside that, the upkeep: see `upkeep.py`; and what has its time: see `timekeeping.py`
 
 When the database goes away, Procrastinate stops, and is started again until it is back; drives wait for the database

@@ -15,6 +15,7 @@ from adjourn.engine.recorder import Recorder
 from adjourn.engine.reviews import ReviewStore
 from adjourn.engine.taking import JobTaker
 from adjourn.engine.worker import Worker
+from adjourn.settings import Settings
 from support import workflows
 from support.auditing import agree
 from support.eventually import eventually
@@ -180,6 +181,20 @@ async def test_a_run_whose_code_is_not_here_any_more_is_handed_back_for_later(
             await stranger._drive_queued("t", taken=theirs.run_of("t"))
     assert (await engine.get("t")).status == "queued"
     assert execute(database, "select scheduled_at > now() from adjourn.procrastinate_jobs") == [(True,)]
+
+
+async def test_a_run_whose_worker_died_as_soon_as_it_had_taken_it_is_driven_by_another(
+    database: str, serving: Serving
+) -> None:
+    quick = Settings(lease_seconds=0.6)
+    async with AsyncEngine.open(database, workflows=KNOWN, settings=quick) as engine:
+        await engine.submit("marks", {"name": "x"}, thread_id="t")
+        dead = JobTaker(engine._storage.saver, owner="dead", seconds=0.6, at_hand=lambda: ["marks"])
+        await dead.fetch(["marks"], None)
+        assert (execute(database, JOBS), (await engine.get("t")).status) == ([], "running")
+        async with serving(KNOWN, settings=quick):
+            assert (await engine.wait("t", until="completed", timeout=20)).state["trail"] == ["one", "two"]
+    agree(database)
 
 
 async def test_a_worker_takes_the_runs_of_a_workflow_with_their_jobs_once_it_has_driven_one(
