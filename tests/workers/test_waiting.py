@@ -173,6 +173,16 @@ async def test_a_wait_ends_at_its_time_and_with_a_run_that_has_ended(
         await waiting.wait("nothing")
 
 
+async def test_a_run_that_stands_as_waited_for_is_returned_with_its_state(
+    engines: tuple[AsyncEngine, AsyncEngine], database: str
+) -> None:
+    driving, waiting = engines
+    await driving.start("asking", {"name": "x"}, thread_id="a")
+    execute(database, "update adjourn.runs set status = 'running' where thread_id = 'a'")  # nobody drives it
+    run = await waiting.wait("a", until="stalled")
+    assert (run.status, run.state["trail"]) == ("stalled", ["before"])
+
+
 async def test_a_wait_lasts_over_a_database_that_is_away(
     engines: tuple[AsyncEngine, AsyncEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
