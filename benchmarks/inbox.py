@@ -89,7 +89,7 @@ async def indexes(connection: AsyncConnection[dict[str, Any]], given: dict[str, 
     names = ("workflow", "role", "held", "thread_id", "asked_before", "due_before")
     names += ("after_priority", "after_time", "after_thread", "after_review")
     values = {**dict.fromkeys(names), "tenant": "default", "limit": 51, **given}
-    query = load_queries("adjourn.engine", "reviews.sql")["inbox"]
+    query = load_queries("adjourn.engine", "review_pages.sql")["inbox"]
     cursor = await connection.execute(b"explain (format json) " + query.encode(), values, prepare=False)
     (row,) = await cursor.fetchall()
     nodes, found = [row["QUERY PLAN"][0]["Plan"]], []

@@ -21,7 +21,7 @@ from psycopg.rows import tuple_row
 
 from .queries import load_queries
 
-__all__ = ["hold", "holding", "release", "renew", "take", "token_of"]
+__all__ = ["check", "driven_here", "hold", "holding", "release", "renew", "take", "token_of"]
 
 _SQL: Final = load_queries(__package__, "leases.sql")
 _held: ContextVar[dict[str, int]] = ContextVar("adjourn_leases", default={})  # noqa: B039 - replaced, never changed
@@ -35,7 +35,7 @@ def holding(thread_id: str, token: int) -> Iterator[None]:
         thread_id: The thread.
         token: What `take` returned.
     """
-    before = _held.set({**_held.get(), thread_id: token})
+    before = _held.set(_with(thread_id, token))
     try:
         yield
     finally:
@@ -44,12 +44,37 @@ def holding(thread_id: str, token: int) -> Iterator[None]:
 
 def hold(thread_id: str, token: int) -> None:
     """Do what `holding` does for the rest of the current context, where no block can be put around the drive."""
-    _held.set({**_held.get(), thread_id: token})
+    _held.set(_with(thread_id, token))
+
+
+def _with(thread_id: str, token: int) -> dict[str, int]:
+    others = {thread: held for thread, held in _held.get().items() if thread != thread_id}
+    return {**others, thread_id: token}
 
 
 def token_of(thread_id: str) -> int | None:
     """Return the token under which the current context stores a thread; None when it holds no lease of it."""
     return _held.get().get(thread_id)
+
+
+def driven_here() -> tuple[str, int] | None:
+    """Return the thread that the current context drives, and the token of its lease; None outside of any drive.
+
+    Where a child run is driven inside of the drive of its parent, it is the child.
+    """
+    return next(reversed(_held.get().items()), None)
+
+
+async def check(connection: AsyncConnection[Any], thread_id: str, token: int) -> bool:
+    """Say whether a lease is still held; whoever wants to take it over waits for the end of the transaction.
+
+    Args:
+        connection: A connection inside of the transaction that stores something under the lease.
+        thread_id: The thread.
+        token: What `take` returned.
+    """
+    cursor = await connection.execute(_SQL["check"], {"thread_id": thread_id, "token": token})
+    return await cursor.fetchone() is not None
 
 
 async def take(connection: AsyncConnection[Any], thread_id: str, owner: str, seconds: float) -> int | None:

@@ -9,6 +9,10 @@ on conflict (thread_id) do update set
 where leases.expires_at <= clock_timestamp()
 returning token;
 
+-- name: check
+-- A row if the lease is still held, which it is then until the end of the transaction.
+select 1 from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s for key share;
+
 -- name: renew
 -- The heartbeat of a process. Touches no column of a unique index, so it waits for no commit.
 update adjourn.leases

@@ -2,6 +2,9 @@
 
 Nodes reach it as `runtime.store` (or `langgraph.config.get_store()`); what a run puts there survives it. With an
 encryption key values are encrypted; namespaces and keys are not, and encrypted values cannot be filtered by.
+
+What a node writes is stored under the lease of its run, as checkpoints are: a process that lost the run and wakes up late
+changes nothing any more.
 """
 
 from __future__ import annotations
@@ -24,8 +27,10 @@ from langgraph.store.base import (
     SearchOp,
 )
 
+from ..errors import LeaseLost
 from .bare_store import BareStore
 from .faults import mapped_faults
+from .fence import check, driven_here
 from .pool import Pool
 from .sealing import Seal
 
@@ -66,12 +71,27 @@ class Memory(BaseStore):
         Raises:
             StorageUnavailable: PostgreSQL cannot be reached or refuses us.
             InvalidInput: A value holds what PostgreSQL cannot.
+            LeaseLost: They write, and another process drives the run now; nothing was stored.
         """
+        inside = [self._inside(op) for op in ops]
+        driven = driven_here() if any(isinstance(op, PutOp) for op in inside) else None
+        with mapped_faults("cannot use the memory"):
+            results = await (self._freely(inside) if driven is None else self._under_lease(inside, *driven))
+        return [self._outside(result) for result in results]
+
+    async def _freely(self, ops: list[Op]) -> list[Result]:
         if self._inner is None:
             self._inner = BareStore(self._pool)
-        with mapped_faults("cannot use the memory"):
-            results = await self._inner.abatch([self._inside(op) for op in ops])
-        return [self._outside(result) for result in results]
+        return await self._inner.abatch(ops)
+
+    async def _under_lease(self, ops: list[Op], thread_id: str, token: int) -> list[Result]:
+        async with self._pool.connection() as connection, connection.transaction():
+            if not await check(connection, thread_id, token):
+                raise LeaseLost(
+                    f"Run {thread_id} is driven by another process now; nothing was put into the memory here.",
+                    thread_id=thread_id,
+                )
+            return await BareStore(connection).abatch(ops)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Do what `abatch` does, from another thread than that of the event loop.

@@ -28,6 +28,7 @@ _STYLE: Final = {
     "refused": "bold red",
     "cancelled": "magenta",
     "erased": "magenta",
+    "forgotten": "magenta",
     "escalated": "yellow",
     "reminded": "yellow",
     "asked": "yellow",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .exits import Exit
+from .run import By
 from .session import Session
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def cases(
     forget: Annotated[
         str | None, typer.Option(metavar="ID", help="Remove this case for good, and show the rest.")
     ] = None,
+    by: By = None,
 ) -> int:
     """Show past cases: the newest first, or those that are most like some words.
 
@@ -40,7 +42,7 @@ def cases(
     """
     with session.engine() as engine:
         if forget is not None:
-            engine.forget(forget)
+            engine.forget(forget, by=by)
         page = engine.cases(kind=kind, about=" ".join(about) if about else None, limit=limit, after=after)
     if session.as_json:
         session.result({"items": [_json(case) for case in page], "after": page.after})

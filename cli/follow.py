@@ -20,7 +20,7 @@ _LOOK_SECONDS: Final = 5.0
 
 
 def follow(session: Session, thread: str, *, full: bool) -> int:
-    """Show the events of a run until it ends or asks a person; return the exit code of where it stands then.
+    """Show the events of a run and its child runs until it ends or asks a person; return the exit code of where it stands.
 
     Args:
         session: How the command was called.
@@ -50,7 +50,7 @@ def follow(session: Session, thread: str, *, full: bool) -> int:
 def _show_events(session: Session, engine: Engine, thread: str) -> None:
     progress = Progress(None if session.as_json else session.err, lambda _: None)
     # closed at once, not when it is collected: the engine would be gone by then
-    with progress, closing(engine.follow(thread)) as events:  # type: ignore[type-var]
+    with progress, closing(engine.follow(thread, children=True)) as events:  # type: ignore[type-var]
         for event in events:
             if session.as_json:
                 from .json_out import event_json
@@ -63,10 +63,10 @@ def _show_events(session: Session, engine: Engine, thread: str) -> None:
 
 
 def _asks(event: Event) -> bool:
-    """Whether a person is asked now. A pause that was answered since has no questions any more."""
+    """Whether the run itself asks a person now. A pause that was answered since has no questions any more."""
     from ..engine.events import Paused
 
-    return isinstance(event, Paused) and bool(event.reviews)
+    return isinstance(event, Paused) and bool(event.reviews) and not event.place
 
 
 def _show_outcome(session: Session, run: Run, *, full: bool) -> None:

@@ -38,7 +38,8 @@ def show(
     thread: Thread,
     full: Annotated[bool, typer.Option("--full", help="Show long values whole.")] = False,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Show what happens in it, until it ends or asks a person.")
+        bool,
+        typer.Option("--follow", help="Show what happens in it and in its child runs, until it ends or asks a person."),
     ] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Write the minutes of a council as Markdown.")] = False,
 ) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from rich.text import Text
 
 from .layout import Hanging
 from .plan_tree import PlanTree, subtask_line
-from .text import clean, duration
+from .text import clean, duration, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from ..engine import Event
-    from ..engine.events import Custom, NodeFinished
+    from ..engine.events import Custom, NodeFinished, NodeStarted
     from ..engine.plan_view import PlanView
 
 __all__ = ["Progress", "finished_line"]
@@ -61,29 +61,33 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
-        from ..engine.events import Custom, NodeFinished, NodeStarted, Started
+        from ..engine.events import Cancelled, Completed, Custom, Failed, NodeFinished, NodeStarted, Started
 
         try:
             if isinstance(event, Started):
                 self.drove = True
                 self._started(event.thread_id)
             elif isinstance(event, NodeStarted):
-                self._running.append(_name(event.node, event.path))
+                self._running.append(_name(event))
                 self._spin()
             elif isinstance(event, NodeFinished):
                 self._finished(event)
             elif isinstance(event, Custom):
-                self._told_of_plan(event.data)
+                self._told_of_plan(event)
                 self._told(event)
+            elif event.place and isinstance(event, Completed | Failed | Cancelled):
+                self._child_ended(event)
         except OSError:  # whoever read our progress has gone; the run has not
             self._console = self._spinner = self._drawn = None
 
-    def _told_of_plan(self, data: Any) -> None:
-        """Show what a node tells of a plan; other things are not for us."""
-        from ..engine.plan_view import PlanView
+    def _told_of_plan(self, event: Custom) -> None:
+        """Show what a node tells of a plan; other things are not for us, nor is a plan of a child's that is in no other."""
+        from ..engine.plan_view import PlanView, is_nested
 
+        if event.place and not is_nested(event.data):
+            return
         view = self._plan or PlanView()
-        row = view.take(data)
+        row = view.take(event.data)
         if self._console is None or not view.rows:
             return
         self._plan = view
@@ -115,13 +119,23 @@ class Progress:
             drawn.stop()
 
     def _finished(self, event: NodeFinished) -> None:
-        name = _name(event.node, event.path)
+        name = _name(event)
         if name in self._running:
             self._running.remove(name)
+        self._print(finished_line(event))
+        self._spin()
+
+    def _child_ended(self, event: Event) -> None:
+        before = f"{_place(event)}: "
+        self._running = [name for name in self._running if not name.startswith(before)]
+        style = {"completed": "green", "failed": "red"}.get(event.kind, "magenta")
+        self._print(Text.assemble("  ", (f"{_place(event):<16}", "bold"), (f" {event.kind}", style)))
+        self._spin()
+
+    def _print(self, line: Text) -> None:
         self._draw_no_more()
         if self._console is not None:
-            self._console.print(finished_line(event), soft_wrap=True)
-        self._spin()
+            self._console.print(line, soft_wrap=True)
 
     def _told(self, event: Custom) -> None:
         from .adaptive_view import adaptive_line
@@ -130,6 +144,8 @@ class Progress:
         line = council_line(event.data) or adaptive_line(event.data)
         if line is None or self._console is None:
             return
+        if event.place:
+            line = Text.assemble((f"    {_place(event)}:", "dim"), line)
         if self._console.is_terminal:
             self._console.print(Hanging(line, _TOLD))
         else:  # a log: one line each, however long
@@ -150,8 +166,15 @@ def finished_line(event: NodeFinished) -> Text:
     took = duration(event.seconds)
     known = {"done": took, "asked": "asks a person", "waits": "waits for child runs"}
     note = known.get(event.outcome, f"failed after {took}")
-    return Text.assemble("  ", (f"{_name(event.node, event.path):<16}", "bold"), (f" {note}", _STYLES[event.outcome]))
+    return Text.assemble("  ", (f"{_name(event):<16}", "bold"), (f" {note}", _STYLES[event.outcome]))
 
 
-def _name(node: str, path: tuple[str, ...]) -> str:
-    return clean(" / ".join((*path, node)))
+def _name(event: NodeStarted | NodeFinished) -> str:
+    """Return how a node is called: behind the child run that it is of, with the nodes around it."""
+    name = clean(" / ".join((*event.path, event.node)))
+    return f"{_place(event)}: {name}" if event.place else name
+
+
+def _place(event: Event) -> str:
+    """Return which child run an event is of: its ids from the run that is followed on down."""
+    return one_line(" / ".join(event.place))

@@ -116,6 +116,7 @@ from adjourn.state.conflicts import Conflict
 from adjourn.state.council import ConsensusResults, FinalResult, Request
 from adjourn.state.decisions import approve, edit, reject, respond
 from adjourn.state.delegation import CompensationState, SubtaskState
+from adjourn.state.inputs import checked_together
 from adjourn.state.minutes import minutes
 from adjourn.state.plans import Plan, PlannedSubtask
 from adjourn.state.questions import question, read_answer
@@ -179,13 +180,18 @@ The public names of `adjourn`, from their docstrings; this page is generated. Ea
 
 Contents: [engine](#engine) · [decisions](#decisions) · [policies](#policies) · [coping](#coping) ·
 [what the engine shows](#what-the-engine-shows) · [events](#events) · [errors](#errors) · [questions](#questions) ·
-[effects](#effects) · [past cases](#past-cases) · [child runs](#child-runs) · [voting](#voting) ·
+[inputs](#inputs) · [effects](#effects) · [past cases](#past-cases) · [child runs](#child-runs) · [voting](#voting) ·
 [assignment](#assignment) · [council](#council) · [delegation](#delegation) · [adaptive](#adaptive) · [testing](#testing) ·
 [settings](settings.md)
 """
 
 CASES = """\
 `from adjourn.nodes.cases import recall, remember`. How to use them: [Remember past cases](../how-to/memory.md).
+"""
+
+INPUTS = """\
+`from adjourn.state.inputs import Words, checked_together`. `Words` is the type of a key whose text must say something. How
+to use them: [What may be in the graph](../how-to/langgraph-project.md#what-may-be-in-the-graph).
 """
 
 CHILDREN = """\
@@ -238,6 +244,7 @@ def sections() -> dict[str, Sequence[Any]]:
         "Events": (events_part(),),
         "Errors": (errors_part(),),
         "Questions": ("`from adjourn.state.questions import question, read_answer`\n", question, read_answer),
+        "Inputs": (INPUTS, checked_together),
         "Effects": ("`from adjourn.nodes.effects import once, once_sync, once_for`\n", once, once_sync, once_for),
         "Past cases": (CASES, recall, remember, Case),
         "Child runs": (CHILDREN, child, children, ChildCall, gather, child_sync, children_sync),

@@ -56,7 +56,7 @@ class AuditEntry:
             of the run).
         at: When it was recorded (database time).
         kind: started, paused, asked, reminded, escalated, decided, refused, queued, resumed, effect, completed, failed,
-            cancelled, pruned or erased.
+            cancelled, forgotten, pruned or erased.
         by: Who did it, or on whose behalf the process worked; None where nobody did.
         source: How that is known: `trusted` or `authenticated`.
         channel: Through which door: python, cli, http, page, studio; deadline or retention for what time did; worker.

@@ -37,7 +37,7 @@ from .child_undoing import ChildUndoing
 from .coping.book import CopingBook
 from .coping.place import CopingDrive, driving
 from .coping.setting_up import coping_tools
-from .drive import Driver, Emit, Work
+from .drive import Driver
 from .effects import EffectLedger
 from .elsewhere import finished_elsewhere
 from .events import Cancelled, Event
@@ -54,9 +54,12 @@ from .reading import visible_state
 from .receivers import notifications_of
 from .recorder import Recorder
 from .registry import Registry, Workflow
+from .review_pages import ReviewPages
 from .reviews import Given, ReviewStore
 from .runs import RunRow, RunStore, to_run
+from .settling import Settling
 from .witness import Witness
+from .work import Emit, Work
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -132,6 +135,7 @@ class EngineBase:
         self._cases = CaseMemory(storage.pool, self._seal, settings, embeddings)
         self._notifications = notifications_of(settings, storage.pool, storage.saver.serde, notifiers)
         self._reviews = ReviewStore(storage.pool, storage.saver.serde, on_event=self._notifications.post)
+        self._pages = ReviewPages(storage.pool, storage.saver.serde)
         self._runs = RunStore(
             storage.pool,
             storage.saver,
@@ -175,9 +179,10 @@ class EngineBase:
             undoing=self._undoable,
         )
         witness = Witness(storage.saver.serde, self._keeper.driving, lambda: self._keeper.count)
-        self._driver = Driver(
+        settling = Settling(
             self._runs, self._reviews, self._reader, storage.saver.serde, witness, self._policies, self._queue
         )
+        self._driver = Driver(self._runs, self._reviews, witness, settling)
         storage.saver.add_hook(review_hook(storage.saver.serde, self._policies, self._keeper.is_fed))
         storage.saver.add_hook(witness.hook)
 

@@ -12,7 +12,8 @@ from ..checkpoints.sealing import Seal
 from ..nodes.effects import Place
 from ..settings import Settings
 from ..state.cases import Case, NewCase, check_about, check_case, check_count, check_kind
-from .case_store import CaseStore, Found, case_id
+from .case_ids import CaseIds
+from .case_store import CaseStore, Found
 from .case_words import Words
 from .embedding import embedder_of
 
@@ -39,20 +40,22 @@ class CaseMemory:
     """
 
     def __init__(self, pool: Pool, seal: Seal, settings: Settings, embeddings: Embeddings | None = None) -> None:
-        words = Words(settings.case_language, read_keys(settings.encryption_key))
+        keys = read_keys(settings.encryption_key)
+        self._ids = CaseIds(keys)
+        words = Words(settings.case_language, keys)
         self.store = CaseStore(pool, seal, words, settings.case_days, settings.storage_patience)
         self._embedder = embedder_of(settings, embeddings)
 
     async def remember(self, tenant: str, thread_id: str, token: int, node: str, case: NewCase) -> bool:
         """Remember a case of a run, once; say whether it is new. Raises like `CasePort.remember`."""
         check_case(case)
-        identity, vector = case_id(thread_id, node, case), None
+        ids, vector = self._ids.of(thread_id, node, case), None
         if self._embedder is not None:
-            if await self.store.known(tenant, identity):
+            if await self.store.known(tenant, ids):
                 return False  # the model is not asked again
             await self.store.vectors.ensure()
             vector = await self._embedder.of_case(case.text)
-        return await self.store.add(tenant, thread_id, token, identity, case, vector)
+        return await self.store.add(tenant, thread_id, token, ids, case, vector)
 
     async def find(
         self,

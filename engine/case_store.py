@@ -6,8 +6,7 @@ Every statement names the tenant; what is not the tenant's is not there.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -21,12 +20,11 @@ from ..checkpoints.queries import load_queries
 from ..checkpoints.sealing import Seal
 from ..errors import LeaseLost
 from ..state.cases import Case, NewCase
-from ..state.values import canonical_json
 from .case_vectors import CaseVectors, Vector
 from .case_words import Words
 from .cursors import read_case_cursor
 
-__all__ = ["CaseStore", "Found", "case_id"]
+__all__ = ["CaseStore", "Found"]
 
 Found = tuple[str, float]
 """The id of a case, and how much it is like what was asked: above 0, at most 1."""
@@ -53,18 +51,20 @@ class CaseStore:
         self._days = days
         self._patience = patience
 
-    async def known(self, tenant: str, id: str) -> bool:  # noqa: A002
-        """Say whether a case is there already."""
-        return bool(await self._rows("look for a case", "known_case", tenant=tenant, id=id))
+    async def known(self, tenant: str, ids: Sequence[str]) -> bool:
+        """Say whether a case is there already, under one of its ids."""
+        return bool(await self._rows("look for a case", "known_case", tenant=tenant, ids=list(ids)))
 
-    async def add(self, tenant: str, thread_id: str, token: int, id: str, case: NewCase, vector: Vector | None) -> bool:  # noqa: A002
+    async def add(
+        self, tenant: str, thread_id: str, token: int, ids: Sequence[str], case: NewCase, vector: Vector | None
+    ) -> bool:
         """Remember a case; of one that is there already nothing changes.
 
         Args:
             tenant: Whose it is.
             thread_id: The run that it comes from.
             token: The lease under which that is driven.
-            id: Its id.
+            ids: Its id, and those that it may have been left under before.
             case: The case.
             vector: What it means, where a model is set; `CaseVectors.ensure` was called.
 
@@ -77,15 +77,16 @@ class CaseStore:
         """
         words, length = await asyncio.to_thread(self._words.vector, tenant, case.kind, case.text)
         values = {
-            "tenant": tenant, "id": id, "kind": case.kind, "thread_id": thread_id, "token": token, "words": words,
-            "length": length, "content": Jsonb(self._seal.close({"text": case.text, "outcome": case.outcome})),
+            "tenant": tenant, "id": ids[0], "ids": list(ids), "kind": case.kind, "thread_id": thread_id, "token": token,
+            "words": words, "length": length,
+            "content": Jsonb(self._seal.close({"text": case.text, "outcome": case.outcome})),
         }  # fmt: skip
 
         async def attempt() -> DictRow | None:
             async with self._pool.connection() as connection, connection.transaction():
                 row = await (await connection.execute(_SQL["add_case"], values)).fetchone()
                 if row is not None and row["fresh"] and vector is not None:
-                    await self.vectors.add(connection, tenant, id, vector)
+                    await self.vectors.add(connection, tenant, ids[0], vector)
                 return row
 
         with mapped_faults("cannot remember a case", thread_id=thread_id):
@@ -149,9 +150,15 @@ class CaseStore:
         values = {**self._scope(tenant, kind), "limit": limit, **read_case_cursor(after)}
         return [self._case(row, None) for row in await self._rows("list the cases", "newest_cases", **values)]
 
-    async def forget(self, tenant: str, id: str) -> bool:  # noqa: A002
-        """Remove a case, and say whether it was there."""
-        return bool(await self._rows("forget a case", "forget_case", tenant=tenant, id=id))
+    async def forget(self, tenant: str, id: str, who: Mapping[str, str]) -> bool:  # noqa: A002
+        """Remove a case, and say whether it was there. The audit of its run says so in the same transaction.
+
+        Args:
+            tenant: Whose it is.
+            id: Its id.
+            who: Who wants it: by, source and channel.
+        """
+        return bool(await self._rows("forget a case", "forget_case", tenant=tenant, id=id, who=Jsonb(dict(who))))
 
     def _scope(self, tenant: str, kind: str | None) -> dict[str, Any]:
         since = None if self._days is None else datetime.now(UTC) - timedelta(days=self._days)
@@ -170,15 +177,3 @@ class CaseStore:
 
         with mapped_faults(f"cannot {doing}"):
             return await patiently(attempt, self._patience)
-
-
-def case_id(thread_id: str, node: str, case: NewCase) -> str:
-    """Return the id of a case: the same whenever the same node of the same run comes there.
-
-    Args:
-        thread_id: The run.
-        node: The node's name, with those of the graphs around it.
-        case: The case; its kind and key count.
-    """
-    place = canonical_json([thread_id, node, case.kind, case.key])
-    return hashlib.sha256(place.encode()).hexdigest()[:32]

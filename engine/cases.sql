@@ -1,6 +1,6 @@
 -- name: known_case
 -- A row if the case is there already.
-select 1 from adjourn.cases where tenant = %(tenant)s and id = %(id)s;
+select 1 from adjourn.cases where tenant = %(tenant)s and id = any (%(ids)s);
 
 -- name: add_case
 -- Remember a case, once, under the lease of the drive that does it. Says whether the lease is held, and whether it is new.
@@ -11,6 +11,7 @@ added as (
     insert into adjourn.cases (tenant, id, kind, thread_id, content, words, length)
     select %(tenant)s, %(id)s, %(kind)s, %(thread_id)s, %(content)s, %(words)s::tsvector, %(length)s
     where exists (select from lease)
+        and not exists (select from adjourn.cases where tenant = %(tenant)s and id = any (%(ids)s))
     on conflict do nothing
     returning 1
 )
@@ -101,5 +102,14 @@ order by remembered_at desc, id desc
 limit %(limit)s;
 
 -- name: forget_case
--- Remove one case.
-delete from adjourn.cases where tenant = %(tenant)s and id = %(id)s returning id;
+-- Remove one case; the audit of the run that left it says so. It never waits for that run.
+with gone as (delete from adjourn.cases where tenant = %(tenant)s and id = %(id)s returning id, thread_id)
+select adjourn.audit_put(thread_id, adjourn.audit_text(
+    '"at":"' || adjourn.audit_time(clock_timestamp()) || '",',
+    '"by":' || to_json(%(who)s::jsonb ->> 'by') || ',',
+    '"case":' || to_json(id) || ',',
+    '"channel":' || to_json(%(who)s::jsonb ->> 'channel') || ',',
+    '"kind":"forgotten",', '"n":0,',
+    '"source":' || to_json(%(who)s::jsonb ->> 'source') || ',',
+    '"thread":' || to_json(thread_id) || ','))
+from gone;

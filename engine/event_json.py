@@ -23,7 +23,7 @@ LARGEST: Final = 16_384
 _KINDS: Final[Mapping[str, type[Event]]] = {
     kind.kind: kind for name in events.__all__ if issubclass(kind := getattr(events, name), Event)
 }
-_NOT_STORED: Final = ("thread_id", "seq", "at")
+_NOT_STORED: Final = ("thread_id", "seq", "at", "place")
 _STORED: Final[Mapping[type[Event], tuple[str, ...]]] = {
     kind: tuple(each.name for each in dataclasses.fields(kind) if each.name not in _NOT_STORED)
     for kind in _KINDS.values()

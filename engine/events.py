@@ -34,12 +34,15 @@ class Event:
         thread_id: The run.
         seq: Its place among the events of the run, and `at` when it was stored (database time): known for events that
             were followed, not for those of a run that is driven here. They do not count when events are compared.
+        place: Where a run was followed with its children: the ids of the children from the run on down, the one that the
+            event is of last; none for the run itself. It does not count either.
     """
 
     kind: ClassVar[str] = "event"
     thread_id: str
     seq: int | None = field(default=None, kw_only=True, compare=False)
     at: datetime | None = field(default=None, kw_only=True, compare=False)
+    place: tuple[str, ...] = field(default=(), kw_only=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,37 @@ where (thread_id, last_seq) in (
     limit 5000
 );
 
+-- name: below
+-- What is below a run, each behind its parent.
+with recursive tree as (
+    select thread_id, parent_id, child_id, ended_as, depth, number
+    from adjourn.children where parent_id = %(thread_id)s
+    union all
+    select child.thread_id, child.parent_id, child.child_id, child.ended_as, child.depth, child.number
+    from tree join adjourn.children child on child.parent_id = tree.thread_id
+)
+select thread_id, parent_id, child_id, ended_as from tree order by depth, number limit %(limit)s;
+
+-- name: read_family
+-- The next events of several threads behind a number of each, thread by thread, in order. With each stands what was stored in one
+-- transaction (batch), and its number there.
+select asked.thread_id, next.*
+from unnest(%(thread_ids)s::text[], %(afters)s::bigint[]) with ordinality as asked (thread_id, after, place)
+cross join lateral (
+    select batch.last_seq - jsonb_array_length(batch.events) + each.place as seq, batch.at, batch.batch,
+        coalesce((event ->> 'n')::bigint, 0) as number, event ->> 'kind' as kind, event -> 'payload' as payload
+    from (
+        select *, xmin::text as batch from adjourn.event_batches
+        where event_batches.thread_id = asked.thread_id and last_seq > asked.after
+        order by last_seq
+        limit %(limit)s
+    ) as batch, jsonb_array_elements(batch.events) with ordinality as each (event, place)
+    where batch.last_seq - jsonb_array_length(batch.events) + each.place > asked.after
+    order by seq
+    limit %(limit)s
+) as next
+order by asked.place, next.seq;
+
 -- name: read_events
 -- The events of a thread behind a number, in order.
 with batch as (

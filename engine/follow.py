@@ -24,13 +24,13 @@ from .listener import Listener
 from .model import Review
 from .runs import RunRow
 
-__all__ = ["POLL_SECONDS", "follow_events", "woken"]
+__all__ = ["GRACE_SECONDS", "POLL_SECONDS", "end_of", "follow_events", "is_end", "woken"]
 
 _SQL: Final = load_queries(__package__, "events.sql")
 _PAGE: Final = 500
 POLL_SECONDS: Final = 3.0
 # How long a run may have ended before its last event is given up: drivers write within a fraction of a second.
-_GRACE_SECONDS: Final = 2.0
+GRACE_SECONDS: Final = 2.0
 _LAST: Final = {"completed": Completed, "failed": Failed, "cancelled": Cancelled}
 
 
@@ -42,7 +42,7 @@ async def follow_events(
     seal: Seal,
     listener: Listener,
     read_row: Callable[[], Awaitable[RunRow]],
-    read_reviews: Callable[[], Awaitable[tuple[Review, ...]]],
+    read_reviews: Callable[[str], Awaitable[tuple[Review, ...]]],
 ) -> AsyncGenerator[Event, None]:
     """Yield the events of a run until it has ended.
 
@@ -53,7 +53,7 @@ async def follow_events(
         seal: Reads them where they are encrypted.
         listener: Wakes us when there are new ones.
         read_row: Reads the run's row.
-        read_reviews: Reads the questions that are open now.
+        read_reviews: Reads the questions that the run asks now.
 
     Raises:
         StorageUnavailable: The database cannot be reached. Follow again from the last number that was given out.
@@ -72,14 +72,14 @@ async def follow_events(
                     yield event
             if row["ended_at"] is None:
                 ended_since = None
-            elif _is_end(last, row):
+            elif is_end(last, row):
                 return
             else:
                 ended_since = ended_since or time.monotonic()
-                if time.monotonic() - ended_since > _GRACE_SECONDS:
-                    yield _end_of(row)
+                if time.monotonic() - ended_since > GRACE_SECONDS:
+                    yield end_of(row)
                     return
-            await woken(waker, POLL_SECONDS if ended_since is None else _GRACE_SECONDS / 4)
+            await woken(waker, POLL_SECONDS if ended_since is None else GRACE_SECONDS / 4)
 
 
 async def woken(waker: asyncio.Event, seconds: float) -> None:
@@ -98,22 +98,23 @@ async def _page(pool: Pool, seal: Seal, thread_id: str, after: int, limit: int =
 
 
 async def _events(
-    thread_id: str, rows: list[dict[str, Any]], read_reviews: Callable[[], Awaitable[tuple[Review, ...]]]
+    thread_id: str, rows: list[dict[str, Any]], read_reviews: Callable[[str], Awaitable[tuple[Review, ...]]]
 ) -> list[Event]:
     paused = any(row["kind"] == Paused.kind for row in rows)
-    reviews = {review.id: review for review in await read_reviews()} if paused else {}
+    reviews = {review.id: review for review in await read_reviews(thread_id)} if paused else {}
     found = (from_row(thread_id, row, reviews) for row in rows)
     return [event for event in found if event is not None]
 
 
-def _is_end(last: Event | None, row: RunRow) -> bool:
+def is_end(last: Event | None, row: RunRow) -> bool:
     """Whether an event is the last of a run as it stands, and not of an attempt that was continued since."""
     if last is None or last.at is None or last.at < row["updated_at"]:
         return False
     return isinstance(last, _LAST.get(row["status"], ()))
 
 
-def _end_of(row: RunRow) -> Event:
+def end_of(row: RunRow) -> Event:
+    """Return the last event of a run, made from its row."""
     thread_id, error = row["thread_id"], row["error"] or {}
     if row["status"] == "failed":
         return Failed(thread_id, error)

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, NotRequired, get_origin, get_type_hints
+from typing import Any, Final, NotRequired, Required, get_args, get_origin, get_type_hints
 
 import typing_extensions
 from langgraph.channels import LastValue
@@ -18,13 +18,15 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from typing_extensions import is_typeddict
 
-from ..errors import InvalidInput
+from ..errors import AdjournError, InvalidInput
+from ..state.inputs import check_together
 from ..state.values import digest, json_problem
 from .binding import Compiled
 
 __all__ = ["Stored", "check_input", "input_keys", "is_required", "serialised", "type_name", "typed_input"]
 
 _NOT_REQUIRED: Final = (NotRequired, typing_extensions.NotRequired)
+_QUALIFIERS: Final = (*_NOT_REQUIRED, Required, typing_extensions.Required, typing_extensions.ReadOnly)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,15 @@ class Stored:
 
 def input_keys(graph: Compiled) -> dict[str, Any]:
     """Return the keys of the graph's input and their types; empty when its input is not a dictionary of keys."""
+    return _hints(graph, constraints=False)
+
+
+def _hints(graph: Compiled, *, constraints: bool) -> dict[str, Any]:
     schema = _input_schema(graph)
     if schema is None:
         return {}
     try:
-        return _hints_of(schema)
+        return _hints_of(schema, constraints)
     except Exception:  # noqa: BLE001  (a user's annotations may not resolve here; the graph itself may still run)
         return {}
 
@@ -59,7 +65,8 @@ def check_input(graph: Compiled, value: Any, *, json_only: bool) -> None:
         json_only: Whether everything must be JSON-safe, as in the workflows that ship with adjourn.
 
     Raises:
-        InvalidInput: A key is missing, unknown or of another type, or a value is not JSON-safe.
+        InvalidInput: A key is missing, unknown or of another type, a value breaks a constraint of its key or is not
+            JSON-safe, or the keys do not fit together.
     """
     if json_only and (problem := json_problem(value, "input")):
         raise InvalidInput(f"{problem}; the input of this workflow must be JSON-safe.")
@@ -75,13 +82,14 @@ def check_input(graph: Compiled, value: Any, *, json_only: bool) -> None:
             raise InvalidInput(
                 f"The input has the key {key!r}, which this workflow does not know.{hint} {_known(keys)}"
             )
-    for key, hint in keys.items():
+    for key, hint in _hints(graph, constraints=True).items():
         if key in value:
             # a key with a reducer takes an update, which need not have the type of the key's value
             if isinstance(graph.channels.get(key), LastValue):
-                _check_type(key, value[key], hint)
+                _check_type(key, value[key], hint, keys[key])
         elif is_required(graph, key):
-            raise InvalidInput(f"The input lacks the key {key!r} ({type_name(hint)}).")
+            raise InvalidInput(f"The input lacks the key {key!r} ({type_name(keys[key])}).")
+    check_together(_input_schema(graph), value)
 
 
 def typed_input(graph: Compiled, value: Any) -> Any:
@@ -94,7 +102,7 @@ def typed_input(graph: Compiled, value: Any) -> Any:
         graph: The graph.
         value: The input, which `check_input` has seen.
     """
-    keys = input_keys(graph)
+    keys = _hints(graph, constraints=True)
     if keys and isinstance(value, Mapping):
         return {key: _typed(part, keys[key]) if key in keys else part for key, part in value.items()}
     start = graph.channels.get(START)
@@ -169,8 +177,14 @@ def _requires(schema: Any, key: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _hints_of(schema: Any) -> dict[str, Any]:
-    return get_type_hints(schema)
+def _hints_of(schema: Any, constraints: bool) -> dict[str, Any]:
+    """Return the types of a schema's keys, with or without what is written beside them (`Annotated`)."""
+    hints = get_type_hints(schema, include_extras=constraints)
+    return {key: _unqualified(hint) for key, hint in hints.items()}
+
+
+def _unqualified(hint: Any) -> Any:
+    return _unqualified(get_args(hint)[0]) if get_origin(hint) in _QUALIFIERS else hint
 
 
 def _adapter_of(hint: Any) -> TypeAdapter[Any]:
@@ -197,19 +211,26 @@ def _typed(value: Any, hint: Any) -> Any:
     return value if json_problem(built) is None else built
 
 
-def _check_type(key: str, value: Any, hint: Any) -> None:
+def _check_type(key: str, value: Any, hint: Any, plain: Any) -> None:
     try:
         adapter = _adapter_of(hint)
-    except PydanticUserError:  # a type that Pydantic cannot check; the graph will judge it
+    except (PydanticUserError, TypeError):  # a type that Pydantic cannot check; the graph will judge it
         return
+    simple = isinstance(plain, type) and plain in (str, int, float, bool)
     try:
-        adapter.validate_python(value, strict=isinstance(hint, type) and hint in (str, int, float, bool))
+        adapter.validate_python(value, strict=simple)
+    except AdjournError:  # of a workflow's own check, which says it better
+        raise
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in (key, *first["loc"]))
+        if simple and type(value) is plain:  # it is the type that was asked for, and breaks a constraint
+            raise InvalidInput(f"The input key {place!r} does not fit: {first['msg']}.") from None
         raise InvalidInput(
-            f"The input key {place!r} must be {type_name(hint)}, not a {type(value).__name__}: {first['msg']}."
+            f"The input key {place!r} must be {type_name(plain)}, not a {type(value).__name__}: {first['msg']}."
         ) from None
+    except Exception as error:  # validators of other people raise what they like
+        raise InvalidInput(f"The input key {key!r} cannot be checked: {type(error).__name__}: {error}.") from error
 
 
 def type_name(hint: Any) -> str:

@@ -78,13 +78,14 @@ class Listener:
         self._leaving: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
-    async def woken(self, thread_id: str) -> AsyncIterator[asyncio.Event]:
+    async def woken(self, thread_id: str, waker: asyncio.Event | None = None) -> AsyncIterator[asyncio.Event]:
         """Give an event that is set whenever there may be something new to read of a thread.
 
-        The connection is opened for the first who waits, and closed a while after the last: who waits for one run often
-        waits for another, and to open it takes longer than many a run.
+        One may be given, so that it is set for any of several threads. The connection is opened for the first who waits, and
+        closed a while after the last: who waits for one run often waits for another, and to open it takes longer than many
+        a run.
         """
-        waker = asyncio.Event()
+        waker = waker or asyncio.Event()
         self._waiting.setdefault(thread_id, set()).add(waker)
         if self._leaving is not None:
             self._leaving.cancel()

@@ -104,7 +104,7 @@ class Looking(EngineBase):
         }
         shown: list[Review] = []
         while True:
-            found = await self._reviews.page(
+            found = await self._pages.page(
                 self.principal.tenant, status=status, limit=limit + 1, filters=filters, after=read_cursor(after)
             )
             for place, review in enumerate(found[:limit]):
@@ -127,7 +127,7 @@ class Looking(EngineBase):
         Raises:
             UnknownReview: There is none; or several fit, and the message names them.
         """
-        found = await self._reviews.of_thread(self.principal.tenant, which, _NAMED)
+        found = await self._pages.of_thread(self.principal.tenant, which, _NAMED)
         if found and (len(found) == 1 or found[1].status != "pending"):
             return found[0]
         if found:
@@ -136,7 +136,7 @@ class Looking(EngineBase):
                 f"Run {which} asks several questions; name one review: {_names(asking)}.", thread_id=which
             )
         if len(which) >= _SHORTEST:
-            found = await self._reviews.beginning_with(self.principal.tenant, which, _NAMED)
+            found = await self._pages.beginning_with(self.principal.tenant, which, _NAMED)
         found = [review for review in found if review.id == which] or found
         if len(found) == 1:
             return found[0]

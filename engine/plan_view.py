@@ -15,7 +15,7 @@ from ..nodes.delegation.telling import EVENT, drawn_parts
 from ..state.plans import plan_schema
 from .model import Child, Run
 
-__all__ = ["PlanRow", "PlanView", "plan_in_file", "plan_of_family", "plan_of_run", "plan_schema"]
+__all__ = ["PlanRow", "PlanView", "is_nested", "plan_in_file", "plan_of_family", "plan_of_run", "plan_schema"]
 
 _MOST_READ: Final = 100
 Told: TypeAlias = Mapping[str, Any]
@@ -136,6 +136,12 @@ class PlanView:
     def inside(self, parent: str | None) -> list[PlanRow]:
         """Return the subtasks of one level: of the plan, or of the plan in a subtask."""
         return [row for row in self.rows.values() if row.parent == parent]
+
+
+def is_nested(data: Any) -> bool:
+    """Say whether something that a node told is of a plan that stands in a subtask of another."""
+    told = data.get(EVENT) if isinstance(data, Mapping) else None
+    return isinstance(told, Mapping) and bool(told.get("inside"))
 
 
 def plan_of_run(state: Mapping[str, Any], parts: Parts | None = None) -> PlanView | None:

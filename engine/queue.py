@@ -9,7 +9,8 @@ business alone, so a second job of the same run is harmless. Procrastinate keeps
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
 
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
@@ -25,7 +26,12 @@ from .recovery import Attempt
 from .run_groups import NewRun, columns_of
 from .runs import RunRow
 
-__all__ = ["WORKER", "RunQueue", "enqueue", "is_limited", "submit_on"]
+__all__ = ["FIRST", "WORKER", "Place", "RunQueue", "enqueue", "is_limited", "submit_on"]
+
+Place: TypeAlias = tuple[datetime, str]
+"""A place among the queued runs: since when one is queued, and its thread id."""
+
+FIRST: Final[Place] = (datetime(1970, 1, 1, tzinfo=UTC), "")
 
 _SQL: Final = load_queries(__package__, "queue.sql")
 # Who drives queued runs, for the audit: nobody in particular.
@@ -135,6 +141,21 @@ class RunQueue:
         values = {"workflows": list(workflows), "limit": limit, "actor": Jsonb(WORKER)}
         rows = await self._rows("queue_woken", "cannot queue runs whose children have ended", values)
         return int(rows[0]["queued"])
+
+    async def put_lost(self, place: Place, limit: int, seconds: float) -> tuple[int, Place]:
+        """Give jobs to queued runs that have none, because somebody deleted it.
+
+        Args:
+            place: Where to begin: `FIRST`, or what the call before returned.
+            limit: The most runs to look at.
+            seconds: How long a run must have been queued to be looked at.
+
+        Returns:
+            How many had none, and where to go on; `FIRST` again at the end.
+        """
+        values = {"since": place[0], "after": place[1], "limit": limit, "seconds": seconds}
+        (row,) = await self._rows("queue_lost", "cannot look for runs without a job", values)
+        return int(row["lost"]), FIRST if row["since"] is None else (row["since"], row["thread_id"])
 
     async def find(self, thread_id: str) -> RunRow | None:
         """Return the row of a run that a worker may drive, of any tenant; None when there is nothing to do."""

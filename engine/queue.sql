@@ -75,6 +75,38 @@ queued as (
 )
 select count(*) as queued, adjourn.enqueue(array_agg(thread_id)) from queued;
 
+-- name: queue_lost
+-- Give runs that may be taken and have no job one: somebody has deleted it. Looked at are so many that are queued for a while,
+-- in the order in which they became so, from a place on. Returns how many had none, and the place where the next look begins
+-- (null at the end). Nobody is waited for.
+with looked as materialized (
+    select thread_id, coalesce(queued_at, created_at) as since
+    from adjourn.runs
+    where status = 'queued' and coalesce(admission, 'admitted') = 'admitted'
+        and (coalesce(queued_at, created_at), thread_id) > (%(since)s::timestamptz, %(after)s)
+        and coalesce(queued_at, created_at) <= now() - make_interval(secs => %(seconds)s)
+    order by coalesce(queued_at, created_at), thread_id
+    limit %(limit)s
+),
+lost as (
+    select runs.thread_id
+    from adjourn.runs join looked using (thread_id)
+    where runs.status = 'queued' and coalesce(runs.admission, 'admitted') = 'admitted'
+        and not exists (
+            select from adjourn.procrastinate_jobs
+            where status in ('todo', 'doing') and args ->> 'thread_id' = looked.thread_id
+        )
+    order by runs.thread_id
+    for no key update of runs skip locked
+),
+given as (select count(*) as lost, adjourn.enqueue(array_agg(thread_id)) from lost),
+last as (
+    select since, thread_id from looked
+    where (select count(*) from looked) = %(limit)s
+    order by since desc, thread_id desc limit 1
+)
+select given.lost, last.since, last.thread_id from given left join last on true;
+
 -- name: hand_back
 -- Give a lease back and the run to another worker: the process stops. A run that was cancelled meanwhile stays so. One that
 -- is for later and comes under a limit asks for a place only then.

@@ -140,9 +140,9 @@ class Recorder:
     async def _insert(self, batch: list[Event]) -> None:
         # one document for all: a parameter each would take the client most of the time that events cost
         by_thread: dict[str, list[dict[str, Any]]] = {}
-        for event in batch:
+        for number, event in enumerate(batch):
             try:
-                kept = {"kind": event.kind, "payload": self._seal.close(to_payload(event))}
+                kept = {"kind": event.kind, "payload": self._seal.close(to_payload(event)), "n": number}
             except Exception as error:  # noqa: BLE001  (a value without words, which a workflow sent; the others are written)
                 self._left_out += 1
                 _log.debug("an event could not be put into words", thread=event.thread_id, error=str(error))

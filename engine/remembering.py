@@ -6,6 +6,7 @@ import structlog
 
 from ..errors import InvalidInput, UnknownCase
 from ..state.cases import MOST_CASES, Case, check_kind
+from .audit import actor_of
 from .base import EngineBase
 from .cursors import case_cursor_of
 from .model import Page
@@ -47,17 +48,20 @@ class Remembering(EngineBase):
         shown = tuple(found[:limit])
         return Page(shown, after=case_cursor_of(shown[-1]) if len(found) > limit else None)
 
-    async def forget(self, case_id: str) -> None:
+    async def forget(self, case_id: str, *, by: str | None = None) -> None:
         """Remove a past case for good.
 
-        The run that has left it stays; a node of it that is finished does not leave it again.
+        The run that has left it stays, and its audit gets an entry; a node of it that is finished does not leave it again.
 
         Args:
             case_id: The case's id.
+            by: Who wants it.
 
         Raises:
             UnknownCase: There is none with that id.
+            NotAuthorized: The principal may not act as somebody else.
         """
-        if not await self._cases.store.forget(self.principal.tenant, case_id):
+        who = actor_of(self._acting(by), self.channel)
+        if not await self._cases.store.forget(self.principal.tenant, case_id, who):
             raise UnknownCase(f"There is no past case {case_id!r} here; `adjourn cases` shows those there are.")
         _log.info("case forgotten", case=case_id)

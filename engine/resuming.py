@@ -15,13 +15,13 @@ from .audit import actor_of
 from .base import unknown_thread
 from .binding import saver_of
 from .deciding import Sent
-from .drive import Emit
 from .model import Principal, Run, RunStatus
 from .reader import thread_config
 from .reading import visible_state
 from .recovery import Attempt, RecoveryStore, Stalled, next_attempt
 from .runs import Outcome, RunRow, to_run
 from .undoing import Undoing
+from .work import Emit
 
 __all__ = ["Resuming"]
 

@@ -261,8 +261,12 @@ class RunStore:
         return [row["thread_id"] for row in rows]
 
     async def delete(self, thread_id: str, tenant: str) -> None:
-        """Forget a run whose thread was deleted."""
-        await self._do("delete_run", thread_id=thread_id, tenant=tenant)
+        """Forget a run whose thread was deleted; its child runs that have not ended are cancelled."""
+        values = {"thread_id": thread_id, "tenant": tenant}
+        with mapped_faults("cannot delete the run", thread_id=thread_id):
+            async with self._pool.connection() as connection, connection.transaction():
+                await connection.execute(_SQL["lock_to_delete"], values)
+                await connection.execute(_SQL["delete_run"], values)
 
     async def forget_failed_writes(self, thread_id: str, token: int) -> None:
         """Let the failed tasks of a thread run again as a whole; answers that they were given are kept."""

@@ -88,8 +88,13 @@ on conflict do nothing;
 -- End a run for good with all of its child runs, and withdraw their open questions; see the function, in a migration.
 select adjourn.cancel_runs(%(thread_id)s, %(tenant)s, %(error)s, %(actor)s) as thread_id;
 
+-- name: lock_to_delete
+-- Lock a run and all of its child runs, in the order in which those are locked that are cancelled; see the function.
+select adjourn.lock_to_delete(%(thread_id)s, %(tenant)s);
+
 -- name: delete_run
--- Forget a run whose thread was deleted, and the cases that it has left.
+-- Forget a run whose thread was deleted, and the cases that it has left; what goes on below it is cancelled. In a transaction
+-- that has locked all of them.
 with cases as (delete from adjourn.cases where thread_id = %(thread_id)s and tenant = %(tenant)s)
 delete from adjourn.runs where thread_id = %(thread_id)s and tenant = %(tenant)s returning *;
 

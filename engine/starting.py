@@ -15,7 +15,6 @@ from ..checkpoints.fence import holding
 from ..errors import AdjournError, InvalidInput, ThreadExists
 from .base import EngineBase, serde_of
 from .binding import Compiled
-from .drive import Emit, describe
 from .ids import check_thread_id, new_thread_id
 from .inputs import Stored, check_input, serialised
 from .model import Run, Step
@@ -25,6 +24,8 @@ from .reading import steps_of
 from .registry import Graph
 from .run_groups import NewRun
 from .runs import Outcome, RunRow, to_run
+from .settling import describe
+from .work import Emit
 
 __all__ = ["Starting", "check_timing"]
 

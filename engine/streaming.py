@@ -11,6 +11,7 @@ from typing import Any, Final
 from ..errors import AdjournError, UnknownThread
 from .events import Event
 from .follow import follow_events
+from .follow_family import follow_family
 from .model import Review
 from .policy_book import Policies
 from .registry import Graph
@@ -68,7 +69,7 @@ class Streaming(Starting):
                 await task
 
     async def follow(
-        self, thread_id: str, *, after: int = 0, wait_for_start: float = 0.0
+        self, thread_id: str, *, after: int = 0, wait_for_start: float = 0.0, children: bool = False
     ) -> AsyncGenerator[Event, None]:
         """Yield the events of a run that is driven anywhere, from its first kept event until it has ended.
 
@@ -82,19 +83,23 @@ class Streaming(Starting):
             thread_id: The run.
             after: Only events behind this number: the `seq` of the last one that was seen.
             wait_for_start: Seconds to wait for a run that is not there yet.
+            children: Whether to yield the events of its child runs as well, and of theirs, wherever those are driven: of at
+                most a thousand. `thread_id` of such an event is the child, and `place` says where that stands in the tree.
+                They come from their first kept event on, whatever `after` says; the last event is the run's own.
 
         Raises:
             UnknownThread: There is no such run.
         """
         await self._row_within(thread_id, wait_for_start)
-        events = follow_events(
+        follow = follow_family if children else follow_events
+        events = follow(
             thread_id,
             after=after,
             pool=self._storage.pool,
             seal=self._seal,
             listener=self._listener,
             read_row=lambda: self._row(thread_id),
-            read_reviews=lambda: self._open_reviews(thread_id),
+            read_reviews=self._open_reviews,
         )
         async with contextlib.aclosing(events):
             async for event in events:

@@ -30,7 +30,6 @@ from ..nodes.cases import CasePort, install_cases
 from ..nodes.effects import EffectPort, install_effects
 from .audit import AuditStore
 from .case_memory import CaseMemory, DriveCases
-from .drive import describe, settled_unless_asked
 from .effects import EffectLedger
 from .inputs import Stored
 from .internals import open_interrupts
@@ -46,6 +45,7 @@ from .reading import next_nodes
 from .reviews import ReviewStore
 from .run_groups import NewRun
 from .runs import Outcome, RunRow, RunStore
+from .settling import describe, settled_unless_asked
 from .studio_answers import CHANNEL, UNKNOWN, take_answers
 
 __all__ = ["Call", "Drives", "ServerDrive", "control_drive", "token_of_drive"]

@@ -1,9 +1,9 @@
 """What a worker does besides driving: it shows that it lives, and looks after what others left behind.
 
 Every few seconds, in every worker: runs whose driver died are queued again, parents whose children have ended and jobs
-whose worker died too, deadlines of reviews act, notices are sent, and cases that are too old are removed. Any number of
-workers may do so at once. A lease that ran out is found within a third of its length, so recovery starts within two lease
-times.
+whose worker died too, queued runs whose job somebody deleted get another, deadlines of reviews act, notices are sent, and
+cases that are too old are removed. Any number of workers may do so at once. A lease that ran out is found within a third of
+its length, so recovery starts within two lease times.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ..checkpoints.queries import load_queries
 from ..checkpoints.retention import drop_cases
 from ..errors import AdjournError
 from .async_engine import AsyncEngine
+from .queue import FIRST
 
 __all__ = ["Upkeep"]
 
@@ -47,6 +48,7 @@ class Upkeep:
 
     def __init__(self, engine: AsyncEngine, app: App, *, concurrency: int, workflows: Sequence[str]) -> None:
         self.draining = False
+        self._place = FIRST
         self._engine = engine
         self._app = app
         self._lease = engine.settings.lease_seconds
@@ -67,7 +69,8 @@ class Upkeep:
             if not self.draining:
                 await self._trying("queue stalled runs", lambda: self._engine._queue_stalled(self._workflows))
                 await self._trying("queue woken runs", lambda: self._engine._queue_woken(self._workflows))
-                await self._trying("queue lost jobs", self._queue_jobs)
+                await self._trying("queue the jobs of dead workers", self._queue_jobs)
+                await self._trying("look for runs without a job", self._queue_lost)
                 await self._trying("let deadlines act", self._sweep)
                 await self._trying("forget old starts", self._engine._admission.forget)
                 await self._trying("remove old cases", self._drop_cases)
@@ -85,6 +88,10 @@ class Upkeep:
         # Jobs that a worker had fetched when it died. Most of their runs were taken, and are recovery's; it does no harm.
         for job in await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._lease):
             await self._app.job_manager.retry_job(job)
+
+    async def _queue_lost(self) -> None:
+        # A few of those that wait at a time, so that it costs the same however many do.
+        self._place = await self._engine._queue_lost(self._place)
 
     async def _sweep(self) -> None:
         await self._engine._sweep(None, None, _AT_MOST, self._workflows)

@@ -11,6 +11,7 @@ import structlog
 from ..errors import AdjournError
 from .base import DriveOptions, EngineBase
 from .binding import Compiled, saver_of
+from .queue import Place
 from .recovery import Attempt, RecoveryStore, Stalled, next_attempt
 from .runs import Outcome, RunRow
 from .taking import TakenRun
@@ -18,6 +19,7 @@ from .taking import TakenRun
 __all__ = ["Working"]
 
 _LIMIT: Final = 100
+_LOOKED_AT: Final = 500
 _FEW: Final = 3
 _LATER_SECONDS: Final = 10.0
 _log = structlog.get_logger("adjourn")
@@ -104,6 +106,20 @@ class Working(EngineBase):
             How many were queued here.
         """
         return await self._queue.put_woken(workflows, _LIMIT)
+
+    async def _queue_lost(self, place: Place) -> Place:
+        """Give a job to those of the next queued runs that have none.
+
+        Args:
+            place: Where to begin; see `RunQueue.put_lost`.
+
+        Returns:
+            Where to go on the next time.
+        """
+        lost, after = await self._queue.put_lost(place, _LOOKED_AT, self._keeper.seconds)
+        if lost:
+            _log.warning("queued runs had no job, and have one now", runs=lost)
+        return after
 
     async def _queue_one(self, found: Stalled) -> bool:
         plan = next_attempt(found, self._keeper.owner)

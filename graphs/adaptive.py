@@ -31,7 +31,7 @@ from ..nodes.adaptive import (
 )
 from ..nodes.adaptive.adapting import MAX_ATTEMPTS
 from ..nodes.adaptive.checking import adaptive_input
-from ..nodes.adaptive.measuring import TARGET_SECONDS, read_measurers
+from ..nodes.adaptive.measuring import MEASURING_SECONDS, TARGET_SECONDS, read_measurers
 from ..nodes.adaptive.strategies import StrategyLike, read_strategies
 from ..nodes.human_review import human_review
 from ..state.adaptive import AdaptiveState
@@ -50,6 +50,7 @@ def build(
     max_attempts: int = MAX_ATTEMPTS,
     target_seconds: float = TARGET_SECONDS,
     timeout: float | None = None,
+    measuring_timeout: float | None = MEASURING_SECONDS,
     memory: str | None = "adaptive",
     policy: ReviewPolicy | None = None,
 ) -> StateGraph[Any, None, Any, Any]:
@@ -66,6 +67,7 @@ def build(
         max_attempts: The most attempts before a person is asked.
         target_seconds: How long an attempt may take to be fast; a run's `resource_constraints` come before it.
         timeout: Seconds after which an attempt has failed; None for no limit.
+        measuring_timeout: Seconds after which a measurer fails the run, as one that raises does; None for no limit.
         memory: The name under which records and good answers are kept in the store; None for none.
         policy: Who may answer, how many must agree, and until when.
 
@@ -81,7 +83,8 @@ def build(
     workflow = StateGraph(AdaptiveState, input_schema=adaptive_input(known, measured))
     workflow.add_node("choose", choosing(known, measured, thresholds=thresholds, rules=rules, memory=memory))
     workflow.add_node("attempt", attempting(known, timeout=timeout, memory=memory))
-    workflow.add_node("measure", measuring(measured, rules=rules, target_seconds=target_seconds, memory=memory))
+    measure = measuring(measured, rules=rules, target_seconds=target_seconds, timeout=measuring_timeout, memory=memory)
+    workflow.add_node("measure", measure)
     workflow.add_node("adapt", adapting(known, rules=rules, max_attempts=max_attempts, memory=memory))
     workflow.add_node("human_review", human_review(ask_person(known), read=take_answer, policy=policy))
     workflow.add_node("finish", finishing(memory=memory))

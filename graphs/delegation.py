@@ -24,12 +24,13 @@ from ..nodes.delegation.compensation import Compensate, Compensations, after_com
 from ..nodes.delegation.consolidation import Combine, after_consolidation, consolidation, failing, last_results
 from ..nodes.delegation.executing import execution
 from ..nodes.delegation.planners import default_planner
-from ..nodes.delegation.planning import Planner, checked_input, planning
+from ..nodes.delegation.planning import Planner, check_given, checked_input, planning
 from ..nodes.delegation.recovery import after_execution, after_recovery, recovery
 from ..nodes.delegation.separate import AwaitedChildren, awaiting
 from ..nodes.delegation.undoing import AwaitedUndoing, awaiting_undone
 from ..nodes.delegation.workers import ROSTER, shipped_agents
 from ..state.delegation import DelegationState, OuterPlan
+from ..state.inputs import checked_together
 from ..state.policies import ReviewPolicy
 from ..state.roster import Roster
 
@@ -112,9 +113,9 @@ def after_answer(state: DelegationState) -> Literal["recover", "compensate"]:
 
 
 def _input(team: Team, compensations: Compensations) -> Any:
-    """Return what a run is started with; a plan that this team cannot carry out is refused there."""
+    """Return what a run is started with; a plan that this team cannot carry out is refused there, and so is no plan."""
     keys = {"main_task": str, "plan": checked_input(team, compensations), "undone_run": str, "outer": OuterPlan}
-    return TypedDict("DelegationInput", keys, total=False)  # type: ignore[operator]
+    return checked_together(TypedDict("DelegationInput", keys, total=False), check_given)  # type: ignore[operator]
 
 
 builder = build()

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict  # on Python 3.11 Pydantic makes no JSON
 from .assignments import Assignment, Unassigned
 from .conflicts import Conflict
 from .decisions import DecisionKind
+from .inputs import Words
 from .review import Interaction
 from .values import JsonValue
 from .votes import AgentVote, Dissent, Round, Silence
@@ -358,7 +359,7 @@ class CouncilInput(TypedDict):
         subtasks: A plan of your own: mappings with the keys of `adjourn.state.assignments.Subtask`.
     """
 
-    main_task: str
+    main_task: Words
     material: NotRequired[Any]
     options: NotRequired[list[str]]
     subtasks: NotRequired[Any]

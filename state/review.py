@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from typing_extensions import TypedDict  # on Python 3.11 Pydantic makes no JSON Schema of the one in typing
 
 from .decisions import DecisionKind
+from .inputs import Words
 
 __all__ = [
     "FinalDecision",
@@ -55,7 +56,7 @@ class LogEntry(TypedDict):
 class ReviewInput(TypedDict):
     """What a run of `review` is started with."""
 
-    input_text: str
+    input_text: Words
 
 
 class ReviewState(TypedDict, total=False):

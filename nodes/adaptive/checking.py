@@ -10,6 +10,7 @@ from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypedDict
 
 from ...errors import InvalidInput
+from ...state.inputs import Words
 from ..arguments import check_count, check_seconds, one_of
 from .measuring import check_thresholds
 from .strategies import check_order
@@ -34,7 +35,7 @@ def check_constraints(given: Any) -> Any:
 def adaptive_input(strategies: Iterable[str], metrics: Mapping[str, Any]) -> Any:
     """Return the input schema of a workflow with these strategies and metrics.
 
-    Whoever checks a value against it gets InvalidInput for a task without words, a strategy or a metric that does not exist,
+    Whoever checks a value against it gets InvalidInput for a strategy or a metric that does not exist,
     an empty list, a threshold that is not from 0 to 1; so a bad input is refused when a run is started.
     """
     names = list(strategies)
@@ -44,7 +45,7 @@ def adaptive_input(strategies: Iterable[str], metrics: Mapping[str, Any]) -> Any
         return value
 
     keys: dict[str, Any] = {
-        "main_task": _checked(_check_task, {"type": "string", "minLength": 1}, "str"),
+        "main_task": Words,
         "material": NotRequired[Any],
         "task_type": NotRequired[str],
         "current_strategy": NotRequired[_checked(check_strategy, {"enum": names}, "str")],
@@ -89,12 +90,6 @@ _CONSTRAINTS: Mapping[str, Callable[[str, Any], Any]] = {
     "max_attempts": lambda name, value: check_count(name, value, 1),
     "people": _check_people,
 }
-
-
-def _check_task(value: Any) -> Any:
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidInput(f"main_task must say what is to be done, not {value!r:.60}.")
-    return value
 
 
 def _checked(check: Callable[[Any], Any], json_schema: dict[str, Any], name: str) -> Any:

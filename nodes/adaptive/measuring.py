@@ -5,6 +5,7 @@ A metric is a number from 0 (poor) to 1 (good). A measurer is a function of an `
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -21,12 +22,15 @@ from .rules import Rules, check_metric, poor_metrics, score
 from .strategies import Task, called, task_of
 
 __all__ = [
-    "MEASURERS", "TARGET_SECONDS", "Attempted", "Measure", "accuracy", "check_thresholds", "completeness", "measuring",
-    "read_measurers", "response_time",
+    "MEASURERS", "MEASURING_SECONDS", "TARGET_SECONDS", "Attempted", "Measure", "accuracy",
+    "check_thresholds", "completeness", "measuring", "read_measurers", "response_time",
 ]  # fmt: skip
 
 TARGET_SECONDS: Final = 10.0
 """How long an attempt may take to be fast, where nobody says otherwise."""
+
+MEASURING_SECONDS: Final = 60.0
+"""How long a measurer may take, where nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,7 @@ def measuring(
     *,
     rules: Rules | None = None,
     target_seconds: float = TARGET_SECONDS,
+    timeout: float | None = MEASURING_SECONDS,
     memory: str | None = "adaptive",
     clock: Clock = utcnow,
 ) -> AsyncNode:
@@ -138,24 +143,28 @@ def measuring(
         measurers: Metric → measurer. Default: `response_time`, `accuracy` and `completeness`.
         rules: The threshold of metrics for which the state has none.
         target_seconds: The target of `response_time` where the run's `resource_constraints` have none.
+        timeout: Seconds that each measurer has; None for no limit. A plain function that is too slow is left to itself.
         memory: The name under which records are kept; None for no memory.
         clock: The time.
 
     Returns:
         A node that writes `performance_metrics`, `best`, and into the last of `attempts` its metrics, what is poor, and its
-        score. It raises InvalidInput for a metric that is no number from 0 to 1; nothing is stored then, and when the
-        measurer is mended, a retry of the run measures again without attempting again.
+        score. It raises InvalidInput for a metric that is no number from 0 to 1, TimeoutError for a measurer that takes too
+        long, and what a measurer raises; nothing is stored then, and when the measurer is mended, a retry of the run
+        measures again without attempting again.
 
     Raises:
-        InvalidInput: A measurer is no function, `target_seconds` is no number above 0, or `memory` is no name.
+        InvalidInput: A measurer is no function, `target_seconds` or `timeout` is no number above 0, or `memory` is no name.
     """
     known, judged_by = read_measurers(measurers), rules or Rules()
     check_seconds("target_seconds", target_seconds)
+    if timeout is not None:
+        check_seconds("A measurer's timeout", timeout)
     check_memory(memory)
 
     async def measure(state: Any) -> AdaptiveState:
         last: AttemptState = state["attempts"][-1]
-        metrics = await _measured(known, state, last, target_seconds)
+        metrics = await _measured(known, state, last, target_seconds, timeout)
         thresholds = state.get("quality_thresholds") or {}
         poor = poor_metrics(metrics, thresholds, judged_by)
         points = score(metrics, good=not poor and last["error"] is None)
@@ -175,7 +184,11 @@ def measuring(
 
 
 async def _measured(
-    measurers: Mapping[str, Measure], state: AdaptiveState, last: AttemptState, target_seconds: float
+    measurers: Mapping[str, Measure],
+    state: AdaptiveState,
+    last: AttemptState,
+    target_seconds: float,
+    limit: float | None,
 ) -> dict[str, float]:
     if last["error"] is not None:
         return dict.fromkeys(measurers, 0.0)
@@ -190,7 +203,23 @@ async def _measured(
         failed=last["failed"],
         failures=last["failures"],
     )
-    return {name: check_metric(name, await called(measure, attempted)) for name, measure in measurers.items()}
+    return {
+        name: check_metric(name, await _in_time(name, measure, attempted, limit)) for name, measure in measurers.items()
+    }
+
+
+async def _in_time(name: str, measure: Measure, attempted: Attempted, seconds: float | None) -> Any:
+    patience = asyncio.timeout(seconds)
+    try:
+        async with patience:
+            return await called(measure, attempted)
+    except TimeoutError:
+        if not patience.expired():  # the measurer's own
+            raise
+        raise TimeoutError(
+            f"The measurer of {name!r} gave no number within {seconds:g} seconds. Mend it and retry the run, or give it "
+            "more time."
+        ) from None
 
 
 def _better(best: Best | None, judged: AttemptState, result: Any) -> Best | None:

@@ -59,7 +59,8 @@ async def record_run(
     """Write down the attempts of this run that were measured; where there is no store, nothing happens.
 
     It is one item, under the run's thread id, which is written anew with each attempt: however often, a run counts once.
-    What is older than the last `RUNS` runs is deleted.
+    An engine's store takes it under the lease of the run, so a process that wakes up late cannot put back an older one. What
+    is older than the last `RUNS` runs is deleted.
     """
     store, thread = store_here() if memory is not None else None, thread_here()
     if store is None or memory is None or thread is None:

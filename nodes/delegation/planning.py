@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from ...errors import InvalidInput
 from ...state.delegation import DelegationState
+from ...state.inputs import says_something
 from ...state.plans import Plan
 from ..effects import once
 from .agents import Team
@@ -20,7 +21,7 @@ from .compensation import Compensations
 from .plans import read_plan
 from .reopening import checked, reopened
 
-__all__ = ["Planner", "checked_input", "planning"]
+__all__ = ["Planner", "check_given", "checked_input", "planning"]
 
 Planner: TypeAlias = "Callable[[str, Team], Plan | Mapping[str, Any] | Awaitable[Plan | Mapping[str, Any]]]"
 """Makes a plan out of the main task, for the agents that there are; plain (it runs in a thread) or async."""
@@ -50,10 +51,7 @@ def planning(planner: Planner, team: Team, compensations: Compensations) -> Any:
         task = state.get("main_task", "")
         if given is None:
             by = getattr(planner, "__name__", type(planner).__name__)
-            if not task.strip():
-                raise InvalidInput(
-                    "There is nothing to plan; start a new run with `plan`, or with `main_task` for the planner to read."
-                )
+            check_given(state)  # Studio starts runs without asking the engine
 
         async def propose() -> Any:
             proposed = await _proposed(planner, task, team) if given is None else given
@@ -88,6 +86,21 @@ async def _proposed(planner: Planner, main_task: str, team: Team) -> Any:
         return await planner(main_task, team)
     found = await asyncio.to_thread(planner, main_task, team)
     return await found if inspect.isawaitable(found) else found
+
+
+def check_given(given: Mapping[str, Any]) -> None:
+    """Check that there is something to plan.
+
+    Args:
+        given: The input of a run.
+
+    Raises:
+        InvalidInput: There is neither a plan nor a main task with words in it.
+    """
+    if given.get("plan") is None and not given.get("undone_run") and not says_something(given.get("main_task")):
+        raise InvalidInput(
+            "There is nothing to plan; start a new run with `plan`, or with `main_task` for the planner to read."
+        )
 
 
 def checked_input(team: Team, compensations: Compensations) -> Any:

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import random
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -17,7 +18,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 
 from adjourn import AsyncEngine, Principal, approve, edit, reject, respond
-from adjourn.errors import BudgetExceeded, InvalidInput
+from adjourn.errors import BudgetExceeded, InvalidInput, LeaseLost
 from adjourn.graphs.adaptive import build
 from adjourn.nodes.adaptive import Part, Strategy, Task, Work, measuring, shipped_strategies
 from adjourn.nodes.adaptive.checking import check_constraints
@@ -173,6 +174,29 @@ async def test_what_worked_is_where_the_next_run_of_the_same_type_begins(opened:
     assert len(prefixes) == 4, "one item for each run"
 
 
+async def test_a_process_that_lost_the_run_cannot_put_an_older_record_back(adaptive_database: str) -> None:
+    measure = measuring(TOLD, memory="late")
+    found = "from store where prefix like '%adaptive.late.records.%'"
+
+    async def wakes_up_late(state: Any) -> Any:
+        await measure(state)
+        with psycopg.connect(adaptive_database) as other:
+            other.execute("update adjourn.leases set token = nextval('adjourn.lease_tokens'), owner = 'other'")
+            other.execute(
+                'update store set value = \'{"attempts": "of the other"}\' ' + found.removeprefix("from store ")
+            )
+        with pytest.raises(LeaseLost, match="nothing was put into the memory"):
+            await measure(state)
+        raise OSError("gone")
+
+    workflow = build(strategies={"a": gives()}, measurers=TOLD, memory="late")
+    workflow.nodes["measure"].runnable.afunc = wakes_up_late  # type: ignore[union-attr]
+    async with AsyncEngine.open(adaptive_database, workflows={"a": workflow}) as engine:
+        await engine.start("a", {"main_task": "x"})
+    with psycopg.connect(adaptive_database) as connection:
+        assert connection.execute(f"select value {found}").fetchall() == [({"attempts": "of the other"},)]
+
+
 async def test_a_record_is_written_once_however_often_its_node_runs(opened: Open, adaptive_database: str) -> None:
     measure = measuring(TOLD, memory="once")
     failed: list[int] = []
@@ -234,6 +258,38 @@ async def test_a_measurer_that_is_wrong_fails_the_run_stores_nothing_and_can_be_
         run = await engine.retry(run.thread_id)
     assert (run.status, len(made)) == ("completed", 1)
     assert made[0], "an attempt has an idempotency key"
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_measurer_that_takes_too_long_fails_the_run_as_one_that_raises(opened: Open, plain: bool) -> None:
+    made: list[Task] = []
+    forgotten = threading.Event()
+
+    async def hangs(attempted: Any) -> float:
+        await asyncio.Event().wait()
+        return 1.0
+
+    async with opened(
+        strategies={"s": lambda task: made.append(task)},
+        measurers={"accuracy": (lambda attempted: forgotten.wait()) if plain else hangs},
+        measuring_timeout=0.05,
+    ) as engine:
+        run = await engine.start("a", {"main_task": "x"})
+        forgotten.set()
+    assert (run.status, run.error["type"], run.error["node"]) == ("failed", "TimeoutError", "measure")
+    assert "The measurer of 'accuracy' gave no number within 0.05 seconds" in run.error["message"]
+    async with opened(strategies={"s": gives()}, measurers={"accuracy": lambda _: 0.9}) as engine:
+        assert (await engine.retry(run.thread_id)).status == "completed"
+    assert len(made) == 1
+
+
+async def test_a_time_out_of_a_measurers_own_is_told_as_it_is(opened: Open) -> None:
+    def raises(attempted: Any) -> float:
+        raise TimeoutError("the judge is asleep")
+
+    async with opened(strategies={"s": gives()}, measurers={"accuracy": raises}) as engine:
+        run = await engine.start("a", {"main_task": "x"})
+    assert run.error["message"] == "the judge is asleep"
 
 
 async def test_parts_that_are_kept_are_not_done_again_and_their_time_still_counts(opened: Open) -> None:

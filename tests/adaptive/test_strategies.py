@@ -388,6 +388,7 @@ async def test_nodes_refuse_what_a_state_of_your_own_may_hold() -> None:
         ),
         ({"target_seconds": 0}, "target_seconds must be a number of seconds above 0"),
         ({"timeout": float("nan")}, "timeout must be a number of seconds above 0"),
+        ({"measuring_timeout": 0}, "A measurer's timeout must be a number of seconds above 0"),
         ({"memory": "a.b"}, "memory is a name of letters"),
         ({"work": Work(shout), "memory": "a_b"}, "memory is a name of letters"),
     ],

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Required
 
 import pytest
 from anygraph.graphs import KINDS, Mood, Place, State, graph_of
@@ -10,7 +10,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.func import entrypoint
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from typing_extensions import TypedDict
 
 from adjourn import AsyncEngine, InvalidInput
@@ -117,3 +117,58 @@ async def test_what_a_node_writes_to_its_stream_is_an_event(database: str) -> No
     async with AsyncEngine.open(database, workflows={"outer": outer}) as engine:
         run = await engine.start("outer", {"log": []}, on_event=events.append)
     assert Custom(run.thread_id, ("inner",), {"progress": 0.5}) in events
+
+
+NOTHING = "does not fit: it says nothing"
+TOGETHER = "There is nothing to plan; start a new run with `plan`, or with `main_task`"
+
+
+@pytest.mark.parametrize(
+    ("workflow", "given", "said"),
+    [
+        ("review", {"input_text": " \n\t"}, f"'input_text' {NOTHING}"),
+        ("council", {"main_task": ""}, f"'main_task' {NOTHING}"),
+        ("adaptive", {"main_task": "\u2003"}, f"'main_task' {NOTHING}"),
+        ("delegation", {"main_task": " "}, TOGETHER),
+        ("delegation", {}, TOGETHER),
+    ],
+)
+async def test_an_input_that_says_nothing_is_refused_before_anything_is_stored(
+    workflow: str, given: dict[str, Any], said: str, database: str
+) -> None:
+    async with AsyncEngine.open(database) as engine:
+        for begin in (engine.start, engine.submit):
+            with pytest.raises(InvalidInput, match=said):
+                await begin(workflow, given)
+        assert len(await engine.runs()) == 0
+
+
+def _broken(value: int) -> int:
+    raise LookupError("no such table")
+
+
+class Bounded(TypedDict, total=False):
+    level: Required[Annotated[int, Field(gt=0)]]
+    code: Annotated[str, Field(max_length=3)]
+    when: Annotated[date, BeforeValidator(lambda text: date(*map(int, reversed(text.split(".")))))]
+    broken: Annotated[int, AfterValidator(_broken)]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"level": 0}, r"'level' does not fit: Input should be greater than 0\."),
+        ({"level": "high"}, "'level' must be int, not a str"),
+        ({"level": 1, "code": "long"}, "'code' does not fit: String should have at most 3"),
+        ({"level": 1, "broken": 1}, "'broken' cannot be checked: LookupError: no such table"),
+    ],
+)
+async def test_a_constraint_of_a_key_holds_before_anything_is_stored(
+    given: dict[str, Any], said: str, database: str
+) -> None:
+    async with AsyncEngine.open(database, workflows={"bounded": graph_of(lambda state: {}, schema=Bounded)}) as engine:
+        with pytest.raises(InvalidInput, match=said):
+            await engine.start("bounded", given)
+        assert len(await engine.runs()) == 0
+        run = await engine.start("bounded", {"level": 1, "when": "2.1.2026"})
+        assert run.state["when"] == date(2026, 1, 2)

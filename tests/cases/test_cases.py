@@ -1,6 +1,7 @@
 """Past cases: a run leaves one once, later runs of its tenant find it, and nobody else does."""
 
 import asyncio
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,8 @@ from adjourn.checkpoints.retention import Policy, prune
 from adjourn.errors import ConfigurationError, InvalidInput, LeaseLost, UnknownCase
 from adjourn.nodes.cases import part, recall, remember
 from adjourn.settings import Settings
+from adjourn.state.values import canonical_json
+from support.auditing import said
 from support.postgres import execute
 from support.remembering import ALERTS, FULL, Incident, filled, opened, remembering, steps
 
@@ -144,6 +147,26 @@ async def test_no_tenant_sees_or_forgets_the_cases_of_another(database: str) -> 
             await engine.forget(found[0]["id"])
 
 
+async def test_what_is_forgotten_stands_in_the_audit_of_its_run_without_waiting_for_anybody(database: str) -> None:
+    async with opened(database) as engine:
+        await filled(engine)
+        first, second = await engine.cases(limit=2)
+        await engine.forget(first.id, by="dana")
+        entry = (await engine.audit(first.thread_id))[-1]
+        assert (entry.kind, entry.by, entry.channel) == ("forgotten", "dana", "python")
+        assert (entry.details, entry.number is None) == ({"case": first.id}, False)
+        assert entry.text == canonical_json(json.loads(entry.text))
+        async with await psycopg.AsyncConnection.connect(database) as busy:
+            await busy.execute("select from adjourn.runs for update")
+            await engine.forget(second.id)
+        waiting = (await engine.audit(second.thread_id))[-1]
+        assert (waiting.kind, waiting.number) == ("forgotten", None)
+        with pytest.raises(UnknownCase):
+            await engine.forget(first.id)
+        assert said(await engine.audit(first.thread_id)).count("forgotten") == 1
+        assert (await engine.verify_audit()).whole
+
+
 async def test_cases_are_listed_newest_first_page_by_page(database: str) -> None:
     async with opened(database) as engine:
         await filled(engine)
@@ -267,7 +290,7 @@ async def test_whoever_takes_a_run_over_waits_for_a_case_that_is_being_written(d
     async with opened(database) as engine:
         run = await engine.start("remembering", {"alert": "x", "cure": 1})
     ((token,),) = execute(database, "select token from adjourn.leases")
-    case = {"tenant": "default", "id": "1", "kind": "k", "content": "{}", "words": "", "length": 0}
+    case = {"tenant": "default", "id": "1", "ids": ["1"], "kind": "k", "content": "{}", "words": "", "length": 0}
     with psycopg.connect(database) as writing, psycopg.connect(database) as taking:
         writing.execute(load_queries("adjourn.engine", "cases.sql")["add_case"],
                         {**case, "thread_id": run.thread_id, "token": token})  # fmt: skip

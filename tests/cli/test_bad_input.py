@@ -34,7 +34,7 @@ RISKY = "The supplier is liable without any limit, and the agreement cannot be t
         (["cancel", "nope"], 2, "Missing option '--reason'"),
         (["lst"], 2, "No such command 'lst'. Did you mean 'list'?"),
         (["list", "--limt", "3"], 2, "No such option"),
-        (["run", "adaptive", "--set", "main_task= "], 2, "main_task must say what is to be done, not ' '"),
+        (["run", "adaptive", "--set", "main_task= "], 2, "The input key 'main_task' does not fit: it says nothing;"),
         (["run", "adaptive", "--set", "main_task=x", "--set", "strategy=x"], 2, "current_strategy (str), fallback_"),
         (["run", "delegation", "--set", "pan=x"], 2, "plan (dict | str)"),
         (["list", "--status", "bad"], 2, "Invalid value for '--status': 'bad' is not one of 'queued'"),

@@ -40,6 +40,37 @@ def test_followed_events_are_one_json_object_a_line(cli: Command) -> None:
     assert json.loads(said.out.splitlines()[-1])["reviews"][0]["value"] == "Which colour?"
 
 
+NESTED = """
+subtasks:
+  - {id: read, capabilities: [analyse], input_data: {text: All is well.}}
+  - id: page
+    dependencies: [read]
+    plan:
+      subtasks:
+        - {id: text, capabilities: [combine]}
+"""
+
+
+def test_child_runs_are_followed_with_their_parent_each_at_its_place(cli: Command, tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(NESTED)
+    assert cli("run", "delegation", "--set", f"plan=@{tmp_path / 'plan.yaml'}", "--thread", "d").code == 0
+    said = cli("show", "d", "--follow")
+    lines = [" ".join(line.split()[:3]) for line in said.err.splitlines()]
+    order = [
+        "page#1: plan",
+        "page/text completed ·",
+        "page#1: execute",
+        "page#1: consolidate",
+        "page#1 completed",
+        "page completed",
+    ]
+    places = [next(place for place, line in enumerate(lines) if line.startswith(each)) for each in order]
+    assert (said.code, places) == (0, sorted(places)), said.err
+    events = [json.loads(line) for line in cli("show", "d", "--follow", "--json").out.splitlines()]
+    assert {tuple(event["place"]) for event in events} == {(), ("page#1",)}
+    assert (events[-1]["kind"], events[-1]["place"], events[-1]["thread_id"]) == ("completed", [], "d")
+
+
 def test_a_run_that_nobody_knows_cannot_be_followed(cli: Command) -> None:
     assert cli("show", "nobody", "--follow").code == 4
 

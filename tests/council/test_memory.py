@@ -15,10 +15,11 @@ from langgraph.store.memory import InMemoryStore
 from pydantic import SecretStr
 
 from adjourn import AsyncEngine, Principal, edit
+from adjourn.checkpoints.fence import holding
 from adjourn.checkpoints.memory import Memory
 from adjourn.checkpoints.sealing import Seal
 from adjourn.checkpoints.storage import open_storage
-from adjourn.errors import InvalidInput, StorageUnavailable
+from adjourn.errors import InvalidInput, LeaseLost, StorageUnavailable
 from adjourn.graphs.council import build
 from adjourn.nodes.council import Procedure, member, remembrance
 from adjourn.nodes.council.memory import outcomes, recalled, standing
@@ -50,6 +51,26 @@ async def test_nodes_reach_the_store_and_what_they_put_there_survives_the_engine
         assert (await engine.start("keep", {"name": "x"})).status == "completed"
     async with opened(council_database, workflows={"find": using(find)}) as engine:
         assert (await engine.start("find", {"name": "x"})).state["answer"] == {"name": "x"}
+
+
+async def test_a_node_writes_under_the_lease_of_its_run_and_of_no_other(database: str) -> None:
+    """Those of the run's family that this process drives as well, and has lost, do not count."""
+    told: list[str] = []
+
+    def use(state: Trail) -> Trail:  # a plain function runs in a thread
+        get_store().put(("x",), "1", {"by": state["name"]})
+        with psycopg.connect(database) as other:
+            other.execute("update adjourn.leases set token = nextval('adjourn.lease_tokens')")
+        with pytest.raises(LeaseLost, match="Run late is driven by another process now"):
+            get_store().put(("x",), "1", {"by": "late"})
+        assert get_store().get(("x",), "1").value == {"by": "kim"}  # type: ignore[union-attr]
+        told.append("all of it")
+        return {}
+
+    async with opened(database, workflows={"use": using(use)}) as engine:
+        with holding("early", 1), pytest.raises(LeaseLost):
+            await engine.start("use", {"name": "kim"}, thread_id="late")
+    assert told
 
 
 async def test_a_graph_that_brings_a_store_of_its_own_keeps_it(council_database: str) -> None:

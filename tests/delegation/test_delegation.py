@@ -14,7 +14,7 @@ from langgraph.runtime import RunControl
 from langgraph.types import interrupt
 from typing_extensions import TypedDict
 
-from adjourn import AsyncEngine, InvalidPlan, RunFailed, approve, edit, reject, respond
+from adjourn import AsyncEngine, InvalidInput, InvalidPlan, RunFailed, approve, edit, reject, respond
 from adjourn.graphs.delegation import build
 from adjourn.nodes.delegation.agents import Brief, NeedsPerson
 from adjourn.nodes.delegation.compensation import Undo
@@ -418,11 +418,17 @@ async def test_a_text_is_planned_and_read_in_its_parts(opened: Open) -> None:
     assert result["words"] == 11
 
 
-async def test_a_run_with_neither_plan_nor_task_says_what_is_missing(opened: Open) -> None:
+async def test_without_an_engine_that_checks_the_input_the_node_says_what_is_missing() -> None:
+    with pytest.raises(InvalidInput, match="start a new run with `plan`, or with `main_task`"):
+        await build().compile().ainvoke({"main_task": " "})
+
+
+async def test_a_plan_needs_no_main_task(opened: Open) -> None:
     async with opened() as engine:
-        run = await engine.start("delegation", {"main_task": " "})
-    assert run.status == "failed"
-    assert "start a new run with `plan`, or with `main_task`" in run.error["message"]
+        run = await engine.start(
+            "delegation", {"main_task": "", "plan": plan(needs("a", input_data={"text": "Good."}))}
+        )
+    assert run.status == "completed", run.error
 
 
 # --- subtasks that are runs of their own

@@ -92,7 +92,7 @@ async def watching(database: str) -> AsyncIterator[AsyncEngine]:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Followers look after tenths of a second where it would be seconds."""
     monkeypatch.setattr(follow, "POLL_SECONDS", 0.3)
-    monkeypatch.setattr(follow, "_GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(follow, "GRACE_SECONDS", 0.2)
 
 
 def kinds(events: list[Event]) -> list[type[Event]]:

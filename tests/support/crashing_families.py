@@ -120,7 +120,7 @@ def _stop_at_starts(engine: AsyncEngine, at: Moments) -> None:
 
 
 def _stop_at_ends(engine: AsyncEngine, at: Moments, level_of: Any) -> None:
-    settle, complete = engine._runs.settle_run, engine._driver._record_completion
+    settle, complete = engine._runs.settle_run, engine._driver._settling._record_completion
 
     async def settling(thread_id: str, token: int, outcome: Any) -> Any:
         level = await level_of(thread_id)
@@ -136,4 +136,4 @@ def _stop_at_ends(engine: AsyncEngine, at: Moments, level_of: Any) -> None:
         return end
 
     engine._runs.settle_run = settling  # type: ignore[method-assign]
-    engine._driver._record_completion = completing  # type: ignore[method-assign]
+    engine._driver._settling._record_completion = completing  # type: ignore[method-assign]

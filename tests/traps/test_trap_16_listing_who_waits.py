@@ -55,7 +55,7 @@ def plan_of(url: str, **given: Any) -> tuple[str, int]:
     names = ("workflow", "role", "held", "thread_id", "asked_before", "due_before")
     names += ("after_priority", "after_time", "after_thread", "after_review")
     values = {**dict.fromkeys(names), "tenant": "default", "limit": 51, **given}
-    query = load_queries("adjourn.engine", "reviews.sql")["inbox"]
+    query = load_queries("adjourn.engine", "review_pages.sql")["inbox"]
     with psycopg.connect(url, row_factory=dict_row) as connection:
         (row,) = connection.execute("explain (analyze, format json) " + query, values, prepare=False).fetchall()
     nodes = [row["QUERY PLAN"][0]["Plan"]]
