@@ -62,6 +62,7 @@ class JobTaker:
         self._runs: dict[str, TakenRun] = {}
         self._over: set[int] = set()
         self._nothing: DictRow | None = None
+        self._heard = False
 
     async def fetch(self, queues: Sequence[str], worker: int | None) -> DictRow:
         """Take the next job.
@@ -79,6 +80,7 @@ class JobTaker:
         nothing, self._nothing = self._nothing, None
         if nothing is not None:
             return nothing
+        self._heard = False
         values: dict[str, Any] = {"queues": list(queues), "at_hand": list(self._at_hand()), "worker": worker}
         values |= {**self._lessee, "actor": Jsonb(WORKER)}
         with mapped_faults("cannot take a job"):
@@ -90,14 +92,14 @@ class JobTaker:
             answers = [row[2] for row in rows if row[2]["review_id"] is not None]
             self._runs[run["thread_id"]] = TakenRun(run, answers, latest if said["holds"] else None)
             self._over.add(job["id"])
-        if job["id"] is not None and not said["more"]:
+        if job["id"] is not None and not (said["more"] or self._heard):
             # Procrastinate asks again at once
             self._nothing = dict.fromkeys(job)
         return job
 
     def heard(self) -> None:
         """Take note that there is a new job."""
-        self._nothing = None
+        self._heard, self._nothing = True, None
 
     def run_of(self, thread_id: str) -> TakenRun | None:
         """Return the run that was taken with a job, once; None where it is still to be claimed."""

@@ -153,6 +153,14 @@ async def test_a_worker_that_has_just_heard_that_there_is_no_other_job_does_not_
     await engine.submit("marks", {"name": "x"}, thread_id="t4")
     mine.heard()
     assert (await mine.fetch(["marks"], None))["args"] == {"thread_id": "t4"}, "nor when it has heard of one"
+    mine.heard()
+    await engine.submit("marks", {"name": "x"}, thread_id="t5")
+    fetching = asyncio.create_task(mine.fetch(["marks"], None))
+    await asyncio.sleep(0)
+    mine.heard()
+    assert (await fetching)["args"] == {"thread_id": "t5"}
+    await engine.submit("marks", {"name": "x"}, thread_id="t6")
+    assert (await mine.fetch(["marks"], None))["args"] == {"thread_id": "t6"}, "while it asked either"
 
 
 async def test_a_run_that_was_taken_while_the_worker_began_to_stop_is_handed_back(database: str) -> None:
