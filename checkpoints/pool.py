@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg import AsyncConnection, Capabilities, errors
+from psycopg import AsyncConnection, Capabilities
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
@@ -21,7 +21,7 @@ from ..errors import AdjournError, ConfigurationError, StorageUnavailable
 from ..settings import Settings
 from .faults import first_line
 
-__all__ = ["Connection", "Pool", "at_once", "connect", "is_told", "open_pool", "together"]
+__all__ = ["Connection", "Pool", "connect", "is_told", "open_pool", "together"]
 
 Connection: TypeAlias = AsyncConnection[DictRow]
 Pool: TypeAlias = AsyncConnectionPool[Connection]
@@ -134,60 +134,6 @@ def is_told(connection: AsyncConnection[Any]) -> bool:
 def together(connection: AsyncConnection[Any]) -> AbstractAsyncContextManager[Any]:
     """Send the statements of a block without waiting for the answer to each, where libpq can."""
     return connection.pipeline() if _PIPELINE else nullcontext()
-
-
-@asynccontextmanager
-async def at_once(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
-    """Run the statements of a block as one transaction, in a single exchange with the server where libpq can.
-
-    In a pipeline PostgreSQL takes everything up to its end for one transaction, without a `begin` and a `commit`, which
-    would take longer than most statements. What a statement returns can be read when the block has ended.
-
-    Args:
-        connection: Not in a transaction.
-
-    Raises:
-        psycopg.Error: What the first statement that failed says; nothing is stored.
-    """
-    if not (_PIPELINE and connection.autocommit):
-        async with connection.transaction():
-            yield
-        return
-    failed: BaseException | None = None
-    try:
-        async with connection.pipeline():
-            try:
-                yield
-            except BaseException as error:  # noqa: BLE001  (raised again below)
-                failed = error
-                await _undo(connection, error)
-    except psycopg.Error as error:
-        # what was raised in the block comes again, as an aborted pipeline
-        failed = failed or _first(error)
-    if failed is not None:
-        if not connection.closed:
-            # psycopg takes a statement for prepared that the server never saw, since an earlier one had failed; it prepares
-            # everything anew after a transaction that was rolled back
-            async with connection.transaction(force_rollback=True):
-                pass
-        raise failed from None
-
-
-def _first(error: psycopg.Error) -> psycopg.Error:
-    """Return what aborted a pipeline: psycopg may raise what it says of a later statement, while it handles that."""
-    while isinstance(error, errors.PipelineAborted) and isinstance(error.__context__, psycopg.Error):
-        error = error.__context__
-    return error
-
-
-async def _undo(connection: AsyncConnection[Any], error: BaseException) -> None:
-    """Have a pipeline undone at whose end PostgreSQL would commit what it has got so far."""
-    if isinstance(error, psycopg.Error) and error.sqlstate is not None:
-        return  # it comes from the server, which has undone everything
-    if isinstance(error, Exception):
-        await connection.execute("rollback")
-    else:  # cancelled: nothing may be waited for
-        await connection.close()
 
 
 def _parameters(url: SecretStr, settings: Settings) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -21,6 +21,7 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
     DeltaChannelHistory,
 )
+from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
@@ -35,7 +36,7 @@ from .fence import token_of
 from .lending import Lender
 from .migrate import set_up_langgraph
 from .patience import patiently
-from .priming import Unread, take_primed
+from .priming import UNREAD, Unread, take_primed
 from .queries import load_queries
 from .rows import Call, put_call, writes_call
 from .sealing import Seal
@@ -47,6 +48,9 @@ __all__ = ["Saver"]
 
 _SQL: Final = load_queries(__package__, "threads.sql")
 _PATIENCE_SECONDS: Final = 30.0
+# the version of a checkpoint from which on it holds all that LangGraph reads
+_NEEDS_NOTHING_ELSE: Final = 4
+_FEW_BYTES: Final = 65_536
 _Result = TypeVar("_Result")
 
 
@@ -179,6 +183,17 @@ class Saver(SyncCalls, AsyncPostgresSaver):
             return known
         return await self._read("cannot read a checkpoint", config, lambda: super(Saver, self).aget_tuple(config))
 
+    async def from_row(self, row: Mapping[str, Any]) -> CheckpointTuple | Unread | None:
+        """Return the checkpoint of a row that a statement with `with_latest` returned; None for a row of nulls.
+
+        UNREAD for one of an old version of LangGraph, which takes a statement more.
+        """
+        if row["thread_id"] is None:
+            return None
+        if row["checkpoint"]["v"] < _NEEDS_NOTHING_ELSE and row["parent_checkpoint_id"]:
+            return UNREAD
+        return await self._load_checkpoint_tuple(dict(row))
+
     async def alist(
         self,
         config: RunnableConfig | None,
@@ -270,8 +285,11 @@ class Saver(SyncCalls, AsyncPostgresSaver):
 
     async def _load_checkpoint_tuple(self, value: DictRow) -> CheckpointTuple:
         # The base class makes all its tuples with this.
-        metadata = Seal(self.serde).open_metadata(value["metadata"])
-        return await super()._load_checkpoint_tuple({**value, "metadata": metadata})
+        opened = {**value, "metadata": Seal(self.serde).open_metadata(value["metadata"])}
+        if sum(len(blob or b"") for _, _, _, blob, *_ in value["pending_writes"] or ()) < _FEW_BYTES:
+            # The base class reads the writes in a thread: to get there and back takes longer than to read a few.
+            return PostgresSaver._load_checkpoint_tuple(cast("PostgresSaver", self), opened)
+        return await super()._load_checkpoint_tuple(opened)
 
     async def _commit(self, config: RunnableConfig, make: Callable[[], Call]) -> None:
         thread_id = str(config["configurable"]["thread_id"])

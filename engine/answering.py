@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -23,7 +23,7 @@ import psycopg
 from langgraph.checkpoint.base import CheckpointTuple
 
 from ..checkpoints.faults import connection_lost, mapped_faults
-from ..checkpoints.pool import at_once, together
+from ..checkpoints.pool import together
 from ..checkpoints.priming import UNREAD, Unread
 from ..checkpoints.storage import Storage
 from ..errors import AdjournError, UnknownThread
@@ -48,12 +48,12 @@ _CHANGED: Final = "AJ002"
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A run that is ours to drive on after an answer.
+    """A run that is ours to drive on after an answer, or that was queued with it.
 
     Args:
-        row: The run with the lease's token.
+        row: The run; with the lease's token if it is ours.
         given: The answers that LangGraph has not stored yet, read under the lease.
-        saved: What LangGraph is about to read, if it was read meanwhile and still holds.
+        saved: What LangGraph is about to read, if it was read meanwhile and still holds; or is to be shown.
     """
 
     row: RunRow
@@ -99,7 +99,7 @@ class Answering:
                     return await self._reviews.look(connection, thread_id, tenant)
 
     async def decide(
-        self, thread_id: str, tenant: str, sent: Sent, look: Look, *, read: Read | None = None
+        self, thread_id: str, tenant: str, sent: Sent, look: Look, *, read: Read, queues: bool = False
     ) -> Answered | None:
         """Record answers and try to take the lease, in one transaction: a recorded answer is never left lying.
 
@@ -108,12 +108,13 @@ class Answering:
             tenant: Whose it is.
             sent: The answer.
             look: What `look` has returned.
-            read: Reads the thread's newest checkpoint, for the drive; None when the run is left to a worker, and queued in
-                that transaction instead.
+            read: Reads the thread's newest checkpoint, for the drive, or to be shown.
+            queues: Whether the run is left to a worker, and queued in that transaction instead.
 
         Returns:
-            The run if it is ours to drive. None when it waits for more people, when the same was recorded before, when
-            somebody drives it (that one finds the answers when it gives the lease back), or when it was queued.
+            The run if it is ours to drive, or if it was queued and is seen from here as a whole. None when it waits for more
+            people, when the same was recorded before, when somebody drives it (that one finds the answers when it gives the
+            lease back), or when there is more to be shown of it.
 
         Raises:
             UnknownThread, NotPaused, UnknownReview, ReviewClosed, InvalidDecision, NotAuthorized, DigestMismatch: See
@@ -126,12 +127,12 @@ class Answering:
                 if not any(commands for _, _, commands in judged):
                     return None
                 try:
-                    return await self._record(thread_id, tenant, sent, looked, judged, read)
+                    return await self._record(thread_id, tenant, sent, looked, judged, read, queues=queues)
                 except psycopg.Error as error:
                     # a connection that was used a moment ago may be dead now; if the answer is recorded, it is repeated
                     if error.sqlstate != _CHANGED and not connection_lost(error):
                         raise
-            return await self._record_locked(thread_id, tenant, sent, queues=read is None)
+            return await self._record_locked(thread_id, tenant, sent, queues=queues)
 
     async def _judged(self, thread_id: str, tenant: str, sent: Sent, look: Look) -> tuple[Looked, list[Judged] | None]:
         """Judge an answer; by what was kept only if it is taken by that: whoever refuses it has read just now."""
@@ -149,22 +150,33 @@ class Answering:
         return looked, judge(looked, thread_id, sent)
 
     async def _record(
-        self, thread_id: str, tenant: str, sent: Sent, looked: Looked, judged: list[Judged], read: Read | None
+        self,
+        thread_id: str,
+        tenant: str,
+        sent: Sent,
+        looked: Looked,
+        judged: list[Judged],
+        read: Read,
+        *,
+        queues: bool,
     ) -> Answered | None:
         actor = actor_of(sent.who, sent.channel)
         goes_on = closes(judged) and not looked.is_driven
-        claim = {"claims": goes_on and read is not None, **self._runs.claim_of(tenant, _GOES_ON, actor)}
-        queues = goes_on and read is None
+        what = {"claims": goes_on and not queues, "queues": goes_on and queues}
+        claim = {**what, **self._runs.claim_of(tenant, _GOES_ON, actor)}
         async with _begun(read if goes_on else None) as reading:
-            async with self._storage.saver.lend() as connection, at_once(connection) if queues else nullcontext():
+            async with self._storage.saver.lend() as connection:
                 rows = await self._reviews.answer(connection, thread_id, looked, judged, claim)
-                if queues:
-                    await self._queue.put(connection, thread_id, actor)
             if reading is None or not rows:
                 return None
-            saved = await _read_by(reading) if rows[0]["position"] == looked.position else UNREAD
-        # of the run itself nothing has changed since the look but what the statement did
-        return Answered(self._runs.opened({**looked.run, **rows[0]}), self._reviews.given(rows), saved)
+            # of the run itself nothing has changed since the look but what the statement did
+            row = self._runs.opened({**looked.run, **rows[0]})
+            if not queues:
+                saved = await _read_by(reading) if row["position"] == looked.position else UNREAD
+                return Answered(row, self._reviews.given(rows), saved)
+            is_open = len(judged) < len(looked.asked) or not all(closes([each]) for each in judged)
+            saved = UNREAD if is_open or row["has_children"] else await _read_by(reading)
+            return None if isinstance(saved, Unread) else Answered(row, [], saved)
 
     async def _record_locked(self, thread_id: str, tenant: str, sent: Sent, *, queues: bool) -> Answered | None:
         actor = actor_of(sent.who, sent.channel)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -12,6 +12,7 @@ import anyio
 import structlog
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.serde.base import SerializerProtocol
+from psycopg.rows import DictRow
 
 from ..checkpoints.memory import Memory
 from ..checkpoints.priming import UNREAD, Unread
@@ -63,7 +64,7 @@ from .work import Emit, Work
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
-__all__ = ["EngineBase", "serde_of", "unknown_thread"]
+__all__ = ["DriveOptions", "EngineBase", "serde_of", "unknown_thread"]
 
 _log = structlog.get_logger("adjourn")
 
@@ -177,7 +178,7 @@ class EngineBase:
             cancel=self._cancel_tree,
             undoing=self._undoable,
         )
-        witness = Witness(storage.saver.serde, self._keeper.driving)
+        witness = Witness(storage.saver.serde, self._keeper.driving, lambda: self._keeper.count)
         settling = Settling(
             self._runs, self._reviews, self._reader, storage.saver.serde, witness, self._policies, self._queue
         )
@@ -247,13 +248,22 @@ class EngineBase:
             raise unknown_thread(thread_id)
         return row
 
-    async def _show(self, thread_id: str) -> Run:
+    async def _show(self, thread_id: str, tenant: str | None = None) -> Run:
         """Return a run with its state, open questions and children."""
-        return await self._whole(await self._row(thread_id))
+        return await self._whole(*await self._read(thread_id, tenant))
 
-    async def _whole(self, row: RunRow) -> Run:
+    async def _read(
+        self, thread_id: str, tenant: str | None = None, only: Collection[str] | None = None
+    ) -> tuple[RunRow, DictRow]:
+        """Read a run's row and that of its latest checkpoint, for `_whole`; see `RunStore.shown`."""
+        found = await self._runs.shown(thread_id, tenant or self.principal.tenant, only)
+        if found is None:
+            raise unknown_thread(thread_id)
+        return found
+
+    async def _whole(self, row: RunRow, latest: DictRow) -> Run:
         thread_id: str = row["thread_id"]
-        saved = await self._reader.latest(thread_id)
+        saved = await self._reader.latest_of(thread_id, latest)
         row = await finished_elsewhere(self._runs, row, saved)
         asking = row["status"] in ("queued", "running", "paused", "failed")
         reviews = await self._reviews.pending(thread_id, row["tenant"]) if asking else ()
@@ -263,7 +273,7 @@ class EngineBase:
     async def _drive(self, row: RunRow, graph: Compiled, **options: Unpack[DriveOptions]) -> Run:
         """Drive a run whose lease this engine has just taken, and return it as it stands then; see `_driven`."""
         driven = await self._driven(row, graph, **options)
-        return driven or await self._whole(await self._row(row["thread_id"], row["tenant"]))
+        return driven or await self._show(row["thread_id"], row["tenant"])
 
     async def _driven(self, row: RunRow, graph: Compiled, **options: Unpack[DriveOptions]) -> Run | None:
         """Drive a run of any tenant whose lease this engine has just taken.
@@ -279,7 +289,8 @@ class EngineBase:
             The run as it was recorded, or None where that must be read again.
         """
         graph = self._remembering(graph, row["tenant"])
-        drive, held = Drive(row["thread_id"], row["token"]), options.get("held", False)
+        held = options.get("held", False)
+        drive = Drive(row["thread_id"], row["token"], awaited=held)
         tell = told_on(options.get("on_event"))
         children = ChildRuns(self._starter, row, drive, lambda: self._keeper.cancel(drive), tell, held=held)
         work = Work(

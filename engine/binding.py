@@ -10,11 +10,11 @@ from typing import Any, Final, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 import structlog
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
 
+from ..checkpoints.saver import Saver
 from ..errors import ConfigurationError
 from .coping.answers import Answers
 from .coping.book import RunRules
@@ -45,7 +45,7 @@ class Binder:
 
     def __init__(
         self,
-        saver: BaseCheckpointSaver[str],
+        saver: Saver,
         memory: BaseStore,
         answers: Answers,
     ) -> None:
@@ -140,6 +140,6 @@ def _compiled(graph: Graph, workflow: Workflow) -> Compiled:
     return compiled
 
 
-def saver_of(graph: Compiled) -> BaseCheckpointSaver[str]:
+def saver_of(graph: Compiled) -> Saver:
     """Return the saver of a graph that was bound here: it may store the types which the graph names."""
-    return cast("BaseCheckpointSaver[str]", graph.checkpointer)
+    return cast("Saver", graph.checkpointer)

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, Final, LiteralString
 
 import structlog
-from procrastinate import App, JobContext, PsycopgConnector, utils
+from procrastinate import App, JobContext, PsycopgConnector, sql, utils
 from procrastinate.connector import Notify
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
@@ -26,6 +26,7 @@ from pydantic import SecretStr
 from ..checkpoints.saver import Saver
 from ..settings import Settings
 from .listener import notifications
+from .taking import JobTaker
 
 __all__ = ["DRIVE", "job_app", "job_pool"]
 
@@ -37,15 +38,18 @@ _INSERTED: Final = json.dumps({"type": "job_inserted", "job_id": 0})
 _log = structlog.get_logger("adjourn")
 
 
-def job_app(drive: Callable[[str, str], Awaitable[None]], url: SecretStr, settings: Settings) -> App:
+def job_app(
+    drive: Callable[[str, str], Awaitable[None]], url: SecretStr, settings: Settings, taker: JobTaker | None = None
+) -> App:
     """Return a Procrastinate application whose jobs drive runs; to be opened with `job_pool`.
 
     Args:
         drive: Gets the thread id of a job and the name of its queue. When it raises, the job is tried again later.
         url: A direct connection, for LISTEN.
         settings: How to connect.
+        taker: Takes the runs of jobs together with these, where it can.
     """
-    app = App(connector=_Connector(url, settings))
+    app = App(connector=_Connector(url, settings, taker))
 
     @app.task(name=DRIVE, retry=_Later(), pass_context=True)
     async def _drive(context: JobContext, thread_id: str) -> None:
@@ -79,14 +83,17 @@ class _Later(BaseRetryStrategy):
 class _Connector(PsycopgConnector):
     """Procrastinate's own connector, with schema-qualified statements and a listener that lasts."""
 
-    def __init__(self, url: SecretStr, settings: Settings) -> None:
+    def __init__(self, url: SecretStr, settings: Settings, taker: JobTaker | None) -> None:
         super().__init__()
+        self._taker = taker
         self._url = url
         self._settings = settings
 
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
         # Statements without a result only keep the books: jobs that are over, heartbeats. What is left undone while the
         # database is away is found out later, and harmless; a worker must not end for it.
+        if self._taker is not None and "job_id" in arguments and self._taker.is_over(arguments["job_id"]):
+            return
         if "retry_at" in arguments:
             query, arguments = _by_the_clock_of_the_database(query, arguments)
         try:
@@ -95,6 +102,8 @@ class _Connector(PsycopgConnector):
             _log.warning("the queue's books could not be kept", error=str(error.__cause__ or error))
 
     async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
+        if self._taker is not None and query == sql.queries["fetch_job"]:
+            return await self._taker.fetch(arguments["queues"], arguments["worker_id"])
         row: dict[str, Any] = await super().execute_query_one_async(_qualified(query), **arguments)
         return row
 
@@ -107,6 +116,8 @@ class _Connector(PsycopgConnector):
         once_more: asyncio.Task[None] | None = None
         async with aclosing(notifications(self._url, self._settings, list(channels))) as heard:
             async for notification in heard:
+                if self._taker is not None:
+                    self._taker.heard()
                 channel, payload = (notification.channel, notification.payload) if notification else ("", _INSERTED)
                 await on_notification(channel=channel, payload=payload)
                 # A worker that is looking for a job at this moment forgets that there is a new one.

@@ -43,6 +43,7 @@ class Drive:
         cancelled: Whether the run was cancelled while it was driven.
         draining: Whether this process stops: the run is handed back to the queue before its next step.
         fed_tasks: The tasks that were given recorded decisions.
+        awaited: Whether who asked for it is somewhere else, and may wait for its end.
         ending: Whether the drive is over and gives its lease back, or has: then a heartbeat that no longer finds the lease
             says nothing. Whether it was still ours, the statement that gives it back finds out.
     """
@@ -55,6 +56,7 @@ class Drive:
     cancelled: bool = False
     draining: bool = False
     fed_tasks: frozenset[str] = frozenset()
+    awaited: bool = False
     ending: bool = False
 
     def drain(self) -> None:

@@ -11,13 +11,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import Final, TypeAlias
+from typing import Final
 
 from psycopg.rows import DictRow
 
+from ..checkpoints.parts import Parts
+
 __all__ = ["Look", "Looks"]
 
-Parts: TypeAlias = list[DictRow]
 _MOST: Final = 512
 _LARGEST_BYTES: Final = 65_536
 # The database's time is carried on by this machine's clock; in an hour two clocks differ by little.

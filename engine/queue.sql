@@ -27,26 +27,8 @@ on conflict (thread_id) do nothing
 returning *, false as expired;
 
 -- name: queue_run
--- Let a worker go on with a run that nobody drives, in a transaction that has locked it. Its lease gets a new token, so
--- that a driver that was given up for dead can store nothing more, nor keep its lease alive.
-with run as (
-    select thread_id from adjourn.runs
-    where thread_id = %(thread_id)s and status in ('paused', 'running')
-),
-lease as (
-    update adjourn.leases set token = nextval('adjourn.lease_tokens'), expires_at = '-infinity'
-    from run
-    where leases.thread_id = run.thread_id and leases.expires_at <= clock_timestamp()
-    returning leases.thread_id
-),
-queued as (
-    update adjourn.runs
-    set status = 'queued', error = null, ended_at = null, updated_at = now(), actor = %(actor)s
-    from lease
-    where runs.thread_id = lease.thread_id
-    returning runs.thread_id
-)
-select adjourn.enqueue(array_agg(thread_id)) from queued;
+-- Let a worker go on with a run that nobody drives, in a transaction that has locked it; see the function, in a migration.
+select from adjourn.queue_run(%(thread_id)s, %(actor)s);
 
 -- name: queue_stalled
 -- Put a run whose driver is gone back into the queue, with the attempt that this is. Of several processes one does it.

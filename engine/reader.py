@@ -7,12 +7,16 @@ kept quiet; when a graph itself reads its checkpoints they are not.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from langgraph.checkpoint.base import CheckpointTuple
+
+from ..checkpoints.priming import Unread
+from ..checkpoints.saver import Saver
 
 __all__ = ["Reader", "thread_config"]
 
@@ -31,7 +35,7 @@ class Reader:
         saver: The checkpoints, as every graph shares them.
     """
 
-    def __init__(self, saver: BaseCheckpointSaver[str]) -> None:
+    def __init__(self, saver: Saver) -> None:
         self._saver = saver
         logging.getLogger("langgraph.checkpoint.serde.jsonplus").addFilter(_quiet_while_looking)
 
@@ -39,6 +43,12 @@ class Reader:
         """Return the latest root checkpoint of a thread. Raises StorageUnavailable."""
         with _looking_only():
             return await self._saver.aget_tuple(thread_config(thread_id))
+
+    async def latest_of(self, thread_id: str, row: Mapping[str, Any]) -> CheckpointTuple | None:
+        """Return it from a row that a statement `with_latest` returned. Raises StorageUnavailable."""
+        with _looking_only():
+            saved = await self._saver.from_row(row)
+        return await self.latest(thread_id) if isinstance(saved, Unread) else saved
 
     async def newest(self, thread_id: str) -> CheckpointTuple | None:
         """Return the newest checkpoint of a thread, those of its subgraphs included. Raises StorageUnavailable."""

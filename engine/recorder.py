@@ -113,10 +113,11 @@ class Recorder:
     async def _write_on(self) -> None:
         while self._waiting or not self._ending.is_set():
             await self._something.wait()
-            self._something.clear()
             with contextlib.suppress(TimeoutError):  # so that what happens together is written together
                 await asyncio.wait_for(self._hurry.wait(), _PAUSE)
             self._hurry.clear()
+            # not sooner: what came meanwhile is written now, and leaves nothing for a round that would find nothing
+            self._something.clear()
             # what comes while these are written waits for the next time, or a busy process would never write together
             for _ in range(math.ceil(len(self._waiting) / _BATCH)):
                 await self._write_some()

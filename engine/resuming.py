@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from ..checkpoints.priming import Unread
 from ..errors import AdjournError, InvalidInput, NotPaused, StorageUnavailable, ThreadBusy
 from ..state.values import json_problem
 from .audit import actor_of
@@ -16,8 +17,9 @@ from .binding import saver_of
 from .deciding import Sent
 from .model import Principal, Run, RunStatus
 from .reader import thread_config
+from .reading import visible_state
 from .recovery import Attempt, RecoveryStore, Stalled, next_attempt
-from .runs import Outcome, RunRow
+from .runs import Outcome, RunRow, to_run
 from .undoing import Undoing
 from .work import Emit
 
@@ -82,8 +84,13 @@ class Resuming(Undoing):
         async with self._audited(thread_id, by, decision):
             sent = Sent(decision, self._acting(by), self.channel, review_id, shown)
             if not wait:
-                await self._answering.decide(thread_id, self.principal.tenant, sent, found)
-                return await self._show(thread_id)
+                shown_by = partial(self._reader.latest, thread_id)
+                queued = await self._answering.decide(
+                    thread_id, self.principal.tenant, sent, found, read=shown_by, queues=True
+                )
+                if queued is None or isinstance(queued.saved, Unread):
+                    return await self._show(thread_id)
+                return to_run(queued.row, state=visible_state(queued.saved))
             async with self._graph_of(found.run) as graph:
                 read = partial(saver_of(graph).aget_tuple, thread_config(thread_id))
                 answered = await self._answering.decide(thread_id, self.principal.tenant, sent, found, read=read)

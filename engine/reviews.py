@@ -14,8 +14,9 @@ from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
+from ..checkpoints.parts import Parts, in_parts
 from ..checkpoints.queries import load_queries
-from .looks import Look, Looks, Parts
+from .looks import Look, Looks
 from .model import Review, Vote
 from .notice_events import NoticeEvent, event_of
 from .review_case import Case, Closed, Command, Counted
@@ -152,7 +153,7 @@ class ReviewStore:
         Returns:
             What was read, for `looked` to understand; None when there is no such run.
         """
-        cursor = connection.cursor(row_factory=_in_parts)
+        cursor = connection.cursor(row_factory=in_parts)
         await cursor.execute(_SQL["answerable_run"], {"thread_id": thread_id, "tenant": tenant})
         rows = await cursor.fetchall()
         run = rows[0][0]
@@ -217,11 +218,13 @@ class ReviewStore:
             thread_id: The run.
             looked: What was read.
             judged: What the rules made of the reviews.
-            claim: `claims`: whether to take the lease; and `tenant`, `expected`, `owner`, `seconds` and `actor` for that.
+            claim: `claims`: whether to take the lease; `queues`: whether to queue the run for a worker instead; and
+                `tenant`, `expected`, `owner`, `seconds` and `actor` for that.
 
         Returns:
-            Nothing, or if the lease was taken, a row for each answer to be given, for `given` to read. Each has what has
-            changed in the run's row as well, with the lease's `token`; its `position` is the thread's under the lease.
+            Nothing; or what has changed in the run's row if it was queued; or if the lease was taken, a row for each answer
+            to be given, for `given` to read. Each has what has changed in the run's row as well, with the lease's
+            `token`; its `position` is the thread's under the lease.
 
         Raises:
             psycopg.Error: With `CHANGED` as its SQLSTATE when anything has changed that an answer depends on.
@@ -234,7 +237,8 @@ class ReviewStore:
             "decided": _document(decided),
             **claim,
         }
-        return await (await connection.execute(_SQL["record_answer"], values)).fetchall()
+        query = _SQL["record_and_queue" if claim["queues"] else "record_answer"]
+        return await (await connection.execute(query, values)).fetchall()
 
     async def unconsumed(self, thread_id: str) -> list[Given]:
         """Return the answers that LangGraph has not stored yet."""
@@ -319,15 +323,6 @@ class ReviewStore:
         rows = {review["review_id"]: review for review, _ in found if review["review_id"] is not None}
         votes = [vote for _, vote in found if vote["review_id"] is not None]
         return self._rows.all(rows.values(), votes, **more)
-
-
-def _in_parts(cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], Parts]:
-    """Make rows of several tables, between whose columns stand bars."""
-    result = cursor.pgresult  # `description` would take longer than all the rest
-    names = [(result.fname(n) or b"").decode() for n in range(result.nfields)] if result is not None else []
-    bars = [place for place, name in enumerate(names) if name == "|"]
-    parts = list(zip([0, *(bar + 1 for bar in bars)], [*bars, len(names)], strict=True))
-    return lambda values: [dict(zip(names[first:end], values[first:end], strict=True)) for first, end in parts]
 
 
 def _document(columns: Any) -> str:

@@ -94,6 +94,18 @@ from adjourn.record_answer(
     %(thread_id)s, %(seen)s, %(now)s, %(decided)s::jsonb, %(claims)s, %(tenant)s, %(expected)s, %(owner)s, %(seconds)s,
     %(actor)s);
 
+-- name: record_and_queue
+-- The same, and then a place in the queue instead of the lease. Returns what that changes in the run's row, if it was queued
+-- by this.
+with recorded as materialized (
+    select count(*) as n
+    from adjourn.record_answer(
+        %(thread_id)s, %(seen)s, %(now)s, %(decided)s::jsonb, false, %(tenant)s, %(expected)s, %(owner)s, %(seconds)s,
+        %(actor)s)
+)
+select queued.status, queued.error, queued.ended_at, queued.updated_at, queued.admission, false as expired
+from recorded cross join lateral adjourn.queue_run(case when n = 0 then %(thread_id)s::text end, %(actor)s) as queued;
+
 -- name: unconsumed
 -- Answers that LangGraph has not stored yet, with their questions; see the function, in a migration.
 select * from adjourn.unconsumed(%(thread_id)s);

@@ -45,6 +45,8 @@ from adjourn.end_runs(
 -- name: complete_runs
 -- The same as an item of the commit that stores the last checkpoints of runs, where no lock may be waited for. Leases are
 -- given back only when they have been looked at: a row that this statement has changed is no lease any more to the rest of it.
-select of_thread, (ended).thread_id, (ended).status, (ended).error, (ended).updated_at, (ended).ended_at, (ended).has_children
+-- Who waits for one of some of the runs is woken by that commit.
+select of_thread, (ended).thread_id, (ended).status, (ended).error, (ended).updated_at, (ended).ended_at, (ended).has_children,
+    case when of_thread = any(%b::text[]) then pg_notify(%b, json_build_array(of_thread)::text) end as told
 from admitted cross join lateral adjourn.end_runs(
     case when admitted.n = 0 then %b::text[] end, %b::bigint[], %b::text[], %b::text[], %b::boolean[], waits => false)

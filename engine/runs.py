@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -14,6 +14,8 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from ..checkpoints.faults import mapped_faults
+from ..checkpoints.latest import with_latest
+from ..checkpoints.parts import in_parts
 from ..checkpoints.pool import together
 from ..checkpoints.queries import load_queries
 from ..checkpoints.saver import Saver
@@ -30,6 +32,7 @@ Settled = Literal["recorded", "go on", "gone"]
 Connection = AsyncConnection[DictRow]
 
 _SQL: Final = load_queries(__package__, "runs.sql")
+_SHOWN: Final = with_latest(_SQL["show_run"], "runs.thread_id")
 # what a queued run waits for before a worker may take it
 _HELD: Final[dict[str | None, Held]] = {"later": "start_at", "waiting": "limits"}
 
@@ -99,6 +102,23 @@ class RunStore:
     async def get(self, thread_id: str, tenant: str) -> RunRow | None:
         """Return one run of a tenant, or None."""
         return await self._one("get_run", thread_id=thread_id, tenant=tenant)
+
+    async def shown(
+        self, thread_id: str, tenant: str, only: Collection[str] | None = None
+    ) -> tuple[RunRow, DictRow] | None:
+        """Return one run of a tenant, and the row of its latest checkpoint, in one exchange; None when there is none.
+
+        Args:
+            thread_id: The run.
+            tenant: Whose it must be.
+            only: The checkpoint is read only if the run's row stands so; None: in any case.
+        """
+        values = {"thread_id": thread_id, "tenant": tenant, "only": None if only is None else list(only)}
+        with mapped_faults("show_run failed", thread_id=thread_id):
+            async with self._saver.lend() as connection:
+                cursor = connection.cursor(row_factory=in_parts)
+                found = await (await cursor.execute(_SHOWN, values, binary=True)).fetchone()
+        return None if found is None else (self.opened(found[0]), found[1])
 
     async def page(
         self,

@@ -9,6 +9,13 @@ select runs.*, leases.expires_at <= clock_timestamp() as expired
 from adjourn.runs left join adjourn.leases using (thread_id)
 where thread_id = %(thread_id)s and tenant = %(tenant)s;
 
+-- name: show_run
+-- The same with the run's latest checkpoint, in one exchange; where only some statuses are waited for, without it in others.
+select runs.*, leases.expires_at <= clock_timestamp() as expired, null as "|", saved.*
+from adjourn.runs left join adjourn.leases using (thread_id)
+left join lateral ({latest}) as saved on %(only)s::text[] is null or runs.status = any(%(only)s)
+where runs.thread_id = %(thread_id)s and runs.tenant = %(tenant)s;
+
 -- name: list_runs
 -- A page of a tenant's runs, newest first; `after` is the thread id that ended the page before.
 select runs.*, leases.expires_at <= clock_timestamp() as expired

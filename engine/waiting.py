@@ -70,8 +70,9 @@ class Waiting(EngineBase):
 
     async def _standing(self, thread_id: str, wanted: Collection[RunStatus], *, over: bool) -> Run | None:
         """Return the run whole if it stands as wanted or the time is over; only its row is read otherwise."""
-        row = await self._row(thread_id)
+        stored = {"running" if status == "stalled" else status for status in wanted}
+        row, latest = await self._read(thread_id, only=None if over else stored)
         if not over and to_run(row).status not in wanted:
             return None
-        run = await self._whole(row)
+        run = await self._whole(row, latest)
         return run if over or run.status in wanted else None

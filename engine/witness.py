@@ -16,12 +16,14 @@ from langgraph.checkpoint.base import Checkpoint, CheckpointTuple
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from psycopg.rows import DictRow
 
+from ..checkpoints.arrays import texts
 from ..checkpoints.queries import load_queries
 from ..checkpoints.rows import Put, Write
 from ..checkpoints.statement import Added
 from .leases import Drive
 from .outcome import has_tasks
 from .reader import thread_config
+from .recorder import CHANNEL
 from .run_groups import End, columns
 
 __all__ = ["Witness"]
@@ -45,10 +47,14 @@ class Witness:
     Args:
         serde: The saver's serializer without any workflow's types, which appear as plain data, as in a read.
         driving: Finds the drive of a thread in this process.
+        count: Says how many drives there are.
     """
 
-    def __init__(self, serde: SerializerProtocol, driving: Callable[[str], Drive | None]) -> None:
+    def __init__(
+        self, serde: SerializerProtocol, driving: Callable[[str], Drive | None], count: Callable[[], int]
+    ) -> None:
         self._serde = serde
+        self._count = count
         self._driving = driving
         self._watched: dict[str, _Watched] = {}
 
@@ -77,7 +83,18 @@ class Witness:
                 ends.append(End(put.thread_id, drive.token, "completed", None, True))
         if not ends:
             return []
-        return [Added("complete_runs", _SQL["complete_runs"], list(columns(ends).values()), self._recorded)]
+        told = [texts(self._told(ends)), CHANNEL]
+        return [Added("complete_runs", _SQL["complete_runs"], [*told, *columns(ends).values()], self._recorded)]
+
+    def _told(self, ends: Sequence[End]) -> list[str]:
+        """Say of which runs the ends are told to those who wait for them, before the events are.
+
+        Commits that tell something take turns in PostgreSQL, so a busy process leaves it to the events, which come together.
+        """
+        drives = [self._driving(end.thread_id) for end in ends]
+        if self._count() > _FEW:
+            return []
+        return [drive.thread_id for drive in drives if drive is not None and drive.awaited]
 
     def is_over(self, thread_id: str) -> bool:
         """Whether nothing is left to do at the last checkpoint of a watched thread.

@@ -1,6 +1,6 @@
 """A worker: takes queued runs, of any tenant, and drives them, as many at once as it may.
 
-    Procrastinate fetches jobs → a job drives its run → the run pauses or ends, and the job with it
+    Procrastinate fetches jobs, with their runs where it can (taking.py) → a job drives its run → the run pauses or ends
     beside that, the upkeep: see `upkeep.py`; and what has its time: see `timekeeping.py`
 
 When the database goes away, Procrastinate stops, and is started again until it is back; drives wait for the database
@@ -22,6 +22,7 @@ from ..errors import AdjournError
 from .async_engine import AsyncEngine
 from .jobs import job_app, job_pool
 from .stopping import stopped, within
+from .taking import JobTaker
 from .timekeeping import Timekeeper
 from .upkeep import Upkeep
 
@@ -48,7 +49,13 @@ class Worker:
         self._engine = engine
         self._concurrency = concurrency
         self._workflows = list(workflows) if workflows is not None else engine.registry.names()
-        self._app = job_app(self._drive, engine._listen_url, engine.settings)
+        self._taker = JobTaker(
+            engine._storage.saver,
+            owner=engine._keeper.owner,
+            seconds=engine.settings.lease_seconds,
+            at_hand=lambda: self._at_hand if self._may_drive() else (),
+        )
+        self._app = job_app(self._drive, engine._listen_url, engine.settings, self._taker)
         self._upkeep = Upkeep(engine, self._app, concurrency=concurrency, workflows=self._workflows)
         self._times = Timekeeper(engine, self._workflows)
         self._driving: set[asyncio.Task[bool]] = set()
@@ -142,13 +149,21 @@ class Worker:
         A job is stopped when Procrastinate loses the database. The drive, which may well survive that, goes on without it
         and still takes its place.
         """
-        if self._stopping.is_set() or len(self._driving) >= self._concurrency:
-            raise _NotNow
-        driving = asyncio.create_task(self._engine._drive_queued(thread_id, at_hand=queue in self._at_hand))
+        taken = self._taker.run_of(thread_id)
+        if not self._may_drive():
+            if taken is None:
+                raise _NotNow
+            await self._engine._queue.hand_back(thread_id, taken.row["token"])
+            return
+        at_hand = queue in self._at_hand
+        driving = asyncio.create_task(self._engine._drive_queued(thread_id, at_hand=at_hand, taken=taken))
         self._driving.add(driving)
         driving.add_done_callback(self._forget)
         if await asyncio.shield(driving):
             self._at_hand.add(queue)
+
+    def _may_drive(self) -> bool:
+        return not self._stopping.is_set() and len(self._driving) < self._concurrency
 
     def _forget(self, driving: asyncio.Task[bool]) -> None:
         self._driving.discard(driving)

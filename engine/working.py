@@ -9,11 +9,12 @@ from typing import Final
 import structlog
 
 from ..errors import AdjournError
-from .base import EngineBase
-from .binding import Compiled
+from .base import DriveOptions, EngineBase
+from .binding import Compiled, saver_of
 from .queue import Place
 from .recovery import Attempt, RecoveryStore, Stalled, next_attempt
 from .runs import Outcome, RunRow
+from .taking import TakenRun
 
 __all__ = ["Working"]
 
@@ -27,12 +28,13 @@ _log = structlog.get_logger("adjourn")
 class Working(EngineBase):
     """Drives queued runs, and queues those whose driver died."""
 
-    async def _drive_queued(self, thread_id: str, *, at_hand: bool = False) -> bool:
+    async def _drive_queued(self, thread_id: str, *, at_hand: bool = False, taken: TakenRun | None = None) -> bool:
         """Drive a run that a job names; nothing is done when somebody else has, or it has nothing to do.
 
         Args:
             thread_id: The run.
             at_hand: Whether its workflow was driven here before. Then the run is taken without a look at it first.
+            taken: The run, if it was taken with its job.
 
         Returns:
             Whether it was driven.
@@ -42,7 +44,10 @@ class Working(EngineBase):
             ConfigurationError: Its workflow cannot be loaded here; the run is left to others, for a while.
             StorageUnavailable: The database went away before the run was taken.
         """
-        if at_hand:
+        row: RunRow | None
+        if taken is not None:
+            row, at_hand = taken.row, True
+        elif at_hand:
             row = await self._queue.claim(thread_id)
         else:
             row = await self._queue.find(thread_id)
@@ -57,12 +62,13 @@ class Working(EngineBase):
                 raise
             claimed = row if at_hand else await self._queue.claim(thread_id)
             if claimed is not None:
-                await self._drive_claimed(claimed, graph)
+                await self._drive_claimed(claimed, graph, taken)
             return claimed is not None
 
-    async def _drive_claimed(self, row: RunRow, graph: Compiled) -> None:
+    async def _drive_claimed(self, row: RunRow, graph: Compiled, taken: TakenRun | None) -> None:
         try:
-            await self._driven(row, graph, held=True)
+            options = await self._options(graph, taken)
+            await self._driven(row, graph, **options)
         except AdjournError as error:
             # Whatever it is, it is recorded; or the lease or the database is lost, and recovery goes on.
             _log.warning("a drive ended early", thread=row["thread_id"], error=error.message)
@@ -70,6 +76,16 @@ class Working(EngineBase):
             # Whoever submitted or answered it may be waiting; where much is done at once, they wait a moment longer.
             if self._keeper.count < _FEW:
                 self._recorder.hasten()
+
+    async def _options(self, graph: Compiled, taken: TakenRun | None) -> DriveOptions:
+        """Say how a worker drives a run: with what came with it of what it is given and LangGraph is about to read."""
+        if taken is None or taken.latest is None:
+            return {"held": True}
+        try:
+            saved = await saver_of(graph).from_row(taken.latest)
+            return {"held": True, "given": self._reviews.given(taken.answers), "saved": saved}
+        except Exception:  # noqa: BLE001  (the drive reads it again, and records what is wrong with it)
+            return {"held": True}
 
     async def _queue_stalled(self, workflows: Sequence[str]) -> int:
         """Put runs whose driver died back into the queue, or fail those that kill whoever drives them; see `recover`.

@@ -17,7 +17,7 @@ def put(token: int | None, *, namespace: str = "", **values: Any) -> Put:
 
 def test_the_last_checkpoint_of_the_drive_is_its_end_and_takes_it_along() -> None:
     drive = Drive("t", 7)
-    witness = Witness(serializer(), lambda _: drive)
+    witness = Witness(serializer(), lambda _: drive, lambda: 1)
     with witness.watching("t"):
         assert witness.hook([put(7, **{"branch:to:next": None})], []) == []
         assert not witness.is_over("t"), "something is left to do"
@@ -36,7 +36,7 @@ def test_the_last_checkpoint_of_the_drive_is_its_end_and_takes_it_along() -> Non
 
 
 def test_what_an_earlier_drive_stores_late_is_not_its_end() -> None:
-    witness = Witness(serializer(), lambda _: Drive("t", 7))
+    witness = Witness(serializer(), lambda _: Drive("t", 7), lambda: 1)
     with witness.watching("t"):
         for late in (put(6, answer=1), put(None, answer=1), put(7, namespace="child:1", answer=1)):
             assert witness.hook([late], []) == []
@@ -44,7 +44,7 @@ def test_what_an_earlier_drive_stores_late_is_not_its_end() -> None:
 
 
 def test_values_of_a_type_of_the_workflows_own_are_read_instead() -> None:
-    witness = Witness(serializer(), lambda _: Drive("t", 7))
+    witness = Witness(serializer(), lambda _: Drive("t", 7), lambda: 1)
     with witness.watching("t"):
         assert witness.hook([put(7, answer=Drive("u", 1))], [])
         assert witness.is_over("t")
@@ -52,14 +52,14 @@ def test_values_of_a_type_of_the_workflows_own_are_read_instead() -> None:
 
 
 def test_a_thread_that_nobody_drives_here_is_not_watched() -> None:
-    witness = Witness(serializer(), lambda _: None)
+    witness = Witness(serializer(), lambda _: None, lambda: 1)
     assert witness.hook([put(7, answer=1)], []) == []
     assert not witness.is_over("t")
 
 
 def test_what_a_drive_stores_after_it_was_watched_is_forgotten() -> None:
     """A process that drives millions of runs would keep the last checkpoint of each."""
-    witness = Witness(serializer(), lambda _: Drive("t", 7))
+    witness = Witness(serializer(), lambda _: Drive("t", 7), lambda: 1)
     with witness.watching("t"):
         pass
     witness.hook([put(7, answer=1)], [])
@@ -67,7 +67,7 @@ def test_what_a_drive_stores_after_it_was_watched_is_forgotten() -> None:
 
 
 def test_a_drive_begins_without_the_end_that_an_older_one_saw() -> None:
-    witness = Witness(serializer(), lambda _: Drive("t", 7))
+    witness = Witness(serializer(), lambda _: Drive("t", 7), lambda: 1)
     with witness.watching("t"):
         witness.hook([put(7, answer=1)], [])
         with witness.watching("t"):

@@ -3,6 +3,7 @@
 import operator
 from typing import Annotated, Any, TypedDict
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langgraph.channels import DeltaChannel
@@ -14,6 +15,8 @@ from langgraph.types import Command, interrupt
 
 from adjourn.checkpoints import Saver, Storage
 from adjourn.checkpoints.arrays import register_arrays
+from adjourn.checkpoints.latest import with_latest
+from adjourn.checkpoints.priming import UNREAD
 from adjourn.checkpoints.rows import put_call, writes_call
 from adjourn.checkpoints.statement import store
 from support.saving import checkpoint, config, four_steps, rows_of
@@ -106,6 +109,32 @@ async def test_what_the_stock_saver_wrote_is_continued_by_ours(storage: Storage)
 
 async def test_what_ours_wrote_is_continued_by_the_stock_saver(storage: Storage) -> None:
     await a_run_begun_with_one_and_ended_with_the_other(storage.saver, AsyncPostgresSaver(storage.pool))
+
+
+@pytest.mark.parametrize("few", [0, 65_536])
+async def test_a_checkpoint_that_came_with_another_statement_is_the_one_that_the_stock_saver_reads(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr("adjourn.checkpoints.saver._FEW_BYTES", few)
+    stock, saver = AsyncPostgresSaver(storage.pool), storage.saver
+    for number in ("1", "2"):
+        new = checkpoint(number, text=f"x{number}", list=["y"])
+        await stock.aput(config("t", None), new, {"step": 1}, new["channel_versions"])
+        await stock.aput_writes(config("t", number), [("text", number), ("list", ["z"])], "task-a", "~path")
+    query = with_latest("select saved.* from (values (1)) as one left join lateral ({latest}) as saved on true", "%s")
+
+    async def row_of(thread_id: str) -> Any:
+        async with storage.pool.connection() as connection:
+            return await (await connection.execute(query, [thread_id], binary=True)).fetchone()
+
+    found = await row_of("t")
+    read = await stock.aget_tuple(config("t", None))
+    assert read is not None
+    assert read.checkpoint["id"] == "2"
+    assert (await saver.from_row(found), await saver.aget_tuple(config("t", None))) == (read, read)
+    assert await saver.from_row(await row_of("none")) is None
+    old = {**found, "checkpoint": {**found["checkpoint"], "v": 3}, "parent_checkpoint_id": "1"}
+    assert await saver.from_row(old) is UNREAD, "LangGraph reads more of it"
 
 
 async def test_it_is_made_and_set_up_like_the_stock_saver(any_empty_database: str) -> None:

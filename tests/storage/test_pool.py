@@ -3,8 +3,6 @@
 import asyncio
 import time
 import traceback
-from contextlib import nullcontext
-from typing import Any
 
 import psycopg
 import pytest
@@ -12,7 +10,7 @@ from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
 from adjourn.checkpoints import mapped_faults, open_storage, pool
-from adjourn.checkpoints.pool import at_once, connect, open_pool
+from adjourn.checkpoints.pool import connect, open_pool
 from adjourn.errors import ConfigurationError, StorageUnavailable
 from adjourn.settings import load_settings
 from support.postgres import execute
@@ -146,89 +144,6 @@ async def test_waiting_for_a_connection_ends_with_advice(database: str) -> None:
         with pytest.raises(StorageUnavailable, match="ADJOURN_POOL_SIZE"), mapped_faults("cannot list the runs"):
             async with connections.connection():
                 pytest.fail("there was a second one")
-
-
-async def nothing(connection: pool.Connection) -> None:
-    """Send no more."""
-
-
-async def the_caller_fails(connection: pool.Connection) -> None:
-    raise ValueError("of its own")
-
-
-async def the_caller_is_cancelled(connection: pool.Connection) -> None:
-    raise asyncio.CancelledError
-
-
-async def a_value_cannot_be_sent(connection: pool.Connection) -> None:
-    await connection.execute("insert into things select length(%s)", ["zero \x00"])
-
-
-async def the_server_refuses(connection: pool.Connection) -> None:
-    await connection.execute("insert into things values (1)")
-
-
-async def the_server_refuses_what_was_read_before(connection: pool.Connection) -> None:
-    cursor = await connection.execute("insert into things values (3) returning n")
-    assert await cursor.fetchall() == [{"n": 3}]
-    await the_server_refuses(connection)
-
-
-async def the_refusal_is_read(connection: pool.Connection) -> None:
-    await the_server_refuses(connection)
-    await (await connection.execute("select 1")).fetchall()
-
-
-@pytest.mark.parametrize(
-    ("last", "error"),
-    [
-        (nothing, None),
-        (the_caller_fails, ValueError),
-        (the_caller_is_cancelled, asyncio.CancelledError),
-        (a_value_cannot_be_sent, psycopg.DataError),
-        (the_server_refuses, psycopg.errors.UniqueViolation),
-        (the_server_refuses_what_was_read_before, psycopg.errors.UniqueViolation),
-        (the_refusal_is_read, psycopg.errors.UniqueViolation),
-    ],
-)
-async def test_what_is_sent_at_once_is_stored_as_a_whole_or_not_at_all(
-    database: str, last: Any, error: type[BaseException] | None, caplog: pytest.LogCaptureFixture
-) -> None:
-    execute(database, "create table things (n int primary key)")
-    execute(database, "insert into things values (1)")
-
-    async def store(connections: pool.Pool) -> None:
-        async with connections.connection() as connection, at_once(connection):
-            await connection.execute("insert into things values (2)")
-            await last(connection)
-
-    async with open_pool(SecretStr(database), SETTINGS) as connections:
-        with pytest.raises(error) if error else nullcontext():
-            await store(connections)
-        async with connections.connection() as connection, at_once(connection):
-            await connection.execute("insert into things values (9)")
-    stored = [(1,), (9,)] if error else [(1,), (2,), (9,)]
-    assert execute(database, "select n from things order by n") == stored
-    assert [record for record in caplog.records if record.name == "psycopg"] == []
-
-
-async def test_statements_that_were_to_be_prepared_in_an_aborted_pipeline_are_prepared_later(database: str) -> None:
-    execute(database, "create table things (n int primary key)")
-    async with open_pool(SecretStr(database), SETTINGS) as connections, connections.connection() as connection:
-        for n in range(SETTINGS.prepare_threshold or 0):
-            await connection.execute("insert into things values (%s)", [n])
-
-        async def behind_a_failure() -> None:
-            async with at_once(connection):
-                await connection.execute("insert into things (n) select 0")
-                await connection.execute("insert into things values (%s)", [100])
-
-        for n in (101, 102):
-            with pytest.raises(psycopg.errors.UniqueViolation):
-                await behind_a_failure()
-            for _ in range(2):
-                await connection.execute("insert into things values (%s) on conflict do nothing", [n])
-        await connection.execute("insert into things values (%s)", [100])
 
 
 async def fill(connections: pool.Pool) -> None:

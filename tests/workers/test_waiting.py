@@ -173,6 +173,16 @@ async def test_a_wait_ends_at_its_time_and_with_a_run_that_has_ended(
         await waiting.wait("nothing")
 
 
+async def test_a_run_that_stands_as_waited_for_is_returned_with_its_state(
+    engines: tuple[AsyncEngine, AsyncEngine], database: str
+) -> None:
+    driving, waiting = engines
+    await driving.start("asking", {"name": "x"}, thread_id="a")
+    execute(database, "update adjourn.runs set status = 'running' where thread_id = 'a'")  # nobody drives it
+    run = await waiting.wait("a", until="stalled")
+    assert (run.status, run.state["trail"]) == ("stalled", ["before"])
+
+
 async def test_a_wait_lasts_over_a_database_that_is_away(
     engines: tuple[AsyncEngine, AsyncEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,14 +190,14 @@ async def test_a_wait_lasts_over_a_database_that_is_away(
 
     driving, waiting = engines
     await driving.start("asking", {"name": "x"}, thread_id="a")
-    read, away = waiting._row, [StorageUnavailable("away"), StorageUnavailable("away")]
+    read, away = waiting._read, [StorageUnavailable("away"), StorageUnavailable("away")]
 
-    async def sometimes(thread_id: str) -> Any:
+    async def sometimes(*args: Any, **options: Any) -> Any:
         if away:
             raise away.pop()
-        return await read(thread_id)
+        return await read(*args, **options)
 
-    monkeypatch.setattr(waiting, "_row", sometimes)
+    monkeypatch.setattr(waiting, "_read", sometimes)
     assert (await waiting.wait("a")).status == "paused"
     monkeypatch.setattr(waiting, "settings", Settings(storage_patience=0))
     away.extend([StorageUnavailable("away")] * 5)
