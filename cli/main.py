@@ -114,7 +114,7 @@ def main() -> None:
             signal.signal(number, interrupt)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    sys.exit(run_command(sys.argv[1:]))
+    sys.exit(interrupt.exit_code(run_command(sys.argv[1:])))
 
 
 def run_command(arguments: Sequence[str]) -> int:
@@ -152,10 +152,18 @@ class InterruptOnce:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last = -math.inf
+        self._number: int = signal.SIGINT
 
     def __call__(self, number: int, _: FrameType | None) -> None:
         """Raise KeyboardInterrupt with the exit code, 128 + the signal's number."""
         now = self._clock()
         if now - self._last >= SETTLE_SECONDS:
-            self._last = now
+            self._last, self._number = now, number
             raise KeyboardInterrupt(128 + number)
+
+    def exit_code(self, code: int) -> int:
+        """Return the exit code of an interrupted command with the signal that it was; any other code as it is.
+
+        Typer makes 130 of any interruption that reaches it, be it Ctrl-C or a supervisor's SIGTERM.
+        """
+        return 128 + self._number if code == Exit.INTERRUPTED else code

@@ -112,6 +112,17 @@ def test_a_second_signal_lets_the_first_finish_its_work() -> None:
         interrupt(signal.SIGINT, None)
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_the_exit_code_of_an_interrupted_command_names_the_signal_whatever_typer_makes_of_it(
+    number: signal.Signals, code: int
+) -> None:
+    interrupt = InterruptOnce()
+    assert interrupt.exit_code(130) == 130, "nobody sent a signal"
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(number, None)
+    assert (interrupt.exit_code(130), interrupt.exit_code(code), interrupt.exit_code(0)) == (code, code, 0)
+
+
 @pytest.mark.parametrize("by", ["itself", "typer"])
 def test_a_signal_before_the_command_has_begun_is_told_in_one_line(
     by: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
