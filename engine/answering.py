@@ -86,7 +86,7 @@ class Answering:
         Raises:
             StorageUnavailable: The database cannot be reached.
         """
-        return self._reviews.kept(thread_id, tenant) or await self._read(thread_id, tenant)
+        return self._reviews.looks.take(thread_id, tenant) or await self._read(thread_id, tenant)
 
     async def _read(self, thread_id: str, tenant: str) -> Look | None:
         with mapped_faults("cannot read the run", thread_id=thread_id):

@@ -347,7 +347,7 @@ class EngineBase:
         """Cancel a run with all below it and stop those that are driven here; return those that had not ended."""
         cancelled = await self._runs.cancel(thread_id, tenant, note)
         for each in cancelled:
-            self._reviews.forget(each)
+            self._reviews.looks.forget(each)
             self._recorder.record(Cancelled(each, note))
         for each in {thread_id, *cancelled}:
             drive = self._keeper.driving(each)

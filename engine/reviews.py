@@ -84,6 +84,9 @@ class ReviewStore:
         pool: Connections.
         serde: Serialises questions and answers.
         on_event: What else is written down, in the same transaction, when time does something to a review.
+
+    Attributes:
+        looks: What `pending` has read; it may have changed since.
     """
 
     def __init__(
@@ -96,25 +99,17 @@ class ReviewStore:
         self._pool = pool
         self._on_event = on_event
         self._rows = ReviewRows(serde)
-        self._looks = Looks()
+        self.looks = Looks()
 
     async def pending(self, thread_id: str, tenant: str) -> tuple[Review, ...]:
-        """Return the open questions of a tenant's run, in the order in which they were asked; keep them for `kept`."""
+        """Return the open questions of a tenant's run, in the order in which they were asked; keep them in `looks`."""
         with mapped_faults("cannot read the questions", thread_id=thread_id):
             async with self._pool.connection() as connection:
                 look = await self.look(connection, thread_id, tenant)
         if look is None:
             return ()
-        self._looks.keep(look)
+        self.looks.keep(look)
         return tuple(each.review for each in self.looked(look).asked.values())
-
-    def kept(self, thread_id: str, tenant: str) -> Look | None:
-        """Return what `pending` read of a run, once; it may have changed since."""
-        return self._looks.take(thread_id, tenant)
-
-    def forget(self, thread_id: str) -> None:
-        """Keep nothing of what was read of a run."""
-        self._looks.forget(thread_id)
 
     async def lock(self, connection: Connection, thread_id: str, *, skip_locked: bool = False) -> Locked | None:
         """Lock a run and its open questions, in a transaction of the caller's; one round trip.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -15,6 +13,7 @@ from ...errors import InvalidInput
 from ...state.delegation import DelegationState
 from ...state.inputs import says_something
 from ...state.plans import Plan
+from ..calling import called
 from ..effects import once
 from .agents import Team
 from .compensation import Compensations
@@ -54,7 +53,7 @@ def planning(planner: Planner, team: Team, compensations: Compensations) -> Any:
             check_given(state)  # Studio starts runs without asking the engine
 
         async def propose() -> Any:
-            proposed = await _proposed(planner, task, team) if given is None else given
+            proposed = await called(planner, task, team) if given is None else given
             # read here, so that what is kept is a plan
             return read_plan(proposed).model_dump(mode="json", exclude_unset=True)
 
@@ -79,13 +78,6 @@ def planning(planner: Planner, team: Team, compensations: Compensations) -> Any:
 
 def _thread(runtime: Runtime[Any]) -> str | None:
     return runtime.execution_info.thread_id if runtime.execution_info else None
-
-
-async def _proposed(planner: Planner, main_task: str, team: Team) -> Any:
-    if inspect.iscoroutinefunction(planner):
-        return await planner(main_task, team)
-    found = await asyncio.to_thread(planner, main_task, team)
-    return await found if inspect.isawaitable(found) else found
 
 
 def check_given(given: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from langgraph.graph import START, StateGraph
 from langgraph.store.memory import InMemoryStore
+from rich.text import Text
 
 from adjourn.cli.adaptive_view import adaptive_line
 from adjourn.errors import BudgetExceeded, InvalidInput
@@ -170,7 +171,8 @@ def test_a_line_that_cannot_be_drawn_is_left_out() -> None:
             names = (
                 "strategy why records number seconds parts failed error metrics poor reason to refused decided_by good"
             )
-            adaptive_line({"type": "adaptive", "event": event, **dict.fromkeys(names.split(), junk)})
+            line = adaptive_line({"type": "adaptive", "event": event, **dict.fromkeys(names.split(), junk)})
+            assert line is None or isinstance(line, Text), f"{event} with {junk!r}"
 
 
 async def test_a_type_of_task_as_long_as_a_book_is_not_kept_in_each_record() -> None:

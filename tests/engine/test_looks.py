@@ -123,8 +123,8 @@ async def test_a_clock_that_goes_wrong_makes_no_wrong_time(
     engine: AsyncEngine, database: str, monkeypatch: pytest.MonkeyPatch, wrong: float
 ) -> None:
     run = await engine.start("asking", {"name": "x"})
-    clock = engine._reviews._looks._clock
-    monkeypatch.setattr(engine._reviews._looks, "_clock", lambda: clock() + wrong)
+    clock = engine._reviews.looks._clock
+    monkeypatch.setattr(engine._reviews.looks, "_clock", lambda: clock() + wrong)
     assert (await engine.resume(run.thread_id, approve())).status == "completed"
     ((late, early),) = execute(
         database,
