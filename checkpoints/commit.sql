@@ -31,8 +31,8 @@ with judged as materialized (
 )
 
 -- name: store
--- Second half of a commit: the rows of the calls that may, and which may not. A write that overwrites and one that
--- gives way are told apart; no key comes twice.
+-- Second half of a commit: the rows of the calls that may. A write that overwrites and one that gives way are told apart; no
+-- key comes twice.
 , blobs as (
     insert into checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
     select judged.thread_id, row.checkpoint_ns, row.channel, row.version, row.type, row.blob
@@ -53,18 +53,6 @@ kept as (
     where judged.refused is null
     on conflict do nothing
 ),
-replaced as (
-    insert into checkpoint_writes
-        (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
-    select judged.thread_id, row.checkpoint_ns, row.checkpoint_id, row.task_id, row.task_path, row.idx, row.channel,
-        row.type, row.blob
-    from unnest(%b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[], %b::text[], %b::bytea[])
-        as row (n, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
-    join judged using (n)
-    where judged.refused is null
-    on conflict (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
-        do update set channel = excluded.channel, type = excluded.type, blob = excluded.blob
-),
 heads as (
     insert into checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
     select judged.thread_id, row.checkpoint_ns, row.checkpoint_id, row.parent_checkpoint_id,
@@ -75,6 +63,21 @@ heads as (
     where judged.refused is null
     on conflict (thread_id, checkpoint_ns, checkpoint_id)
         do update set checkpoint = excluded.checkpoint, metadata = excluded.metadata
+)
+
+-- name: replaced
+-- Writes that overwrite, in commits that have any.
+, replaced as (
+    insert into checkpoint_writes
+        (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+    select judged.thread_id, row.checkpoint_ns, row.checkpoint_id, row.task_id, row.task_path, row.idx, row.channel,
+        row.type, row.blob
+    from unnest(%b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[], %b::text[], %b::bytea[])
+        as row (n, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+    join judged using (n)
+    where judged.refused is null
+    on conflict (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
+        do update set channel = excluded.channel, type = excluded.type, blob = excluded.blob
 )
 
 -- name: refused

@@ -50,8 +50,6 @@ raises for fail, and nothing of them is stored.
 """
 
 _SQL: Final = load_queries(__package__, "commit.sql")
-_FENCED: Final = _SQL["fenced"] + _SQL["store"]
-_UNFENCED: Final = _SQL["unfenced"] + _SQL["store"]
 # as `adjourn.refuse` raises it
 _REFUSED: Final = "AJ001"
 
@@ -92,8 +90,9 @@ async def store(
 
 async def _store(connection: AsyncConnection[Any], calls: Sequence[Call], fenced: bool) -> dict[int, str]:
     """Store the rows of the calls that may; return which may not, and why."""
-    query = (_FENCED if fenced else _UNFENCED) + _SQL["refused"]
-    return {row["n"]: row["refused"] for row in await _execute(connection, query, _parameters(calls))}
+    query, parameters = _rows(calls, fenced)
+    found = await _execute(connection, query + _SQL["refused"], parameters)
+    return {row["n"]: row["refused"] for row in found}
 
 
 async def _store_all(
@@ -102,11 +101,11 @@ async def _store_all(
     """Store the rows of all calls and what was added; if a call may not, nothing, and return which, and why."""
     items = "".join(f",\n{each.name} as (\n{each.query.rstrip().removesuffix(';')}\n)" for each in added)
     wanted = next((each for each in added if each.stored is not None), None)
-    query = (_FENCED + _SQL["admitted"] if fenced else _UNFENCED + _SQL["all_admitted"]) + items
+    query, parameters = _rows(calls, fenced)
+    query += _SQL["admitted" if fenced else "all_admitted"] + items
     query += f"\nselect * from {wanted.name if wanted else 'admitted'}"
-    parameters = [*_parameters(calls), *chain.from_iterable(each.parameters for each in added)]
     try:
-        rows = await _execute(connection, query, parameters)
+        rows = await _execute(connection, query, [*parameters, *chain.from_iterable(each.parameters for each in added)])
     except psycopg.Error as error:
         if error.sqlstate != _REFUSED:
             raise
@@ -124,19 +123,23 @@ async def _execute(connection: AsyncConnection[Any], query: str, parameters: Seq
         return await cursor.fetchall()
 
 
-def _parameters(calls: Sequence[Call]) -> list[Packed]:
+def _rows(calls: Sequence[Call], fenced: bool) -> tuple[str, list[Packed]]:
+    """Return the part of the statement that stores the rows of calls, and its parameters."""
     batch = merge(calls)
     threads = texts([call.thread_id for call in calls])
-    return [
+    query = _SQL["fenced" if fenced else "unfenced"] + _SQL["store"]
+    parameters = [
         threads,
         bigints([call.token for call in calls]),
         texts([call.base for call in calls]),
         threads,
         *_blobs(batch.blobs),
         *_writes(batch.kept),
-        *_writes(batch.replaced),
         *_checkpoints(batch.checkpoints),
     ]
+    if not batch.replaced:
+        return query, parameters
+    return query + _SQL["replaced"], [*parameters, *_writes(batch.replaced)]
 
 
 def _checkpoints(rows: Sequence[tuple[int, CheckpointRow]]) -> list[Packed]:

@@ -76,7 +76,7 @@ class DriveOptions(TypedDict, total=False):
         fresh: The input of a run that was accepted just now; otherwise what is stored counts.
         given: The answers to be given to LangGraph, if they were read under the lease.
         saved: What LangGraph is about to read, if that was.
-        blank: Whether the thread id was made for this run just now.
+        blank: Whether nothing is stored for the thread.
         on_event: Gets the events.
         tokens: Whether models stream their tokens.
         alone: Whether its parent is left to the caller.

@@ -8,7 +8,7 @@ select (taken.job).id, (taken.job).status::text as status, (taken.job).task_name
     null as "|", taken.review_id, taken.decided_by, taken.decided_at, taken.question_type, taken.question,
     taken.answer_type, taken.answer, taken.approved_by,
     null as "|", saved.*,
-    null as "|", taken.more,
+    null as "|", taken.more, taken.was = 'new' and taken.position is null as blank,
     taken.was <> 'new' and adjourn.position((taken.run).thread_id) is not distinct from taken.position as holds
 from adjourn.take_job(
     %(queues)s::text[], %(at_hand)s::text[], %(worker)s::bigint, %(owner)s, %(seconds)s, %(actor)s) as taken

@@ -37,12 +37,14 @@ class TakenRun:
     Args:
         row: The run's row with the lease's token.
         answers: The rows of the answers that LangGraph has not stored yet, read under the lease.
-        latest: The row of the run's latest checkpoint; None where that has to be read, or there can be none.
+        latest: The row of the run's latest checkpoint; None where that has to be read, or there is none.
+        blank: Whether there is none: the thread was looked at under the lease.
     """
 
     row: RunRow
     answers: list[DictRow]
     latest: DictRow | None
+    blank: bool
 
 
 class JobTaker:
@@ -90,7 +92,7 @@ class JobTaker:
         job, run, _, latest, said = rows[0]
         if run["thread_id"] is not None:
             answers = [row[2] for row in rows if row[2]["review_id"] is not None]
-            self._runs[run["thread_id"]] = TakenRun(run, answers, latest if said["holds"] else None)
+            self._runs[run["thread_id"]] = TakenRun(run, answers, latest if said["holds"] else None, said["blank"])
             self._over.add(job["id"])
         if job["id"] is not None and not (said["more"] or self._heard):
             # Procrastinate asks again at once

@@ -35,7 +35,7 @@ class Work:
         tokens: Whether models stream their tokens into the events.
         given: The answers that LangGraph has not stored yet, if they were read under the lease.
         saved: The checkpoint that LangGraph is about to read, if that was.
-        blank: Whether the thread id was made for this run, so that nobody can have stored anything for it.
+        blank: Whether nothing is stored for the thread: its id was made for this run, or it was looked at under the lease.
         coping: How the run copes with faults, where its workflow has rules for that.
     """
 

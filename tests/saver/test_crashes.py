@@ -163,10 +163,10 @@ def kill_and_continue(url: str, folder: Path, kills: int) -> None:
 
 
 def restart_and_continue(server: Server, folder: Path, restarts: int) -> None:
-    chance = random.Random(5)
+    chance, part = random.Random(5), f"r{restarts}"
     asyncio.run(migrate(SecretStr(server.url), load_settings()))
     with drivers(server.url, folder / "acknowledged") as started:
-        started.start("r")
+        started.start(part)
         for _ in range(restarts):
             begun = started.acknowledged.stat().st_size
             started.wait_for_more_than(begun)
@@ -179,7 +179,7 @@ def restart_and_continue(server: Server, folder: Path, restarts: int) -> None:
         # no run of the driver noticed anything
         assert started.end() == 0
         assert missing(server.url, started.acknowledgements()) == []
-        assert asyncio.run(all_end_right(server.url, "r")) >= RUNS_AT_ONCE
+        assert asyncio.run(all_end_right(server.url, part)) >= RUNS_AT_ONCE
         print(f"{restarts} restarts, {len(started.acknowledgements())} acknowledged checkpoints, none missing")
 
 

@@ -11,6 +11,7 @@ import structlog
 from adjourn import AsyncEngine, Principal, UnknownWorkflow, approve
 from adjourn.checkpoints.saver import Saver
 from adjourn.engine.queue import RunQueue
+from adjourn.engine.reader import thread_config
 from adjourn.engine.recorder import Recorder
 from adjourn.engine.reviews import ReviewStore
 from adjourn.engine.taking import JobTaker
@@ -72,15 +73,24 @@ async def test_a_job_its_run_the_answers_and_the_checkpoint_are_taken_at_once(
     agree(database)
 
 
-async def test_a_run_that_was_never_driven_is_taken_so_too(engine: AsyncEngine, database: str) -> None:
+@pytest.mark.parametrize("before", [[], ["one", "two"]], ids=["nothing is stored yet", "its thread holds something"])
+async def test_a_run_that_was_never_driven_is_taken_so_too(
+    engine: AsyncEngine, database: str, monkeypatch: pytest.MonkeyPatch, before: list[str]
+) -> None:
+    if before:  # as Studio stores it, without a run
+        alone = KNOWN["marks"].compile(checkpointer=engine._storage.saver)
+        await alone.ainvoke({"name": "y"}, thread_config("t"), durability="sync")
     await engine.submit("marks", {"name": "x"}, thread_id="t")
     mine = taker(engine)
     await mine.fetch(["marks"], None)
     taken = mine.run_of("t")
     assert taken is not None
-    assert taken.row["was"] == "new"
+    assert (taken.row["was"], taken.blank) == ("new", not before)
+    if not before:
+        monkeypatch.setattr(Saver, "_read", never)
     assert await engine._drive_queued("t", taken=taken)
-    assert (await engine.get("t")).state["trail"] == ["one", "two"]
+    monkeypatch.undo()
+    assert (await engine.get("t")).state["trail"] == [*before, "one", "two"]
     agree(database)
 
 
