@@ -52,7 +52,8 @@ def parse_queries(text: str, source: str) -> Mapping[str, LiteralString]:
         source: Its name, for messages.
 
     Returns:
-        The text of each query by its name, comments included.
+        The text of each query by its name, without its lines of comment: they are for who reads the file, and psycopg
+        understands statements longer than 4096 bytes anew each time.
 
     Raises:
         ConfigurationError: A query has no name, no line on what it is for, no statement, or the name of another.
@@ -74,8 +75,8 @@ def parse_queries(text: str, source: str) -> Mapping[str, LiteralString]:
 def _checked(name: str, lines: list[str], source: str) -> LiteralString:
     if not lines or not re.match(r"^--\s*\S", lines[0]):
         raise ConfigurationError(f"{source}: the query {name} needs a comment line on what it is for.")
-    if not any(line.strip() and not line.lstrip().startswith("--") for line in lines):
-        raise ConfigurationError(f"{source}: the query {name} holds no statement.")
     # The text comes from a file of a package, never from a user: what psycopg means by a literal string.
-    text: LiteralString = "\n".join(lines).strip()
+    text: LiteralString = "\n".join(line for line in lines if not line.lstrip().startswith("--")).strip()
+    if not text:
+        raise ConfigurationError(f"{source}: the query {name} holds no statement.")
     return text

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from adjourn import AsyncEngine, InvalidInput, ReviewClosed, StorageUnavailable, approve, reject
-from adjourn.checkpoints import Added, Saver
+from adjourn.checkpoints import Added, Saver, statement
 from adjourn.checkpoints.rows import Put, Write
 from adjourn.engine.events import Completed
 from adjourn.engine.runs import RunStore
@@ -47,6 +47,23 @@ async def test_the_end_of_a_run_is_recorded_by_the_commit_of_its_last_checkpoint
     run = await engine.start(named("marked", chain(*many.items())), {"name": "x"})
     assert run.status == "completed"
     assert at_the_end[-2:] == [[("running", False)], [("completed", True)]]
+
+
+async def test_what_an_answer_stores_is_sent_in_statements_that_psycopg_remembers(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer ones, and those with more parameters, it reads anew each time."""
+    run, execute_, sent = await engine.start("asking", {"name": "x"}), statement._execute, list[tuple[int, int]]()
+
+    async def noting(connection: Any, query: str, parameters: Sequence[Any]) -> Any:
+        sent.append((len(query.encode()), len(parameters)))
+        return await execute_(connection, query, parameters)
+
+    monkeypatch.setattr(statement, "_execute", noting)
+    assert (await engine.resume(run.thread_id, approve())).status == "completed"
+    assert sent
+    assert max(length for length, _ in sent) <= 4096
+    assert max(count for _, count in sent) <= 50
 
 
 async def test_the_last_checkpoint_waits_for_nobody_who_has_the_run_locked(engine: AsyncEngine, database: str) -> None:

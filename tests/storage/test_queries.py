@@ -23,7 +23,7 @@ select count(*) from adjourn.runs;
 def test_each_query_is_found_by_its_name() -> None:
     queries = parse_queries(GOOD, "runs.sql")
     assert list(queries) == ["get_run", "count_runs"]
-    assert queries["count_runs"] == "-- How many there are.\nselect count(*) from adjourn.runs;"
+    assert queries["count_runs"] == "select count(*) from adjourn.runs;"
 
 
 @pytest.mark.parametrize(
