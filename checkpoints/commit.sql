@@ -36,8 +36,10 @@ with judged as materialized (
 , blobs as (
     insert into checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
     select judged.thread_id, row.checkpoint_ns, row.channel, row.version, row.type, row.blob
-    from unnest(%b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[])
-        as row (n, checkpoint_ns, channel, version, type, blob)
+    from (select
+        unnest(%b::bigint[]) as n, unnest(%b::text[]) as checkpoint_ns, unnest(%b::text[]) as channel,
+        unnest(%b::text[]) as version, unnest(%b::text[]) as type, unnest(%b::bytea[]) as blob
+    ) as row
     join judged using (n)
     where judged.refused is null
     on conflict do nothing
@@ -47,8 +49,11 @@ kept as (
         (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
     select judged.thread_id, row.checkpoint_ns, row.checkpoint_id, row.task_id, row.task_path, row.idx, row.channel,
         row.type, row.blob
-    from unnest(%b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[], %b::text[], %b::bytea[])
-        as row (n, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+    from (select
+        unnest(%b::bigint[]) as n, unnest(%b::text[]) as checkpoint_ns, unnest(%b::text[]) as checkpoint_id,
+        unnest(%b::text[]) as task_id, unnest(%b::text[]) as task_path, unnest(%b::bigint[]) as idx,
+        unnest(%b::text[]) as channel, unnest(%b::text[]) as type, unnest(%b::bytea[]) as blob
+    ) as row
     join judged using (n)
     where judged.refused is null
     on conflict do nothing
@@ -57,8 +62,11 @@ heads as (
     insert into checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
     select judged.thread_id, row.checkpoint_ns, row.checkpoint_id, row.parent_checkpoint_id,
         row.checkpoint::jsonb, row.metadata::jsonb
-    from unnest(%b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
-        as row (n, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
+    from (select
+        unnest(%b::bigint[]) as n, unnest(%b::text[]) as checkpoint_ns, unnest(%b::text[]) as checkpoint_id,
+        unnest(%b::text[]) as parent_checkpoint_id, unnest(%b::text[]) as checkpoint,
+        unnest(%b::text[]) as metadata
+    ) as row
     join judged using (n)
     where judged.refused is null
     on conflict (thread_id, checkpoint_ns, checkpoint_id)
@@ -72,8 +80,11 @@ heads as (
         (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
     select judged.thread_id, row.checkpoint_ns, row.checkpoint_id, row.task_id, row.task_path, row.idx, row.channel,
         row.type, row.blob
-    from unnest(%b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::text[], %b::text[], %b::bytea[])
-        as row (n, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+    from (select
+        unnest(%b::bigint[]) as n, unnest(%b::text[]) as checkpoint_ns, unnest(%b::text[]) as checkpoint_id,
+        unnest(%b::text[]) as task_id, unnest(%b::text[]) as task_path, unnest(%b::bigint[]) as idx,
+        unnest(%b::text[]) as channel, unnest(%b::text[]) as type, unnest(%b::bytea[]) as blob
+    ) as row
     join judged using (n)
     where judged.refused is null
     on conflict (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
