@@ -10,10 +10,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import Final
 
 from .rows import Call
 
 __all__ = ["Backlog", "Waiting"]
+
+# Threads that one statement stores in about the time that it takes for one.
+_FEW: Final = 8
 
 
 class Waiting:
@@ -90,15 +94,19 @@ class Backlog:
         else:
             line.append(waiting)
 
-    def take(self) -> list[Waiting]:
+    def take(self, share: int = 1) -> list[Waiting]:
         """Take what waits at this moment, up to the size of a batch; `settle` must follow.
 
         The calls of one thread that are taken together carry one lease token, so that they stand or fall together.
+
+        Args:
+            share: Between how many what waits is shared: so many may take now. A few threads are not shared.
         """
         taken: list[Waiting] = []
-        size = 0
-        while self._ready and size < self._batch:
+        size, left = 0, max(_FEW, -(-len(self._ready) // share))
+        while self._ready and size < self._batch and left:
             size += self._take_line(self._ready.popleft(), taken, self._batch - size)
+            left -= 1
         return taken
 
     def settle(self, taken: Iterable[Waiting]) -> None:

@@ -1,8 +1,9 @@
 """Group commit: whatever waits at one moment, of all threads of this process, is stored by one statement.
 
-A caller returns when its own rows are committed. Three lanes store side by side; what arrives while they are at work
-forms their next batches, so batches grow with the load and nothing waits for a timer. A batch that the database refuses
-is halved, down to the one call that is to blame; only its caller fails.
+A caller returns when its own rows are committed. Three lanes store side by side and share what waits, so that not all
+threads go on in step, and PostgreSQL works while Python does; what arrives while they are at work forms their next
+batches, so batches grow with the load and nothing waits for a timer. A batch that the database refuses is halved, down
+to the one call that is to blame; only its caller fails.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class Committer:
         self.hooks: list[Hook] = []
         self.patience = patience
         self._lend = lend
-        self._free_lanes = 1 if alone else _LANES
+        self._lanes = 1 if alone else _LANES
+        self._free_lanes = self._lanes
+        self._storing = 0
         self._backlog = Backlog(limit=_BACKLOG_BYTES, batch=_BATCH_BYTES)
         self._tasks: set[asyncio.Task[None]] = set()
         self._fenced: bool | None = None
@@ -122,10 +125,12 @@ class Committer:
         try:
             for _ in range(_GATHER_TURNS):
                 await asyncio.sleep(0)
-            while taken := self._backlog.take():
+            while taken := self._backlog.take(self._lanes - self._storing):
+                self._storing += 1
                 try:
                     await self._store(held, taken)
                 finally:
+                    self._storing -= 1
                     self._backlog.settle(taken)
                     for waiting in taken:  # none is left unless this task was cancelled, with its event loop
                         waiting.done.cancel()

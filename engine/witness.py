@@ -1,8 +1,8 @@
 """The last checkpoint of each thread that is driven here, seen as it is stored: the end of a run rides on its commit.
 
 A checkpoint without anything left to do is the end of its run. The commit that stores it records the end and gives the
-lease back as well, unless it stores many checkpoints, or somebody else has the run's row locked at that moment; then the
-drive records the end afterwards.
+lease back as well, unless most of what it stores is not at its end, or somebody else has the run's row locked at that
+moment; then the drive records the end afterwards.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from .reader import thread_config
 from .recorder import CHANNEL
 from .run_groups import End, columns
 
-__all__ = ["Witness"]
+__all__ = ["Witness", "rides"]
 
 _SQL: Final = load_queries(__package__, "run_groups.sql")
-# In a commit of more checkpoints than that everybody would wait for the ends of others; they are recorded in groups then.
+# Checkpoints of a commit that is small, and drives of a process that is not busy.
 _FEW: Final = 2
 
 
@@ -69,7 +69,7 @@ class Witness:
 
     def hook(self, puts: Sequence[Put], writes: Sequence[Write]) -> list[Added]:
         """Look at a commit of the saver, and add the ends of the runs whose last checkpoints are in it; see `Hook`."""
-        ends = []
+        drives = []
         for put in puts:
             drive = None if put.checkpoint_ns else self._driving(put.thread_id)
             watched = self._watched.get(put.thread_id)
@@ -77,24 +77,23 @@ class Witness:
             if drive is None or watched is None or drive.token != put.token:
                 continue
             watched.last = None if has_tasks(_tuple_of(put, put.checkpoint)) else put
-            if watched.last is not None and len(puts) <= _FEW:
-                # from here on the heartbeat may find the lease given back
-                drive.ending = True
-                ends.append(End(put.thread_id, drive.token, "completed", None, True))
-        if not ends:
+            if watched.last is not None:
+                drives.append(drive)
+        if not rides(len(drives), len(puts)):
             return []
-        told = [texts(self._told(ends)), CHANNEL]
+        for drive in drives:
+            # from here on the heartbeat may find the lease given back
+            drive.ending = True
+        ends = [End(drive.thread_id, drive.token, "completed", None, True) for drive in drives]
+        told = [texts(self._told(drives)), CHANNEL]
         return [Added("complete_runs", _SQL["complete_runs"], [*told, *columns(ends).values()], self._recorded)]
 
-    def _told(self, ends: Sequence[End]) -> list[str]:
+    def _told(self, drives: Sequence[Drive]) -> list[str]:
         """Say of which runs the ends are told to those who wait for them, before the events are.
 
         Commits that tell something take turns in PostgreSQL, so a busy process leaves it to the events, which come together.
         """
-        drives = [self._driving(end.thread_id) for end in ends]
-        if self._count() > _FEW:
-            return []
-        return [drive.thread_id for drive in drives if drive is not None and drive.awaited]
+        return [] if self._count() > _FEW else [drive.thread_id for drive in drives if drive.awaited]
 
     def is_over(self, thread_id: str) -> bool:
         """Whether nothing is left to do at the last checkpoint of a watched thread.
@@ -130,6 +129,19 @@ class Witness:
             watched = self._watched.get(row["of_thread"])
             if watched is not None:
                 watched.row = row
+
+
+def rides(ends: int, checkpoints: int) -> bool:
+    """Whether ends are recorded by the commit of their checkpoints; otherwise in groups, after it.
+
+    In a large commit everybody would wait for the ends of a few. Runs that were accepted together go on in step, though, and
+    end together.
+
+    Args:
+        ends: How many of the checkpoints are ends.
+        checkpoints: How many the commit stores.
+    """
+    return ends > 0 and checkpoints <= max(_FEW, 2 * ends)
 
 
 def _tuple_of(put: Put, checkpoint: Checkpoint) -> CheckpointTuple:

@@ -14,6 +14,7 @@ from adjourn.checkpoints import Added, Saver, statement
 from adjourn.checkpoints.rows import Put, Write
 from adjourn.engine.events import Completed
 from adjourn.engine.runs import RunStore
+from adjourn.engine.witness import rides
 from support.eventually import eventually
 from support.postgres import execute
 from support.workflows import Trail, asking, chain, mark
@@ -88,11 +89,44 @@ async def test_the_last_checkpoint_waits_for_nobody_who_has_the_run_locked(engin
     assert execute(database, ENDED) == [("completed", True)]
 
 
-@pytest.mark.parametrize("few", [2, 0], ids=["the end rides on the commit", "the end is recorded after it"])
-async def test_what_fails_behind_the_end_of_a_run_does_not_fail_it(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, few: int
+@pytest.mark.parametrize(
+    ("ends", "checkpoints", "ride"),
+    [(0, 1, False), (1, 1, True), (1, 2, True), (1, 3, False), (5, 10, True), (5, 11, False), (16, 16, True)],
+)
+def test_nobody_waits_for_the_ends_of_a_few_others(ends: int, checkpoints: int, ride: bool) -> None:
+    assert rides(ends, checkpoints) is ride
+
+
+async def test_runs_that_go_on_in_step_end_with_their_last_commits(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adjourn.engine.witness._FEW", few)
+    settle, after = RunStore.settle_run, []
+
+    async def noting(self: RunStore, thread_id: str, *rest: Any) -> Any:
+        after.append(thread_id)
+        return await settle(self, thread_id, *rest)
+
+    monkeypatch.setattr(RunStore, "settle_run", noting)
+    arrived, all_here = [], asyncio.Event()
+
+    async def meet(state: Trail) -> Trail:
+        arrived.append(1)
+        if len(arrived) == 12:
+            all_here.set()
+        await all_here.wait()
+        return {"trail": ["met"]}
+
+    graph = named("meeting", chain(("meet", meet)))
+    runs = await asyncio.gather(*(engine.start(graph, {"name": "x"}) for _ in range(12)))
+    assert [(run.status, run.state["trail"]) for run in runs] == [("completed", ["met"])] * 12
+    assert after == []
+
+
+@pytest.mark.parametrize("ride", [True, False], ids=["the end rides on the commit", "the end is recorded after it"])
+async def test_what_fails_behind_the_end_of_a_run_does_not_fail_it(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, ride: bool
+) -> None:
+    monkeypatch.setattr("adjourn.engine.witness.rides", lambda ends, _: ride and ends > 0)
     run_graph = engine._driver._run
     seen: list[Any] = []
 
