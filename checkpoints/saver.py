@@ -144,7 +144,8 @@ class Saver(SyncCalls, AsyncPostgresSaver):
             UnknownThread: The thread was deleted while the run was under way.
             StorageUnavailable: PostgreSQL refused, or did not come back in time.
         """
-        inline = not isinstance(self.serde, EncryptedSerializer)
+        # what `isinstance` would say, which takes long for a class that is derived from a protocol
+        inline = EncryptedSerializer not in type(self.serde).__mro__
 
         def make() -> Call:
             return put_call(self.serde, config, checkpoint, metadata, new_versions, inline=inline)
