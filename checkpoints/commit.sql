@@ -1,16 +1,23 @@
 -- name: fenced
 -- First half of a commit: which calls may store their rows. Each names its thread, its lease token (or none) and the
 -- checkpoint that it builds on. Locking the leases makes this a fence: the newest version of each row is read, and
--- nobody takes a thread over before this commit has ended.
+-- nobody takes a thread over before this commit has ended. They are looked up one by one, in their index: for `= any`
+-- PostgreSQL would read the whole table while it is small, and go on so when it has grown. The condition that is always true
+-- lets it expect few of them, or it would plan each commit anew.
 with call as (
     select n - 1 as n, thread_id, token, base
     from unnest(%b::text[], %b::bigint[], %b::text[]) with ordinality as c (thread_id, token, base, n)
 ),
 lease as materialized (
-    select thread_id, token, expires_at, deleted_until
-    from adjourn.leases
-    where thread_id = any (%b::text[])
-    for key share
+    select held.*
+    from unnest(%b::text[]) as wanted (thread_id)
+    cross join lateral (
+        select thread_id, token, expires_at, deleted_until
+        from adjourn.leases
+        where leases.thread_id = wanted.thread_id
+        for key share
+    ) as held
+    where wanted.thread_id >= ''
 ),
 judged as materialized (
     select call.n, call.thread_id,

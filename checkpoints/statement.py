@@ -126,13 +126,13 @@ async def _execute(connection: AsyncConnection[Any], query: str, parameters: Seq
 def _rows(calls: Sequence[Call], fenced: bool) -> tuple[str, list[Packed]]:
     """Return the part of the statement that stores the rows of calls, and its parameters."""
     batch = merge(calls)
-    threads = texts([call.thread_id for call in calls])
+    threads = [call.thread_id for call in calls]
     query = _SQL["fenced" if fenced else "unfenced"] + _SQL["store"]
     parameters = [
-        threads,
+        texts(threads),
         bigints([call.token for call in calls]),
         texts([call.base for call in calls]),
-        threads,
+        texts(dict.fromkeys(threads)),
         *_blobs(batch.blobs),
         *_writes(batch.kept),
         *_checkpoints(batch.checkpoints),

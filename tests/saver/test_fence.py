@@ -1,6 +1,7 @@
 """A driver that has lost its lease stores nothing any more."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Self
 
 import psycopg
@@ -8,7 +9,7 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from adjourn.checkpoints import Saver, Storage, open_storage
+from adjourn.checkpoints import Saver, Storage, open_storage, statement
 from adjourn.checkpoints.fence import hold, holding, release, renew, take, token_of
 from adjourn.errors import LeaseLost, ThreadBusy
 from adjourn.settings import load_settings
@@ -39,6 +40,46 @@ async def test_the_holder_of_the_lease_stores_and_each_lease_has_a_higher_token(
         assert await release(connection, "t", token)
         assert (await take(connection, "t", "two", 60) or 0) > token
         assert not await release(connection, "t", token)
+
+
+async def test_several_calls_of_a_thread_under_its_lease_are_one_statement(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = {thread_id: await lease(storage, thread_id, "one") for thread_id in ("t", "u")}
+    heads = {}
+    for thread_id, token in tokens.items():
+        with holding(thread_id, token):
+            heads[thread_id] = await put(storage.saver, thread_id, text="1")
+    execute_, sent = statement._execute, list[str]()
+
+    async def noting(connection: Any, query: str, parameters: Sequence[Any]) -> Any:
+        sent.append(query)
+        return await execute_(connection, query, parameters)
+
+    async def step(thread_id: str) -> None:
+        with holding(thread_id, tokens[thread_id]):
+            await asyncio.gather(
+                storage.saver.aput_writes(heads[thread_id], [("text", "2")], "task"),
+                put(storage.saver, thread_id, parent=id_of(heads[thread_id]), text="2"),
+            )
+
+    monkeypatch.setattr(statement, "_execute", noting)
+    await asyncio.gather(step("t"), step("u"))
+    assert len(sent) == 1
+    assert count_of(storage.url.get_secret_value(), ["t", "u"]) == 6
+
+
+def test_the_leases_of_a_large_commit_are_looked_up_in_their_index(storage: Storage) -> None:
+    url = storage.url.get_secret_value()
+    execute(
+        url,
+        "insert into adjourn.leases (thread_id, owner, expires_at) select n, 'me', now() from generate_series(1, 1000) n",
+    )
+    threads = "'{" + ", ".join(str(n) for n in range(64)) + "}'"
+    query = (statement._SQL["fenced"] + "select * from judged").replace("%b", threads)
+    plan = "\n".join(row[0] for row in execute(url, f"explain {query}"))
+    assert "Index Scan using leases_fence" in plan
+    assert "Seq Scan" not in plan
 
 
 async def test_a_driver_that_was_taken_over_is_refused_and_its_neighbours_are_not(storage: Storage) -> None:
