@@ -105,8 +105,9 @@ class Backlog:
         taken: list[Waiting] = []
         size, left = 0, max(_FEW, -(-len(self._ready) // share))
         while self._ready and size < self._batch and left:
+            before = len(taken)
             size += self._take_line(self._ready.popleft(), taken, self._batch - size)
-            left -= 1
+            left -= len(taken) > before  # a thread that somebody has for themselves gives nothing
         return taken
 
     def settle(self, taken: Iterable[Waiting]) -> None:

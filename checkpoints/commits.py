@@ -127,6 +127,7 @@ class Committer:
                 await asyncio.sleep(0)
             while taken := self._backlog.take(self._lanes - self._storing):
                 self._storing += 1
+                self._wake()  # for what is left to the others
                 try:
                     await self._store(held, taken)
                 finally:

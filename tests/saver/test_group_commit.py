@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adjourn.checkpoints import Storage, commits
-from adjourn.checkpoints.backlog import Backlog
+from adjourn.checkpoints.backlog import Backlog, Waiting
 from adjourn.checkpoints.rows import Call
 from adjourn.errors import InvalidInput, StorageUnavailable
 from support.eventually import eventually
@@ -53,12 +53,50 @@ async def test_a_hundred_callers_need_a_handful_of_commits(storage: Storage, gat
     assert count_of(storage.url.get_secret_value(), [f"t{n}" for n in range(100)]) == 200
 
 
+async def test_what_waited_behind_other_commits_is_shared_as_well(storage: Storage, gate: Gate) -> None:
+    committer = storage.saver._committer
+    threads = [f"t{n}" for n in range(30)]
+    committer._free_lanes = committer._lanes = 1
+    first = [asyncio.create_task(put(storage.saver, thread, list=[1])) for thread in threads]
+    await gate.holds(1)
+    second = [asyncio.create_task(put(storage.saver, thread, list=[2])) for thread in threads]
+    await asyncio.sleep(0)
+    committer._free_lanes, committer._lanes = 2, 3
+    held, gate.opened = gate.opened, asyncio.Event()
+    held.set()
+    await gate.holds(4)
+    assert [len(batch) for batch in gate.batches] == [30, 10, 10, 10]
+    gate.opened.set()
+    await asyncio.gather(*first, *second)
+
+
 async def test_a_few_callers_need_one_commit(storage: Storage, gate: Gate) -> None:
     callers = asyncio.gather(*(put(storage.saver, f"t{n}", list=[n]) for n in range(8)))
     await gate.holds(1)
     gate.opened.set()
     await callers
     assert [len(batch) for batch in gate.batches] == [8]
+
+
+async def test_threads_that_somebody_has_for_themselves_do_not_keep_a_lane_from_others() -> None:
+    backlog = Backlog(limit=1_000_000, batch=1_000_000)
+    ended = asyncio.Event()
+
+    async def have(thread_id: str) -> None:
+        async with backlog.alone(thread_id):
+            await ended.wait()
+
+    names = [f"t{n}" for n in range(20)]
+    for name in names:
+        backlog.add(Waiting(Call(name, None)))
+    taken = backlog.take()
+    having = [asyncio.create_task(have(name)) for name in names]
+    await asyncio.sleep(0)
+    backlog.settle(taken)
+    backlog.add(Waiting(Call("other", None)))
+    assert [waiting.call.thread_id for waiting in backlog.take(3)] == ["other"]
+    ended.set()
+    await asyncio.gather(*having)
 
 
 async def test_a_caller_returns_only_when_its_rows_are_committed(storage: Storage, gate: Gate) -> None:
