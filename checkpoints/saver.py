@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, LiteralString, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -183,6 +183,39 @@ class Saver(SyncCalls, AsyncPostgresSaver):
         if not isinstance(known, Unread):
             return known
         return await self._read("cannot read a checkpoint", config, lambda: super(Saver, self).aget_tuple(config))
+
+    async def latest(self, thread_id: str, row: Mapping[str, Any] | None = None) -> CheckpointTuple | None:
+        """Return the latest root checkpoint of a thread: from its row, where it is at hand and says all, or else read.
+
+        Args:
+            thread_id: The thread.
+            row: What a statement `with_latest` returned.
+
+        Raises:
+            StorageUnavailable: The database did not come back in time.
+        """
+        saved = UNREAD if row is None else await self.from_row(row)
+        if not isinstance(saved, Unread):
+            return saved
+        return await self.aget_tuple({"configurable": {"thread_id": thread_id, "checkpoint_ns": ""}})
+
+    async def rows(self, doing: str, query: LiteralString, thread_id: str) -> list[DictRow]:
+        """Return what a query about a thread (`%(thread_id)s`) finds, and wait for a database that is away.
+
+        Args:
+            doing: What it is for, in the words of an error.
+            query: The query; it changes nothing.
+            thread_id: The thread.
+
+        Raises:
+            StorageUnavailable: PostgreSQL refused, or did not come back in time.
+        """
+
+        async def attempt() -> list[DictRow]:
+            async with self._lender.lend() as connection, connection.cursor(row_factory=dict_row) as cursor:
+                return await (await cursor.execute(query, {"thread_id": thread_id}, binary=True)).fetchall()
+
+        return await self._read(doing, {"configurable": {"thread_id": thread_id}}, attempt)
 
     async def from_row(self, row: Mapping[str, Any]) -> CheckpointTuple | Unread | None:
         """Return the checkpoint of a row that a statement with `with_latest` returned; None for a row of nulls.

@@ -3,7 +3,8 @@
     look: the run, its questions, what was decided on them, without a lock → the rules say what the answer makes of them
           (not read where this process has read them before: what has changed since is found out below)
     record: lock the run → nothing has changed since? → decision, review, lease, the answers to be given
-            while PostgreSQL does that, the checkpoint is read with which the run goes on
+            while PostgreSQL does that, the checkpoint is read with which the run goes on, or its row is understood
+            where that is at hand
     otherwise once more, under the lock from the beginning (deciding.py)
 
 Whoever answers is rarely not alone with the question, so the first way nearly always succeeds; which way an answer takes
@@ -21,6 +22,7 @@ from typing import Any, Final, TypeAlias
 
 import psycopg
 from langgraph.checkpoint.base import CheckpointTuple
+from psycopg.rows import DictRow
 
 from ..checkpoints.faults import connection_lost, mapped_faults
 from ..checkpoints.pool import together
@@ -38,7 +40,7 @@ from .stopping import stopped
 
 __all__ = ["Answered", "Answering"]
 
-Read: TypeAlias = Callable[[], Coroutine[Any, Any, CheckpointTuple | None]]
+Read: TypeAlias = Callable[[DictRow | None], Coroutine[Any, Any, CheckpointTuple | None]]
 Reading: TypeAlias = "asyncio.Task[CheckpointTuple | None]"
 
 _GOES_ON: Final[tuple[RunStatus, ...]] = ("paused", "queued", "running")
@@ -108,7 +110,7 @@ class Answering:
             tenant: Whose it is.
             sent: The answer.
             look: What `look` has returned.
-            read: Reads the thread's newest checkpoint, for the drive, or to be shown.
+            read: Reads the thread's newest checkpoint, for the drive, or to be shown; is given its row where that is known.
             queues: Whether the run is left to a worker, and queued in that transaction instead.
 
         Returns:
@@ -164,7 +166,7 @@ class Answering:
         goes_on = closes(judged) and not looked.is_driven
         what = {"claims": goes_on and not queues, "queues": goes_on and queues}
         claim = {**what, **self._runs.claim_of(tenant, _GOES_ON, actor)}
-        async with _begun(read if goes_on else None) as reading:
+        async with _begun(read if goes_on else None, looked.latest) as reading:
             async with self._storage.saver.lend() as connection:
                 rows = await self._reviews.answer(connection, thread_id, looked, judged, claim)
             if reading is None or not rows:
@@ -192,12 +194,12 @@ class Answering:
 
 
 @asynccontextmanager
-async def _begun(read: Read | None) -> AsyncIterator[Reading | None]:
+async def _begun(read: Read | None, latest: DictRow | None) -> AsyncIterator[Reading | None]:
     """Read while the block runs, at most until its end."""
     if read is None:
         yield None
         return
-    reading = asyncio.create_task(read())
+    reading = asyncio.create_task(read(latest))
     try:
         yield reading
     finally:

@@ -263,10 +263,10 @@ class EngineBase:
 
     async def _whole(self, row: RunRow, latest: DictRow) -> Run:
         thread_id: str = row["thread_id"]
-        saved = await self._reader.latest_of(thread_id, latest)
+        saved = await self._reader.latest(thread_id, latest)
         row = await finished_elsewhere(self._runs, row, saved)
         asking = row["status"] in ("queued", "running", "paused", "failed")
-        reviews = await self._reviews.pending(thread_id, row["tenant"]) if asking else ()
+        reviews = await self._reviews.pending(thread_id, row["tenant"], latest) if asking else ()
         children = await self._children.below(thread_id) if row["has_children"] else ()
         return to_run(row, state=visible_state(saved), reviews=reviews, children=children)
 

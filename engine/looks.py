@@ -2,7 +2,8 @@
 
 Whoever answers has seen the question, and often through this very process: it asked, or showed the run. Nothing that is kept
 here is trusted: an answer that was judged by it is recorded only if nothing has changed since, which PostgreSQL finds out
-under the lock of the run.
+under the lock of the run. The checkpoint that was read with the question is what the run goes on with, if the thread still
+stands where it stood then.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..checkpoints.parts import Parts
 __all__ = ["Look", "Looks"]
 
 _MOST: Final = 512
-_LARGEST_BYTES: Final = 65_536
+_LARGEST_BYTES: Final = 65_536  # of questions; and of a checkpoint
 # The database's time is carried on by this machine's clock; in an hour two clocks differ by little.
 _OLDEST_SECONDS: Final = 3600.0
 
@@ -32,18 +33,21 @@ class Look:
     Args:
         run: The run's row, with `now`, `driven`, `seen` and `position`.
         parts: Rows of an open question and of a decision on it each.
+        latest: The row of the run's latest checkpoint, where that is known.
         seconds: How long ago, where this was kept; None where it was read just now.
     """
 
     run: DictRow
     parts: list[Parts]
+    latest: DictRow | None = None
     seconds: float | None = None
 
 
 class Looks:
     """Keeps the newest looks at runs that ask something; belongs to one event loop.
 
-    At most 512 are kept, none with questions of more than 64 KiB, and none for more than an hour.
+    At most 512 are kept, none with questions of more than 64 KiB, and none for more than an hour; checkpoints of more than
+    64 KiB are left out.
 
     Args:
         clock: Seconds that only grow.
@@ -53,9 +57,17 @@ class Looks:
         self._clock = clock
         self._kept: OrderedDict[str, tuple[Look, float]] = OrderedDict()
 
-    def keep(self, look: Look) -> None:
-        """Keep what was read just now, in place of what was read of the run before."""
+    def keep(self, look: Look, latest: DictRow | None = None) -> None:
+        """Keep what was read just now, in place of what was read of the run before.
+
+        Args:
+            look: The look.
+            latest: The row of the run's latest checkpoint and its `position`, read a little earlier; counts only if the
+                thread stood there when the look was taken.
+        """
         thread_id = look.run["thread_id"]
+        if latest is not None and latest["position"] == look.run["position"] and _bytes_of(latest) <= _LARGEST_BYTES:
+            look = replace(look, latest=latest)
         self._kept.pop(thread_id, None)
         questions = [question["question"] for question, _ in look.parts if question["review_id"] is not None]
         if questions and sum(map(len, questions)) <= _LARGEST_BYTES:
@@ -75,3 +87,11 @@ class Looks:
     def forget(self, thread_id: str) -> None:
         """Keep nothing of a run."""
         self._kept.pop(thread_id, None)
+
+
+def _bytes_of(latest: DictRow) -> int:
+    """Return about how large a checkpoint is: its values and its writes."""
+    in_row = latest["checkpoint"]["channel_values"].values()
+    apart = ((latest["channel_values"] or []), (latest["pending_writes"] or []))
+    texts = sum(len(value) for value in in_row if isinstance(value, str))
+    return texts + sum(len(cell or b"") for rows in apart for row in rows for cell in row)

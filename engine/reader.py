@@ -10,16 +10,19 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple
+from psycopg.rows import DictRow
 
-from ..checkpoints.priming import Unread
+from ..checkpoints.latest import with_latest
+from ..checkpoints.queries import load_queries
 from ..checkpoints.saver import Saver
 
 __all__ = ["Reader", "thread_config"]
 
+_LATEST: Final = with_latest(load_queries(__package__, "reader.sql")["latest"], "%(thread_id)s")
 _looking: ContextVar[bool] = ContextVar("adjourn_looking", default=False)
 
 
@@ -39,16 +42,14 @@ class Reader:
         self._saver = saver
         logging.getLogger("langgraph.checkpoint.serde.jsonplus").addFilter(_quiet_while_looking)
 
-    async def latest(self, thread_id: str) -> CheckpointTuple | None:
-        """Return the latest root checkpoint of a thread. Raises StorageUnavailable."""
+    async def latest(self, thread_id: str, row: Mapping[str, Any] | None = None) -> CheckpointTuple | None:
+        """Return the latest root checkpoint of a thread, perhaps from its row; see `Saver.latest`."""
         with _looking_only():
-            return await self._saver.aget_tuple(thread_config(thread_id))
+            return await self._saver.latest(thread_id, row)
 
-    async def latest_of(self, thread_id: str, row: Mapping[str, Any]) -> CheckpointTuple | None:
-        """Return it from a row that a statement `with_latest` returned. Raises StorageUnavailable."""
-        with _looking_only():
-            saved = await self._saver.from_row(row)
-        return await self.latest(thread_id) if isinstance(saved, Unread) else saved
+    async def latest_row(self, thread_id: str) -> DictRow:
+        """Return its row, for `latest`, with the thread's `position` then. Raises StorageUnavailable."""
+        return (await self._saver.rows("cannot read a checkpoint", _LATEST, thread_id))[0]
 
     async def newest(self, thread_id: str) -> CheckpointTuple | None:
         """Return the newest checkpoint of a thread, those of its subgraphs included. Raises StorageUnavailable."""

@@ -16,7 +16,6 @@ from .base import unknown_thread
 from .binding import saver_of
 from .deciding import Sent
 from .model import Principal, Run, RunStatus
-from .reader import thread_config
 from .reading import visible_state
 from .recovery import Attempt, RecoveryStore, Stalled, next_attempt
 from .runs import Outcome, RunRow, to_run
@@ -92,7 +91,7 @@ class Resuming(Undoing):
                     return await self._show(thread_id)
                 return to_run(queued.row, state=visible_state(queued.saved))
             async with self._graph_of(found.run) as graph:
-                read = partial(saver_of(graph).aget_tuple, thread_config(thread_id))
+                read = partial(saver_of(graph).latest, thread_id)
                 answered = await self._answering.decide(thread_id, self.principal.tenant, sent, found, read=read)
                 if answered is None:
                     return await self._show(thread_id)

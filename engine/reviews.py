@@ -70,11 +70,13 @@ class Looked(Locked):
         run: The run's row.
         seen: Changes with everything that an answer depends on.
         position: Changes with whatever a read of the thread's newest checkpoint would show; None when it has none.
+        latest: The row of that checkpoint, where it is at hand.
     """
 
     run: DictRow
     seen: str
     position: str | None
+    latest: DictRow | None
 
 
 class ReviewStore:
@@ -101,14 +103,20 @@ class ReviewStore:
         self._rows = ReviewRows(serde)
         self.looks = Looks()
 
-    async def pending(self, thread_id: str, tenant: str) -> tuple[Review, ...]:
-        """Return the open questions of a tenant's run, in the order in which they were asked; keep them in `looks`."""
+    async def pending(self, thread_id: str, tenant: str, latest: DictRow | None = None) -> tuple[Review, ...]:
+        """Return the open questions of a tenant's run, in the order in which they were asked; keep them in `looks`.
+
+        Args:
+            thread_id: The run.
+            tenant: Whose it must be.
+            latest: The row of its latest checkpoint, where it was read just now; kept with them.
+        """
         with mapped_faults("cannot read the questions", thread_id=thread_id):
             async with self._pool.connection() as connection:
                 look = await self.look(connection, thread_id, tenant)
         if look is None:
             return ()
-        self.looks.keep(look)
+        self.looks.keep(look, latest)
         return tuple(each.review for each in self.looked(look).asked.values())
 
     async def lock(self, connection: Connection, thread_id: str, *, skip_locked: bool = False) -> Locked | None:
@@ -160,7 +168,7 @@ class ReviewStore:
         named = {name: run[name] for name in ("status", "requested_by", "seen", "position")}
         asked = self._asked(look.parts, requested_by=run["requested_by"])
         now = run["now"] + timedelta(seconds=look.seconds or 0.0)
-        return Looked(is_driven=run["driven"], asked=asked, now=now, run=run, **named)
+        return Looked(is_driven=run["driven"], asked=asked, now=now, run=run, latest=look.latest, **named)
 
     async def lock_idle(self, connection: Connection, thread_id: str) -> datetime | None:
         """Lock a run that nobody drives, and its lease; return the time then, or None when somebody drives it."""

@@ -10,8 +10,10 @@ from adjourn.runs left join adjourn.leases using (thread_id)
 where thread_id = %(thread_id)s and tenant = %(tenant)s;
 
 -- name: show_run
--- The same with the run's latest checkpoint, in one exchange; where only some statuses are waited for, without it in others.
-select runs.*, leases.expires_at <= clock_timestamp() as expired, null as "|", saved.*
+-- The same with the run's latest checkpoint and where the thread stands, in one exchange; where only some statuses are waited
+-- for, without them in others.
+select runs.*, leases.expires_at <= clock_timestamp() as expired, null as "|", saved.*,
+    case when saved.thread_id is not null then adjourn.position(runs.thread_id) end as position
 from adjourn.runs left join adjourn.leases using (thread_id)
 left join lateral ({latest}) as saved on %(only)s::text[] is null or runs.status = any(%(only)s)
 where runs.thread_id = %(thread_id)s and runs.tenant = %(tenant)s;

@@ -15,6 +15,7 @@ import structlog
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.errors import is_invalid_resume
+from psycopg.rows import DictRow
 from pydantic import ValidationError
 
 from ..errors import ChildFailed, InvalidDecision
@@ -78,15 +79,17 @@ class Settling:
     async def record_end(self, work: Work, drive: Drive, fed: list[str]) -> End:
         """Record a drive that LangGraph ended: the end is a checkpoint without tasks, never an empty `next`."""
         over, saved = self._witness.is_over(work.thread_id), self._witness.end(work.thread_id)
+        latest = None
         if saved is None:
-            saved = await self._reader.latest(work.thread_id)
+            latest = await self._reader.latest_row(work.thread_id)
+            saved = await self._reader.latest(work.thread_id, latest)
         open_ = open_interrupts(saved.pending_writes or []) if saved else []
         asked = {each.id for each in open_}
         if saved is None or over or not (asked or await self._has_tasks(work, saved)):
             return await self._record_completion(work, drive, saved)
         breakpoint_ = None if asked else await self._breakpoint(work.thread_id, drive.token)
         outcome = Outcome("paused", fed=fed, breakpoint=breakpoint_, waits=waits_in(open_))
-        return await self._record_pause(work, drive, outcome, saved)
+        return await self._record_pause(work, drive, outcome, saved, latest)
 
     async def has_ended(self, work: Work) -> bool:
         """Whether a checkpoint without anything left to do is stored; the last that was seen may have been refused."""
@@ -104,7 +107,9 @@ class Settling:
         outcome = Outcome("paused", fed=fed, breakpoint=(review_id, checkpoint_id, opened))
         return await self._record_pause(work, drive, outcome, saved)
 
-    async def _record_pause(self, work: Work, drive: Drive, outcome: Outcome, saved: CheckpointTuple | None) -> End:
+    async def _record_pause(
+        self, work: Work, drive: Drive, outcome: Outcome, saved: CheckpointTuple | None, latest: DictRow | None = None
+    ) -> End:
         """Record that a run waits for people, unless an answer came meanwhile to what it asks."""
         drive.ending = True
         settled, row = await self._runs.settle_run(work.thread_id, drive.token, outcome)
@@ -119,7 +124,7 @@ class Settling:
         if row is None:
             await self._withdraw(work, drive)
             return "over"
-        return self._ended(work, row, saved, await self._reviews.pending(work.thread_id, row["tenant"]))
+        return self._ended(work, row, saved, await self._reviews.pending(work.thread_id, row["tenant"], latest))
 
     async def _record_completion(self, work: Work, drive: Drive, saved: CheckpointTuple | None) -> End:
         """Record that a run has completed, unless the commit of its last checkpoint did."""

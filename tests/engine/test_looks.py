@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from adjourn import AsyncEngine, DigestMismatch, Principal, ReviewClosed, ReviewPolicy, approve, edit, reject
 from adjourn.engine.answering import Answering
@@ -23,7 +24,17 @@ class Clock:
 
 
 def look(thread_id: str = "t", tenant: str = "default", size: int = 1) -> Look:
-    return Look({"thread_id": thread_id, "tenant": tenant}, [[{"review_id": "r", "question": b"q" * size}, {}]])
+    run = {"thread_id": thread_id, "tenant": tenant, "position": "here"}
+    return Look(run, [[{"review_id": "r", "question": b"q" * size}, {}]])
+
+
+def checkpoint(text: str = "", value: bytes = b"", written: bytes = b"", position: str = "here") -> dict[str, Any]:
+    return {
+        "checkpoint": {"channel_values": {"text": text, "n": 1, "nothing": None}},
+        "channel_values": [[b"channel", b"type", value]] if value else None,
+        "pending_writes": [[b"task", b"channel", b"null", None], [b"task", b"channel", b"type", written]],
+        "position": position,
+    }
 
 
 def test_a_look_is_found_once_with_its_age_and_by_its_own_tenant_only() -> None:
@@ -56,6 +67,32 @@ def test_few_looks_are_kept_and_no_large_ones() -> None:
     assert looks.take("t2", "default") is None, "nor is an older one kept in its place"
 
 
+@pytest.mark.parametrize(
+    ("latest", "kept"),
+    [
+        (checkpoint(), True),
+        (checkpoint(text="t" * 65_000), True),
+        (checkpoint(text="t" * 65_537), False),
+        (checkpoint(value=b"v" * 65_537), False),
+        (checkpoint(written=b"w" * 65_537), False),
+        (checkpoint(position="elsewhere"), False),
+    ],
+)
+def test_a_checkpoint_is_kept_with_its_question_if_it_is_small_and_the_thread_stood_there(
+    latest: dict[str, Any], kept: bool
+) -> None:
+    looks = Looks(Clock())
+    looks.keep(look(), latest)
+    found = looks.take("t", "default")
+    assert found is not None
+    assert (found.latest is latest) == kept
+    looks.keep(look(), latest)
+    looks.keep(look())
+    again = looks.take("t", "default")
+    assert again is not None
+    assert again.latest is None, "nothing is left of an older look"
+
+
 def never(*_: Any) -> Any:
     raise AssertionError("nothing needs to be read")
 
@@ -72,6 +109,7 @@ async def test_whoever_asked_takes_the_answer_without_a_look(
 ) -> None:
     run = await engine.start("asking", {"name": "x"})
     monkeypatch.setattr(Answering, "_read", never)
+    monkeypatch.setattr(AsyncPostgresSaver, "aget_tuple", never)
     assert (await engine.resume(run.thread_id, approve())).status == "completed"
 
 
@@ -81,6 +119,7 @@ async def test_whoever_showed_the_run_takes_the_answer_without_a_look(
     run = await elsewhere.start("asking", {"name": "x"})
     await engine.get(run.thread_id)
     monkeypatch.setattr(Answering, "_read", never)
+    monkeypatch.setattr(AsyncPostgresSaver, "aget_tuple", never)
     assert (await engine.resume(run.thread_id, approve())).status == "completed"
 
 

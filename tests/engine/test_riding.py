@@ -177,7 +177,24 @@ async def test_a_checkpoint_that_was_read_under_the_lease_is_not_read_again(
     assert reads == ["cannot read a checkpoint"], "the state of the pause; nobody can know the new thread"
     reads.clear()
     assert (await engine.resume(run.thread_id, approve())).status == "completed"
+    assert reads == [], "what the run was shown by is what it goes on with"
+    run = await engine.start("asking", {"name": "x"})
+    engine._reviews.looks.forget(run.thread_id)
+    reads.clear()
+    assert (await engine.resume(run.thread_id, approve())).status == "completed"
     assert reads == ["cannot read a checkpoint"], "by the drive; LangGraph gets what it read"
+
+
+async def test_a_checkpoint_that_was_kept_with_its_question_is_read_again_if_the_thread_was_changed(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By somebody without the engine: nothing of the run, of its lease or of its questions says so."""
+    run = await engine.start("asking", {"name": "x"})
+    without = asking.compile(checkpointer=engine._storage.saver)
+    await without.aupdate_state({"configurable": {"thread_id": run.thread_id}}, {"trail": ["changed"]}, "before")
+    after = await engine.resume(run.thread_id, approve())
+    assert (after.status, after.state["trail"]) == ("paused", ["before", "changed"])
+    assert after.reviews[0].id != run.reviews[0].id, "it asks anew: the answer was to another question"
 
 
 async def test_what_was_read_while_an_answer_was_recorded_is_read_again_if_the_thread_was_changed(
@@ -185,6 +202,7 @@ async def test_what_was_read_while_an_answer_was_recorded_is_read_again_if_the_t
 ) -> None:
     """By somebody without the engine, whom no lease of ours keeps out before the answer is recorded."""
     run = await engine.start("asking", {"name": "x"})
+    engine._reviews.looks.forget(run.thread_id)
     read, answer, been_read, reads = Saver._read, engine._reviews.answer, asyncio.Event(), []
 
     async def noted(self: Saver, doing: str, *rest: Any) -> Any:
@@ -212,6 +230,7 @@ async def test_a_read_that_fails_while_an_answer_is_recorded_is_tried_again(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await engine.start("asking", {"name": "x"})
+    engine._reviews.looks.forget(run.thread_id)
     read, failures = Saver._read, [StorageUnavailable("gone")]
 
     async def failing(self: Saver, *args: Any) -> Any:
