@@ -13,13 +13,13 @@ from typing import Any, Final
 from psycopg import AsyncConnection, pq
 from psycopg.adapt import Dumper
 
-__all__ = ["Packed", "PackedDumper", "bigints", "byteas", "register_arrays", "texts", "utf8s"]
+__all__ = ["Packed", "PackedDumper", "bigints", "booleans", "byteas", "register_arrays", "texts", "utf8s"]
 
 _HEAD: Final = struct.Struct("!iiIii").pack  # dimensions, has nulls, type of elements, length, lower bound
 _LENGTH: Final = struct.Struct("!i").pack
 _EIGHT: Final = struct.Struct("!iq").pack
 _NULL: Final = b"\xff\xff\xff\xff"
-_BYTEA, _INT8, _TEXT = 17, 20, 25
+_BOOL, _BYTEA, _INT8, _TEXT = 16, 17, 20, 25
 
 
 class Packed(bytes):
@@ -59,6 +59,11 @@ def utf8s(items: Iterable[bytes]) -> Packed:
 def bigints(items: Iterable[int | None]) -> Packed:
     """Pack a `bigint[]`; None becomes null."""
     return _packed(_INT8, [_NULL if item is None else _EIGHT(8, item) for item in items])
+
+
+def booleans(items: Iterable[bool]) -> Packed:
+    """Pack a `boolean[]`."""
+    return _packed(_BOOL, [_sized(b"\1" if item else b"\0") for item in items])
 
 
 def _sized(data: bytes) -> bytes:

@@ -91,8 +91,8 @@ select adjourn.record_decision(%(given)s::jsonb);
 select (run).status, (run).error, (run).ended_at, (run).updated_at, token, was, false as expired, position, review_id, decided_by, decided_at, question_type, question,
     answer_type, answer, approved_by
 from adjourn.record_answer(
-    %(thread_id)s, %(seen)s, %(now)s, %(decided)s::jsonb, %(claims)s, %(tenant)s, %(expected)s, %(owner)s, %(seconds)s,
-    %(actor)s);
+    %(thread_id)s, %(seen)s, %(now)s, %(decided)s::jsonb, %(claims)s, %(tenant)s, %(expected)s::text[], %(owner)s,
+    %(seconds)s, %(actor)s);
 
 -- name: record_and_queue
 -- The same, and then a place in the queue instead of the lease. Returns what that changes in the run's row, if it was queued
@@ -100,8 +100,8 @@ from adjourn.record_answer(
 with recorded as materialized (
     select count(*) as n
     from adjourn.record_answer(
-        %(thread_id)s, %(seen)s, %(now)s, %(decided)s::jsonb, false, %(tenant)s, %(expected)s, %(owner)s, %(seconds)s,
-        %(actor)s)
+        %(thread_id)s, %(seen)s, %(now)s, %(decided)s::jsonb, false, %(tenant)s, %(expected)s::text[], %(owner)s,
+        %(seconds)s, %(actor)s)
 )
 select queued.status, queued.error, queued.ended_at, queued.updated_at, queued.admission, false as expired
 from recorded cross join lateral adjourn.queue_run(case when n = 0 then %(thread_id)s::text end, %(actor)s) as queued;

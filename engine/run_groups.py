@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from ..checkpoints.arrays import Packed, bigints, byteas, register_arrays, texts
+from ..checkpoints.arrays import Packed, bigints, booleans, byteas, register_arrays, texts
 from ..checkpoints.patience import patiently
 from ..checkpoints.queries import load_queries
 from ..checkpoints.saver import Saver
@@ -175,7 +175,7 @@ def columns(ends: Sequence[End]) -> dict[str, Any]:
         "tokens": bigints(end.token for end in ends),
         "statuses": texts(end.status for end in ends),
         "errors": texts(end.error for end in ends),
-        "checkpointed": [end.checkpointed for end in ends],
+        "checkpointed": booleans(end.checkpointed for end in ends),
     }
 
 
