@@ -202,5 +202,7 @@ class Driver:
 
 def _run_config(work: Work) -> RunnableConfig:
     """Return the configuration of a drive; graphs without a `context_schema` find their context in it."""
-    mirrored = runnable_config(None, work.context) if work.graph.context_schema is None else {}
-    return merge_configs(mirrored, thread_config(work.thread_id))
+    config = thread_config(work.thread_id)
+    if work.graph.context_schema is not None or work.context is None:
+        return config
+    return merge_configs(runnable_config(None, work.context), config)

@@ -9,7 +9,7 @@ stands where it stood then.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
@@ -17,6 +17,7 @@ from typing import Final
 from psycopg.rows import DictRow
 
 from ..checkpoints.parts import Parts
+from .review_rows import Asked
 
 __all__ = ["Look", "Looks"]
 
@@ -34,13 +35,21 @@ class Look:
         run: The run's row, with `now`, `driven`, `seen` and `position`.
         parts: Rows of an open question and of a decision on it each.
         latest: The row of the run's latest checkpoint, where that is known.
+        asked: The questions by id, understood; of one that is kept nobody else has these objects, who could change them.
         seconds: How long ago, where this was kept; None where it was read just now.
     """
 
     run: DictRow
     parts: list[Parts]
     latest: DictRow | None = None
+    asked: Mapping[str, Asked] | None = None
     seconds: float | None = None
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it asks something, and not too much to be kept."""
+        questions = [question["question"] for question, _ in self.parts if question["review_id"] is not None]
+        return bool(questions) and sum(map(len, questions)) <= _LARGEST_BYTES
 
 
 class Looks:
@@ -66,11 +75,11 @@ class Looks:
                 thread stood there when the look was taken.
         """
         thread_id = look.run["thread_id"]
-        if latest is not None and latest["position"] == look.run["position"] and _bytes_of(latest) <= _LARGEST_BYTES:
-            look = replace(look, latest=latest)
+        stands = look.run["position"]
+        if latest is not None and stands is not None and latest["position"] == stands:
+            look = replace(look, latest=latest) if _bytes_of(latest) <= _LARGEST_BYTES else look
         self._kept.pop(thread_id, None)
-        questions = [question["question"] for question, _ in look.parts if question["review_id"] is not None]
-        if questions and sum(map(len, questions)) <= _LARGEST_BYTES:
+        if look.is_small:
             self._kept[thread_id] = (look, self._clock())
         while len(self._kept) > _MOST:
             self._kept.popitem(last=False)

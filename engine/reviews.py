@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
@@ -116,7 +116,8 @@ class ReviewStore:
                 look = await self.look(connection, thread_id, tenant)
         if look is None:
             return ()
-        self.looks.keep(look, latest)
+        # to understand a question takes long when somebody waits for their answer to be taken
+        self.looks.keep(replace(look, asked=self.looked(look).asked) if look.is_small else look, latest)
         return tuple(each.review for each in self.looked(look).asked.values())
 
     async def lock(self, connection: Connection, thread_id: str, *, skip_locked: bool = False) -> Locked | None:
@@ -166,9 +167,11 @@ class ReviewStore:
         """Return what `lock` does, from a look; the time is the present one, by the database's clock then and ours since."""
         run = look.run
         named = {name: run[name] for name in ("status", "requested_by", "seen", "position")}
-        asked = self._asked(look.parts, requested_by=run["requested_by"])
+        asked = look.asked
+        if asked is None:
+            asked = self._asked(look.parts, requested_by=run["requested_by"])
         now = run["now"] + timedelta(seconds=look.seconds or 0.0)
-        return Looked(is_driven=run["driven"], asked=asked, now=now, run=run, latest=look.latest, **named)
+        return Looked(is_driven=run["driven"], asked=dict(asked), now=now, run=run, latest=look.latest, **named)
 
     async def lock_idle(self, connection: Connection, thread_id: str) -> datetime | None:
         """Lock a run that nobody drives, and its lease; return the time then, or None when somebody drives it."""

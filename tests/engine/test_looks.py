@@ -93,6 +93,15 @@ def test_a_checkpoint_is_kept_with_its_question_if_it_is_small_and_the_thread_st
     assert again.latest is None, "nothing is left of an older look"
 
 
+def test_of_a_run_without_a_checkpoint_none_is_kept() -> None:
+    looks = Looks(Clock())
+    nowhere = Look({**look().run, "position": None}, look().parts)
+    looks.keep(nowhere, dict.fromkeys(checkpoint()))
+    found = looks.take("t", "default")
+    assert found is not None
+    assert found.latest is None
+
+
 def never(*_: Any) -> Any:
     raise AssertionError("nothing needs to be read")
 
@@ -155,6 +164,19 @@ async def test_what_a_caller_does_with_a_question_changes_nothing(engine: AsyncE
     run.reviews[0].args["amount"] = 1_000_000
     await engine.resume(run.thread_id, approve(), shown=digest)
     assert execute(database, "select shown, proposal from adjourn.decisions") == [(digest, digest)]
+
+
+async def test_what_is_kept_of_a_question_is_nobody_elses(engine: AsyncEngine) -> None:
+    run = await engine.start("asking", {"name": "x"})
+    shown = (await engine.get(run.thread_id)).reviews[0]
+    look = engine._reviews.looks.take(run.thread_id, "default")
+    assert look is not None
+    assert look.asked is not None
+    kept = look.asked[shown.id]
+    assert kept.review == shown
+    assert kept.review.args == shown.args == kept.question["action_requests"][0]["args"]
+    assert shown.args is not kept.review.args
+    assert shown.args is not kept.question["action_requests"][0]["args"]
 
 
 @pytest.mark.parametrize("wrong", [-5.0, 5.0])
