@@ -35,6 +35,7 @@ from .reader import thread_config
 from .reviews import Given, ReviewStore
 from .runs import RunStore
 from .settling import End, Settling
+from .telling import Teller
 from .translate import Translator
 from .witness import Witness
 from .work import Work
@@ -180,14 +181,11 @@ class Driver:
         return saved, given
 
     async def _run(self, work: Work, drive: Drive, feed: Feed, translator: Translator) -> None:
-        def take(part: Part) -> None:
-            for event in translator.translate(part):
-                work.emit(event)
-
+        teller = Teller(translator, work.emit)
         config = _run_config(work)
         parts = work.graph.astream(
             feed.value,
-            config if work.tokens else heard_by(take, config, work.graph),
+            config if work.tokens else heard_by(teller.take, config, work.graph),
             context=work.context,
             # tokens are streamed only, and whatever else there is must not overtake them
             stream_mode=_WITH_TOKENS if work.tokens else [],
@@ -196,8 +194,11 @@ class Driver:
             control=drive.control,
         )
         with primed(work.thread_id, feed.saved):
-            async for part in parts:
-                take(cast("Part", part))
+            try:
+                async for part in parts:
+                    teller.take(cast("Part", part))
+            finally:
+                teller.tell()
 
 
 def _run_config(work: Work) -> RunnableConfig:

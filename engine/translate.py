@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
@@ -20,22 +19,25 @@ class Translator:
 
     Args:
         thread_id: The run.
-        clock: Seconds that only grow, for the nodes' durations.
 
     Attributes:
         failed_node: The innermost node that failed first, if one did.
     """
 
-    def __init__(self, thread_id: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, thread_id: str) -> None:
         self.failed_node: str | None = None
         self._thread_id = thread_id
-        self._clock = clock
         self._started: dict[str, float] = {}
         # bound once: a logger from `get_logger` is made anew for each line, even for one that is not written
         self._log = structlog.get_logger("adjourn").bind()
 
-    def translate(self, part: Part) -> Iterator[Event]:
-        """Yield the events that one part of the stream stands for."""
+    def translate(self, part: Part, at: float) -> Iterator[Event]:
+        """Yield the events that one part of the stream stands for.
+
+        Args:
+            part: The part.
+            at: When it came, in seconds that only grow.
+        """
         namespace, mode, data = part
         if mode == "messages":
             yield from self._token(*data)
@@ -44,16 +46,16 @@ class Translator:
         if mode == "custom":
             yield Custom(self._thread_id, path, data)
         elif mode == "tasks":
-            yield self._finished(data, path) if "result" in data else self._begun(data, path)
+            yield self._finished(data, path, at) if "result" in data else self._begun(data, path, at)
 
-    def _begun(self, task: dict[str, Any], path: tuple[str, ...]) -> Event:
-        self._started[task["id"]] = self._clock()
+    def _begun(self, task: dict[str, Any], path: tuple[str, ...], at: float) -> Event:
+        self._started[task["id"]] = at
         self._log.debug("node started", node=task["name"])
         return NodeStarted(self._thread_id, task["name"], path)
 
-    def _finished(self, task: dict[str, Any], path: tuple[str, ...]) -> Event:
+    def _finished(self, task: dict[str, Any], path: tuple[str, ...], at: float) -> Event:
         name, error = task["name"], task["error"]
-        seconds = self._clock() - self._started.pop(task["id"], self._clock())
+        seconds = at - self._started.pop(task["id"], at)
         outcome = "failed" if error is not None else _pause(task["interrupts"]) if task["interrupts"] else "done"
         if outcome == "failed" and self.failed_node is None:
             self.failed_node = name
