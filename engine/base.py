@@ -390,6 +390,9 @@ class EngineBase:
                 with anyio.CancelScope(shield=True):
                     await drive.stopped()
                 raise
+            finally:
+                # its context knows the drive: in that circle the run would stay in memory, with its state
+                drive.task = None
         if not task.cancelled():
             if isinstance(task.exception(), StorageUnavailable):
                 self._keeper.abandon(drive)

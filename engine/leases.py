@@ -8,6 +8,7 @@ import os
 import platform
 import uuid
 from collections.abc import Iterator
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -158,7 +159,8 @@ class LeaseKeeper:
 
     def _begin_beating(self) -> None:
         if self._beat is None or self._beat.done():
-            self._beat = asyncio.create_task(self._keep())
+            # it serves all drives, so it must not run in the context of the first, and keep that in memory
+            self._beat = asyncio.create_task(self._keep(), context=Context())
 
     async def _keep(self) -> None:
         pause = min(self.seconds / 3, _LONGEST_BEAT)

@@ -1,6 +1,7 @@
 """A heartbeat never takes a drive that has given its lease back for one that lost it; and locks are taken in one order."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -100,3 +101,16 @@ async def test_giving_a_lease_back_locks_the_run_before_the_lease(engine: AsyncE
         holder.rollback()
         await giving
     assert execute(database, "select expires_at = '-infinity' from adjourn.leases") == [(True,)]
+
+
+async def test_nothing_of_a_drive_stays_in_memory_when_its_run_has_completed(database: str) -> None:
+    """Whoever waits for the collector of circles waits long, and each circle would hold a run's whole state."""
+    marked = workflows.chain(("a", workflows.mark("a")))
+    async with AsyncEngine.open(database, workflows={"marked": marked}) as engine:
+        gc.collect()
+        gc.disable()
+        try:
+            assert (await engine.start("marked", {"name": "x"})).status == "completed"
+            assert [each for each in gc.get_objects() if isinstance(each, Drive)] == []
+        finally:
+            gc.enable()
