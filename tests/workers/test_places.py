@@ -185,3 +185,27 @@ async def test_starts_that_are_too_old_to_count_are_forgotten_although_nobody_ha
         execute(database, "update adjourn.starts set started_at = now() - interval '3 minutes' where ctid = '(0,1)'")
         async with serving(KNOWN):
             await eventually(lambda: len(execute(database, "select started_at from adjourn.starts")) == 1)
+
+
+async def test_a_run_that_goes_on_after_a_pause_does_not_begin_a_second_time(database: str) -> None:
+    async with AsyncEngine.open(database, workflows=KNOWN, principal=KIM) as engine:
+        await engine.set_limit("asking", per_minute=9)
+        await engine.submit("asking", {"name": "x"}, thread_id="a")
+        await engine._admit()
+        await engine._drive_queued("a")
+        assert (await engine.resume("a", approve(), wait=False)).status == "queued"
+        await engine._admit()
+        await engine._drive_queued("a")
+        assert (await engine.get("a")).status == "completed"
+    assert execute(database, "select workflow from adjourn.starts") == [("asking",)]
+
+
+async def test_a_queued_run_that_is_queued_once_more_keeps_its_place(database: str) -> None:
+    queued = "select queued_at, begun, admission from adjourn.runs"
+    async with AsyncEngine.open(database, workflows=KNOWN, principal=KIM) as engine:
+        await engine.submit("quick", {"name": "x"})
+        await engine.set_limit("quick", at_once=1)
+        await engine._admit()
+        before = execute(database, queued)
+        execute(database, "update adjourn.runs set status = 'queued'")
+    assert execute(database, queued) == before
