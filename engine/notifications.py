@@ -86,6 +86,11 @@ class Notifications:
         self._task: asyncio.Task[None] | None = None
         self._woken = False
 
+    @property
+    def has_receivers(self) -> bool:
+        """Whether anybody is told of anything."""
+        return bool(self._receivers)
+
     async def post_asked(self, connection: AsyncConnection[DictRow], thread_id: str) -> None:
         """Post that people are asked, for each open question of a thread that was not posted yet.
 

@@ -67,7 +67,7 @@ class RunStore:
         owner: Who takes leases: this engine.
         seconds: How long a lease lasts.
         actor: Who acts, for the audit: `by`, `source` and `channel`.
-        on_pause: What else the transaction that records a pause writes down, for a thread.
+        on_pause: What else the transaction that records a pause writes down, for a thread; None for nothing.
     """
 
     def __init__(
@@ -230,13 +230,15 @@ class RunStore:
         return ("gone", None) if row is None or row["thread_id"] is None else ("recorded", self.opened(row))
 
     async def _pause_on(self, connection: Connection, thread_id: str, token: int, outcome: Outcome) -> RunRow | None:
-        """Lock the run, then its lease, then settle: statements of their own, sent together."""
+        """Pause; what else is written down stands between the locks and that, all of them sent together."""
         values = {
             "thread_id": thread_id,
             "token": token,
             "checkpointed": outcome.checkpointed,
             "fed": outcome.fed,
         }
+        if not outcome.waits and outcome.breakpoint is None and self._on_pause is None:
+            return await (await connection.execute(_SQL["pause_run"], values)).fetchone()
         async with together(connection), connection.transaction():
             await self.lock(connection, thread_id)
             await connection.execute(_SQL["lock_lease"], values)

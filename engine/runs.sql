@@ -38,44 +38,16 @@ limit %(limit)s;
 select from adjourn.runs where thread_id = %(thread_id)s for no key update;
 
 -- name: lock_lease
--- First half of a pause: whoever wants the lease waits from here on, and sees then what was recorded.
+-- Before a pause with more than itself to be written down: whoever wants the lease waits from here on.
 select from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s for update;
 
 -- name: pause_run
--- Second half: record the pause and give the lease back, unless an answer came meanwhile that this drive has not been
--- given; then nothing changes and the drive goes on. (A statement of its own, so that it sees every answer whose sender
--- found the lease taken.) A run that was cancelled meanwhile stays so.
-with open_answer as (
-    select from adjourn.decisions
-    where thread_id = %(thread_id)s and final and consumed_at is null and review_id <> all (%(fed)s)
-    limit 1
-),
-verdict as (
-    select not exists (select from open_answer) as ends
-    from adjourn.leases where thread_id = %(thread_id)s and token = %(token)s
-),
-settled as (
-    update adjourn.runs
-    set status = 'paused',
-        error = null,
-        updated_at = now(),
-        ended_at = null,
-        input = case when %(checkpointed)s then null else input end,
-        input_type = case when %(checkpointed)s then null else input_type end,
-        attempts = '[]', attempted_checkpoint = null, next_attempt_at = null
-    from verdict
-    where thread_id = %(thread_id)s and status = 'running' and verdict.ends
-    returning runs.*
-),
-released as (
-    update adjourn.leases set expires_at = '-infinity'
-    from verdict
-    where thread_id = %(thread_id)s and token = %(token)s and verdict.ends
-)
-select settled.*, false as expired, verdict.ends from verdict left join settled on true;
+-- Record that a run pauses, unless an answer came meanwhile; see the function, in a migration.
+select (run).*, false as expired, ends
+from adjourn.pause_run(%(thread_id)s, %(token)s, %(checkpointed)s, %(fed)s::text[]);
 
 -- name: open_breakpoint
--- Between the halves: a static breakpoint writes no interrupt, so its review is opened by the drive.
+-- Before a pause: a static breakpoint writes no interrupt, so its review is opened by the drive.
 insert into adjourn.reviews (
     thread_id, review_id, checkpoint_ns, checkpoint_id, task_id, question_type, question, digest, roles, priority,
     due_at, remind_at, fails_closed, tenant, workflow

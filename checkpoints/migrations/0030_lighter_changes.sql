@@ -131,6 +131,36 @@ begin
     end loop;
 end $$;
 
+-- Record that a run pauses, and give its lease back, unless an answer came meanwhile that its drive was not given (`ends` is false
+-- then, nothing changes and the drive goes on); no row when the lease was lost. With the lease locked, the third statement sees
+-- every answer whose sender found it taken: whoever wants it from then on waits. A run that was cancelled meanwhile stays so.
+create function adjourn.pause_run(thread text, lease bigint, checkpointed boolean, fed text[])
+returns table (run adjourn.runs, ends boolean) language plpgsql as $$
+begin
+    perform from adjourn.runs where thread_id = thread for no key update;
+    perform from adjourn.leases where thread_id = thread and token = lease for update;
+    if not found then
+        return;
+    end if;
+    ends := not exists (
+        select from adjourn.decisions
+        where thread_id = thread and final and consumed_at is null and review_id <> all (fed));
+    if ends then
+        update adjourn.runs
+        set status = 'paused',
+            error = null,
+            updated_at = now(),
+            ended_at = null,
+            input = case when checkpointed then null else input end,
+            input_type = case when checkpointed then null else input_type end,
+            attempts = '[]', attempted_checkpoint = null, next_attempt_at = null
+        where thread_id = thread and status = 'running'
+        returning runs.* into run;
+        update adjourn.leases set expires_at = '-infinity' where thread_id = thread and token = lease;
+    end if;
+    return next;
+end $$;
+
 -- Number and store events, and tell listeners. Two who write of one thread take turns, so nothing becomes visible behind a
 -- reader. Whoever follows a run with its child runs hears of a new one when its first events are stored.
 create or replace function adjourn.add_events(given jsonb, channel text)

@@ -18,6 +18,8 @@ from adjourn import (
     reject,
     respond,
 )
+from adjourn.engine.runs import Outcome
+from support.postgres import execute
 from support.workflows import asking
 
 
@@ -237,3 +239,26 @@ async def test_a_static_breakpoint_is_a_review(database: str) -> None:
         assert run.reviews[0].id.startswith("breakpoint:")
         run = await engine.resume(run.thread_id, approve())
         assert (run.status, run.reviews[0].action) == ("paused", "pay")
+
+
+STANDS = "select status, leases.expires_at > now() from adjourn.runs join adjourn.leases using (thread_id)"
+
+
+async def test_a_pause_gives_way_to_an_answer_that_its_drive_was_not_given(engine: AsyncEngine, database: str) -> None:
+    run = await engine.start("asking", {"name": "x"}, thread_id="t")
+    driven = await engine._runs.claim("t", "default", ("paused",))
+    assert driven is not None
+    assert (await engine.resume("t", approve())).status == "running", "somebody drives it, and will find the answer"
+    assert await engine._runs.settle_run("t", driven["token"], Outcome("paused")) == ("go on", None)
+    assert execute(database, STANDS) == [("running", True)]
+    paused = await engine._runs.settle_run("t", driven["token"], Outcome("paused", fed=[run.reviews[0].id]))
+    assert paused[0] == "recorded"
+    assert execute(database, STANDS) == [("paused", False)]
+
+
+async def test_a_pause_of_whoever_has_lost_the_lease_changes_nothing(engine: AsyncEngine, database: str) -> None:
+    await engine.start("asking", {"name": "x"}, thread_id="t")
+    driven = await engine._runs.claim("t", "default", ("paused",))
+    assert driven is not None
+    assert await engine._runs.settle_run("t", driven["token"] - 1, Outcome("paused")) == ("gone", None)
+    assert execute(database, STANDS) == [("running", True)]
