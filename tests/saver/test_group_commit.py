@@ -47,7 +47,7 @@ async def test_a_hundred_callers_need_a_handful_of_commits(storage: Storage, gat
     await gate.holds(3)
     gate.opened.set()
     await callers
-    assert [len(batch) for batch in gate.batches] == [34, 33, 33], (
+    assert sorted(len(batch) for batch in gate.batches) == [33, 33, 34], (
         "they are shared, so that no lane waits for the others"
     )
     assert count_of(storage.url.get_secret_value(), [f"t{n}" for n in range(100)]) == 200
