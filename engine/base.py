@@ -142,7 +142,7 @@ class EngineBase:
             owner=self._keeper.owner,
             seconds=settings.lease_seconds,
             actor=actor_of(principal, channel),
-            on_pause=self._notifications.post_asked if self._notifications.has_receivers else None,
+            on_pause=self._notifications.on_pause,
         )
         self._queue = RunQueue(
             storage.pool,

@@ -9,7 +9,7 @@ stands where it stood then.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
@@ -42,7 +42,7 @@ class Look:
     run: DictRow
     parts: list[Parts]
     latest: DictRow | None = None
-    asked: Mapping[str, Asked] | None = None
+    asked: dict[str, Asked] | None = None
     seconds: float | None = None
 
     @property

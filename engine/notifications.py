@@ -10,7 +10,7 @@ What reached whom is remembered by `once_for`, so an event that is posted, claim
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
@@ -87,9 +87,9 @@ class Notifications:
         self._woken = False
 
     @property
-    def has_receivers(self) -> bool:
-        """Whether anybody is told of anything."""
-        return bool(self._receivers)
+    def on_pause(self) -> Callable[[AsyncConnection[DictRow], str], Awaitable[None]] | None:
+        """What a transaction that records a pause is to call: `post_asked`, or None where nobody is told of anything."""
+        return self.post_asked if self._receivers else None
 
     async def post_asked(self, connection: AsyncConnection[DictRow], thread_id: str) -> None:
         """Post that people are asked, for each open question of a thread that was not posted yet.

@@ -171,7 +171,7 @@ class ReviewStore:
         if asked is None:
             asked = self._asked(look.parts, requested_by=run["requested_by"])
         now = run["now"] + timedelta(seconds=look.seconds or 0.0)
-        return Looked(is_driven=run["driven"], asked=dict(asked), now=now, run=run, latest=look.latest, **named)
+        return Looked(is_driven=run["driven"], asked=asked, now=now, run=run, latest=look.latest, **named)
 
     async def lock_idle(self, connection: Connection, thread_id: str) -> datetime | None:
         """Lock a run that nobody drives, and its lease; return the time then, or None when somebody drives it."""

@@ -1,8 +1,7 @@
 -- name: claim_run
 -- Take the lease of a run that stands in one of some statuses, and drive it; see the function, in a migration.
 select (run).*, token, was, false as expired
-from adjourn.claim_run(
-    %(thread_id)s, %(tenant)s, %(expected)s::text[], %(owner)s, %(seconds)s, %(actor)s);
+from adjourn.claim_run(%(thread_id)s, %(tenant)s, %(expected)s::text[], %(owner)s, %(seconds)s, %(actor)s);
 
 -- name: get_run
 -- One run of one tenant, and whether the lease of its driver has run out.

@@ -141,7 +141,7 @@ class Drives:
             owner=keeper.owner,
             seconds=keeper.seconds,
             actor=self._acting,
-            on_pause=notifications.post_asked if notifications.has_receivers else None,
+            on_pause=notifications.on_pause,
         )
         self._reviews = ReviewStore(pool, saver.serde, on_event=notifications.post)
         self._reader = Reader(saver)

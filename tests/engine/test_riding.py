@@ -243,6 +243,19 @@ async def test_a_read_that_fails_while_an_answer_is_recorded_is_tried_again(
     assert not failures
 
 
+async def test_the_state_of_a_pause_is_read_again_on_another_connection_when_one_has_died(
+    engine: AsyncEngine, database: str
+) -> None:
+    run = await engine.start("asking", {"name": "x"})
+    before = await engine._reader.latest_row(run.thread_id)
+    execute(
+        database,
+        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "where datname = current_database() and pid <> pg_backend_pid()",
+    )
+    assert await engine._reader.latest_row(run.thread_id) == before
+
+
 async def test_a_thread_id_of_the_callers_is_read_for_what_others_stored_there(
     engine: AsyncEngine, database: str
 ) -> None:

@@ -1,6 +1,5 @@
 """What LangGraph streams is told of a moment later: in order, with the times at which it came, and all of it."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from adjourn.engine.events import Custom, Event, NodeFinished, NodeStarted
 from adjourn.engine.internals import Part
 from adjourn.engine.telling import Teller
 from adjourn.engine.translate import Translator
+from support.eventually import eventually
 
 
 def begun(node: str) -> Part:
@@ -41,15 +41,14 @@ async def test_parts_that_come_together_are_told_of_together_a_moment_later(tell
     teller.take(begun("b"))
     assert told == []
     assert teller._timer is timer, "one for all of them"
-    await asyncio.sleep(0.05)
+    await eventually(lambda: bool(told))
     assert [(type(event), getattr(event, "node", None)) for event in told] == [
         (NodeStarted, "a"),
         (NodeFinished, "a"),
         (NodeStarted, "b"),
     ]
     teller.take(finished("b"))
-    await asyncio.sleep(0.05)
-    assert isinstance(told[-1], NodeFinished), "and the next ones a moment after they come"
+    await eventually(lambda: len(told) == 4)  # and the next ones a moment after they come
 
 
 async def test_a_node_took_the_time_between_its_parts_not_between_the_tellings(
@@ -77,11 +76,13 @@ async def test_what_a_node_sends_is_told_of_at_once_behind_what_came_before(tell
 
 async def test_telling_now_leaves_nothing_for_later(teller: Teller, told: list[Event]) -> None:
     teller.take(begun("a"))
+    timer = teller._timer
     teller.tell()
     teller.tell()
     assert len(told) == 1
-    await asyncio.sleep(0.05)
-    assert len(told) == 1
+    assert teller._timer is None
+    assert timer is not None
+    assert timer.cancelled()
 
 
 @pytest.fixture
