@@ -5,10 +5,10 @@ Under a lease nobody else stores anything, so what the driver has just read is w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, TypeAlias
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple
@@ -21,11 +21,14 @@ class Unread:
 
 
 UNREAD: Final = Unread()
-_read: ContextVar[dict[str, CheckpointTuple | None] | None] = ContextVar("adjourn_read", default=None)
+# What is at hand: a checkpoint, None for a thread without any, UNREAD for nothing; or what waits for that.
+AtHand: TypeAlias = "CheckpointTuple | Unread | None"
+Coming: TypeAlias = Callable[[], Awaitable[AtHand]]
+_read: ContextVar[dict[str, AtHand | Coming] | None] = ContextVar("adjourn_read", default=None)
 
 
 @contextmanager
-def primed(thread_id: str, saved: CheckpointTuple | Unread | None) -> Iterator[None]:
+def primed(thread_id: str, saved: AtHand | Coming) -> Iterator[None]:
     """Give the first read of a thread's latest root checkpoint, in this context, what was read already.
 
     Args:
@@ -39,9 +42,10 @@ def primed(thread_id: str, saved: CheckpointTuple | Unread | None) -> Iterator[N
         _read.reset(before)
 
 
-def take_primed(config: RunnableConfig) -> CheckpointTuple | Unread | None:
+async def take_primed(config: RunnableConfig) -> AtHand:
     """Return what is at hand for a read, once; UNREAD where it must be read."""
     read, names = _read.get(), config["configurable"]
     if not read or names.get("checkpoint_id") or names.get("checkpoint_ns"):
         return UNREAD
-    return read.pop(str(names["thread_id"]), UNREAD)
+    found = read.pop(str(names["thread_id"]), UNREAD)
+    return await found() if callable(found) else found

@@ -179,7 +179,7 @@ class Saver(SyncCalls, AsyncPostgresSaver):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return the checkpoint that is named, or the latest of the thread. Raises StorageUnavailable."""
-        known = take_primed(config)
+        known = await take_primed(config)
         if not isinstance(known, Unread):
             return known
         return await self._read("cannot read a checkpoint", config, lambda: super(Saver, self).aget_tuple(config))

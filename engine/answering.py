@@ -17,7 +17,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import psycopg
@@ -34,11 +33,12 @@ from .deciding import Sent, closes, judge, take_decisions
 from .looks import Look
 from .model import RunStatus
 from .queue import RunQueue
-from .reviews import Given, Judged, Looked, ReviewStore
+from .reviews import Judged, Looked, ReviewStore
 from .runs import RunRow, RunStore
 from .stopping import stopped
+from .work import Claimed
 
-__all__ = ["Answered", "Answering"]
+__all__ = ["Answering"]
 
 Read: TypeAlias = Callable[[DictRow | None], Coroutine[Any, Any, CheckpointTuple | None]]
 Reading: TypeAlias = "asyncio.Task[CheckpointTuple | None]"
@@ -46,21 +46,6 @@ Reading: TypeAlias = "asyncio.Task[CheckpointTuple | None]"
 _GOES_ON: Final[tuple[RunStatus, ...]] = ("paused", "queued", "running")
 # as `adjourn.still_answerable` raises it
 _CHANGED: Final = "AJ002"
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A run that is ours to drive on after an answer, or that was queued with it.
-
-    Args:
-        row: The run; with the lease's token if it is ours.
-        given: The answers that LangGraph has not stored yet, read under the lease.
-        saved: What LangGraph is about to read, if it was read meanwhile and still holds; or is to be shown.
-    """
-
-    row: RunRow
-    given: list[Given]
-    saved: CheckpointTuple | Unread | None = UNREAD
 
 
 class Answering:
@@ -101,8 +86,16 @@ class Answering:
                     return await self._reviews.look(connection, thread_id, tenant)
 
     async def decide(
-        self, thread_id: str, tenant: str, sent: Sent, look: Look, *, read: Read, queues: bool = False
-    ) -> Answered | None:
+        self,
+        thread_id: str,
+        tenant: str,
+        sent: Sent,
+        look: Look,
+        *,
+        read: Read,
+        queues: bool = False,
+        sending: Callable[[RunRow], None] | None = None,
+    ) -> Claimed | None:
         """Record answers and try to take the lease, in one transaction: a recorded answer is never left lying.
 
         Args:
@@ -129,7 +122,7 @@ class Answering:
                 if not any(commands for _, _, commands in judged):
                     return None
                 try:
-                    return await self._record(thread_id, tenant, sent, looked, judged, read, queues=queues)
+                    return await self._record(thread_id, tenant, sent, looked, judged, read, queues=queues, sending=sending)
                 except psycopg.Error as error:
                     # a connection that was used a moment ago may be dead now; if the answer is recorded, it is repeated
                     if error.sqlstate != _CHANGED and not connection_lost(error):
@@ -161,13 +154,16 @@ class Answering:
         read: Read,
         *,
         queues: bool,
-    ) -> Answered | None:
+        sending: Callable[[RunRow], None] | None,
+    ) -> Claimed | None:
         actor = actor_of(sent.who, sent.channel)
         goes_on = closes(judged) and not looked.is_driven
         what = {"claims": goes_on and not queues, "queues": goes_on and queues}
         claim = {**what, **self._runs.claim_of(tenant, _GOES_ON, actor)}
         async with _begun(read if goes_on else None, looked.latest) as reading:
             async with self._storage.saver.lend() as connection:
+                if sending is not None and goes_on:
+                    sending({**looked.run, "was": looked.status, "token": 0})
                 rows = await self._reviews.answer(connection, thread_id, looked, judged, claim)
             if reading is None or not rows:
                 return None
@@ -175,12 +171,12 @@ class Answering:
             row = self._runs.opened({**looked.run, **rows[0]})
             if not queues:
                 saved = await _read_by(reading) if row["position"] == looked.position else UNREAD
-                return Answered(row, self._reviews.given(rows), saved)
+                return Claimed(row, self._reviews.given(rows), saved)
             is_open = len(judged) < len(looked.asked) or not all(closes([each]) for each in judged)
             saved = UNREAD if is_open or row["has_children"] else await _read_by(reading)
-            return None if isinstance(saved, Unread) else Answered(row, [], saved)
+            return None if isinstance(saved, Unread) else Claimed(row, [], saved)
 
-    async def _record_locked(self, thread_id: str, tenant: str, sent: Sent, *, queues: bool) -> Answered | None:
+    async def _record_locked(self, thread_id: str, tenant: str, sent: Sent, *, queues: bool) -> Claimed | None:
         actor = actor_of(sent.who, sent.channel)
         async with self._storage.pool.connection() as connection, together(connection), connection.transaction():
             if not await take_decisions(self._reviews, connection, thread_id, sent):
@@ -190,7 +186,7 @@ class Answering:
                 return None
             row = await self._runs.claim(thread_id, tenant, _GOES_ON, connection, actor=actor)
             given = await self._reviews.ask_unconsumed(connection, thread_id)
-            return None if row is None else Answered(row, self._reviews.given(await given.fetchall()))
+            return None if row is None else Claimed(row, self._reviews.given(await given.fetchall()))
 
 
 @asynccontextmanager

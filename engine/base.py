@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import anyio
@@ -59,7 +61,8 @@ from .reviews import Given, ReviewStore
 from .runs import RunRow, RunStore, to_run
 from .settling import Settling
 from .witness import Witness
-from .work import Emit, Work
+from .stopping import stopped
+from .work import Claimed, Emit, Work
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -74,9 +77,6 @@ class DriveOptions(TypedDict, total=False):
 
     Args:
         fresh: The input of a run that was accepted just now; otherwise what is stored counts.
-        given: The answers to be given to LangGraph, if they were read under the lease.
-        saved: What LangGraph is about to read, if that was.
-        blank: Whether nothing is stored for the thread.
         on_event: Gets the events.
         tokens: Whether models stream their tokens.
         alone: Whether its parent is left to the caller.
@@ -84,13 +84,48 @@ class DriveOptions(TypedDict, total=False):
     """
 
     fresh: Any
-    given: list[Given]
-    saved: CheckpointTuple | Unread | None
-    blank: bool
     on_event: Emit | None
     tokens: bool
     alone: bool
     held: bool
+    given: list[Given]
+    saved: CheckpointTuple | Unread | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    work: Work
+    drive: Drive
+    held: bool
+    alone: bool
+
+
+class Upcoming:
+    def __init__(self, set_up: Callable[[RunRow], SetUp], carry_out: Callable[[SetUp, Claimed], Awaitable[Run | None]]) -> None:
+        self._set_up = set_up
+        self._carry_out = carry_out
+        self._coming: asyncio.Handle | None = None
+        self._here: SetUp | None = None
+
+    def set_up(self, row: RunRow) -> None:
+        self._coming = asyncio.get_running_loop().call_soon(self._now, row)
+
+    def _now(self, row: RunRow) -> None:
+        self._here = self._set_up(row)
+
+    async def drive(self, claimed: Claimed) -> Run | None:
+        if self._coming is not None:
+            self._coming.cancel()
+        here, self._here = self._here or self._set_up(claimed.row), None
+        return await self._carry_out(here, claimed)
+
+    async def refuse(self) -> None:
+        if self._coming is not None:
+            self._coming.cancel()
+        if self._here is not None:
+            self._here.drive.lost = True
+            await stopped(self._here.drive.task)
+            self._here.drive.task = None
 
 
 class EngineBase:
@@ -288,38 +323,75 @@ class EngineBase:
         Returns:
             The run as it was recorded, or None where that must be read again.
         """
+        claimed = Claimed(row, options.get("given"), options.get("saved", UNREAD))
+        return await self._carry_out(self._set_up(row, graph, **options), claimed)
+
+    def _set_up(self, row: RunRow, graph: Compiled, **options: Unpack[DriveOptions]) -> SetUp:
+        """Begin the drive of a run that is ours, or is about to be: until it is carried out, it only sets things up.
+
+        Args:
+            row: The run's row, which counts until the run is ours.
+            graph: Its graph.
+            **options: See `DriveOptions`.
+        """
         graph = self._remembering(graph, row["tenant"])
         held = options.get("held", False)
         drive = Drive(row["thread_id"], row["token"], awaited=held)
+        row = {**row}
         tell = told_on(options.get("on_event"))
-        children = ChildRuns(self._starter, row, drive, lambda: self._keeper.cancel(drive), tell, held=held)
         work = Work(
             row=row,
+            claim=asyncio.get_running_loop().create_future(),
             graph=graph,
             input=typed_input(
                 graph, options["fresh"] if "fresh" in options else _load(graph, row["input_type"], row["input"])
             ),
             context=_load(graph, row["context_type"], row["context"]),
             emit=_guarded(self._recorder.record, options.get("on_event")),
-            children=children,
+            children=ChildRuns(self._starter, row, drive, lambda: self._keeper.cancel(drive), tell, held=held),
             tokens=options.get("tokens", False),
             coping=self._coping_drive(row),
-            given=options.get("given"),
-            saved=options.get("saved", UNREAD),
-            blank=options.get("blank", False),
         )
+        ledger = EffectLedger(self._storage.pool, serde_of(graph), drive, self.settings.storage_patience)
+        with (
+            using_settings(self.settings),
+            effects_in(ledger),
+            driving(work.coping),
+            children_in(work.children),
+            cases_in(DriveCases(self._cases, row["tenant"], drive)),
+        ):
+            drive.task = asyncio.create_task(self._driver.drive(work, drive))
+        return SetUp(work, drive, held, options.get("alone", False))
+
+    async def _carry_out(self, what: SetUp, claimed: Claimed) -> Run | None:
+        """Let a drive go on whose run is ours now; see `_driven`."""
+        work, drive, row = what.work, what.drive, what.work.row
+        row.update(claimed.row)
+        drive.token = row["token"]
         try:
-            with self._policies.learned(work.thread_id, drive.token, row["policies"]):
-                run = await self._run_task(work, drive)
-            if await children.rest():  # what it waits for may have ended since
-                run = await self._go_on_with(work.thread_id, row["tenant"], held=held)
+            with (
+                self._policies.learned(work.thread_id, drive.token, row["policies"]),
+                self._keeper.keeping(drive),
+            ):
+                work.claim.set_result(claimed)
+                run = await self._wait_for(work, drive)
+            if await work.children.rest():  # what it waits for may have ended since
+                run = await self._go_on_with(work.thread_id, row["tenant"], held=what.held)
         except BaseException:
-            await children.stop()
+            await work.children.stop()
             raise
-        alone = options.get("alone", False)
-        if row["parent_id"] is not None and not alone and (run is None or run.status in ENDED):
-            await self._go_on_with(row["parent_id"], row["tenant"], held=held)
+        if row["parent_id"] is not None and not what.alone and (run is None or run.status in ENDED):
+            await self._go_on_with(row["parent_id"], row["tenant"], held=what.held)
         return run
+
+    @asynccontextmanager
+    async def _upcoming(self, graph: Compiled, **options: Unpack[DriveOptions]) -> AsyncIterator[Upcoming]:
+        """Give what sets up a drive while PostgreSQL still records what gives the right to it."""
+        upcoming = Upcoming(partial(self._set_up, graph=graph, **options), self._carry_out)
+        try:
+            yield upcoming
+        finally:
+            await upcoming.refuse()
 
     async def _go_on_with(self, thread_id: str, tenant: str, *, held: bool = False) -> Run | None:
         """Drive a paused run on if the children that it waits for have ended; return it if it was driven here.
@@ -370,33 +442,24 @@ class EngineBase:
         """Return the rules for coping that a run keeps."""
         return self._policies.opened(row["policies"]).get(COPING)
 
-    async def _run_task(self, work: Work, drive: Drive) -> Run | None:
-        """Run the drive in a task of its own, so that it can be stopped without stopping its caller."""
-        ledger = EffectLedger(self._storage.pool, serde_of(work.graph), drive.token, self.settings.storage_patience)
-        with (
-            using_settings(self.settings),
-            effects_in(ledger),
-            driving(work.coping),
-            children_in(work.children),
-            cases_in(DriveCases(self._cases, work.row["tenant"], drive.token)),
-            self._keeper.keeping(drive),
-        ):
-            task = asyncio.create_task(self._driver.drive(work, drive))
-            drive.task = task
-            try:
-                await asyncio.wait({task})
-            except asyncio.CancelledError:
-                # anyio cancels again and again until its scope is left; the outcome must be recorded all the same
-                with anyio.CancelScope(shield=True):
-                    await drive.stopped()
-                raise
-            finally:
-                # its context knows the drive: in that circle the run would stay in memory, with its state
-                drive.task = None
+    async def _wait_for(self, work: Work, drive: Drive) -> Run | None:
+        """Wait for the task of a drive, which can be stopped without stopping its caller."""
+        task = drive.task
+        assert task is not None, "a drive is carried out once"  # noqa: S101
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            # anyio cancels again and again until its scope is left; the outcome must be recorded all the same
+            with anyio.CancelScope(shield=True):
+                await drive.stopped()
+            raise
+        finally:
+            # its context knows the drive: in that circle the run would stay in memory, with its state
+            drive.task = None
         if not task.cancelled():
             if isinstance(task.exception(), StorageUnavailable):
                 self._keeper.abandon(drive)
-            run = task.result()
+            run: Run | None = task.result()
             if run is not None and run.status == "paused":
                 self._notifications.wake()
             return run

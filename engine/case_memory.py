@@ -16,6 +16,7 @@ from .case_ids import CaseIds
 from .case_store import CaseStore, Found
 from .case_words import Words
 from .embedding import embedder_of
+from .leases import Drive
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -105,14 +106,14 @@ class DriveCases:
     Args:
         memory: The memory.
         tenant: Whose run is driven.
-        token: The lease's token.
+        drive: The drive, whose lease counts.
     """
 
-    def __init__(self, memory: CaseMemory, tenant: str, token: int) -> None:
+    def __init__(self, memory: CaseMemory, tenant: str, drive: Drive) -> None:
         self.loop = asyncio.get_running_loop()
         self._memory = memory
         self._tenant = tenant
-        self._token = token
+        self._drive = drive
 
     async def recall(self, place: Place, kind: str, about: str, *, limit: int, min_score: float) -> list[Case]:
         """Find cases of other runs; see `CasePort`."""
@@ -123,7 +124,7 @@ class DriveCases:
     async def remember(self, place: Place, case: NewCase) -> bool:
         """Remember a case of this run; see `CasePort`."""
         node = "|".join(part.partition(":")[0] for part in place.namespace.split("|"))
-        return await self._memory.remember(self._tenant, place.scope, self._token, node, case)
+        return await self._memory.remember(self._tenant, place.scope, self._drive.token, node, case)
 
 
 def fused(rankings: Sequence[Sequence[Found]]) -> list[Found]:

@@ -58,7 +58,7 @@ class Drive(Protocol):
         graph: Compiled,
         *,
         fresh: Any = ...,
-        blank: bool = ...,
+        saved: None = ...,
         alone: bool = ...,
         held: bool = ...,
         on_event: Tell | None = ...,
@@ -231,7 +231,7 @@ class ChildStarter:
             if row["status"] == "queued":
                 return run_id
             driving = self._drive(
-                row, graph, fresh=call.input, blank=True, alone=True, held=link.held, on_event=wanted.tell
+                row, graph, fresh=call.input, saved=None, alone=True, held=link.held, on_event=wanted.tell
             )
             return await self._driven(driving, run_id, link.on_failure)
 

@@ -8,6 +8,8 @@ under the lease:  what is to be given to LangGraph?  the input, answers by quest
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -20,7 +22,7 @@ from langgraph.types import Command, StreamMode
 from structlog.contextvars import bound_contextvars
 
 from ..checkpoints.fence import holding
-from ..checkpoints.priming import UNREAD, Unread, primed
+from ..checkpoints.priming import UNREAD, AtHand, Coming, Unread, primed
 from ..errors import BudgetExceeded, LeaseLost, StorageUnavailable
 from .binding import saver_of
 from .coping.budgets import asks_for_more, refused_by
@@ -38,7 +40,7 @@ from .settling import End, Settling
 from .telling import Teller
 from .translate import Translator
 from .witness import Witness
-from .work import Work
+from .work import Claimed, Work
 
 __all__ = ["Driver"]
 
@@ -55,12 +57,53 @@ class Feed:
     Args:
         value: What.
         fed: Whose answers.
-        saved: The checkpoint that LangGraph is about to read, if it was read here under the lease.
+        saved: The checkpoint that LangGraph is about to read, if it was read here under the lease; or what waits for it.
     """
 
     value: Any = None
     fed: list[str] = field(default_factory=list)
-    saved: CheckpointTuple | Unread | None = UNREAD
+    saved: AtHand | Coming = UNREAD
+
+
+Feeding = Callable[[], Awaitable[Feed]]
+
+
+class _Otherwise(Exception):  # noqa: N818  (it never gets out of here)
+    """That LangGraph must be given something else than what it was called with."""
+
+
+class _Early:
+    """A call of LangGraph before the run is ours: it waits where it would read the thread.
+
+    Args:
+        work: The thread.
+        feeding: Waits until the run is ours, and says what LangGraph must be given then.
+    """
+
+    def __init__(self, work: Work, feeding: Feeding) -> None:
+        self._feeding = feeding
+        self._answers: dict[str, Any] = {}
+        self._given = Command(resume=self._answers) if work.row["was"] != "new" else work.input
+        self.feed: Feed | None = None
+
+    @property
+    def call(self) -> Feed:
+        """What LangGraph is called with."""
+        return Feed(self._given, saved=self._read)
+
+    async def fed(self) -> Feed:
+        """Wait until the run is ours, and return what LangGraph must be given."""
+        if self.feed is None:
+            self.feed = await self._feeding()
+        return self.feed
+
+    async def _read(self) -> AtHand:
+        feed = await self.fed()
+        if isinstance(self._given, Command) and isinstance(feed.value, Command):
+            self._answers.update(cast("dict[str, Any]", feed.value.resume))
+        elif feed.value is not self._given:
+            raise _Otherwise
+        return cast("AtHand", feed.saved)
 
 
 class Driver:
@@ -96,27 +139,37 @@ class Driver:
             asyncio.CancelledError: The drive was stopped; unless its run was cancelled or its lease lost, it is
                 recorded as failed and can be retried.
         """
-        with (
-            holding(work.thread_id, drive.token),
-            self._witness.watching(work.thread_id),
-            bound_contextvars(thread=work.thread_id, workflow=work.row["workflow"]),
-        ):
-            work.emit(Started(work.thread_id, work.row["workflow"]))
-            _log.info("run driven")
-            was, first = work.row["was"], True
-            while (end := await self._once(work, drive, was, first=first)) == "go on":
-                was, first = "running", False
+        with bound_contextvars(thread=work.thread_id, workflow=work.row["workflow"]), ExitStack() as stack:
+
+            async def first() -> Feed:
+                claimed = await work.claim
+                stack.enter_context(holding(work.thread_id, drive.token))
+                stack.enter_context(self._witness.watching(work.thread_id))
+                work.emit(Started(work.thread_id, work.row["workflow"]))
+                _log.info("run driven")
+                return await self._feed(work, drive, claimed)
+
+            async def again() -> Feed:
+                return await self._feed(work, drive, None)
+
+            end = await self._once(work, drive, first)
+            while end == "go on":
+                end = await self._once(work, drive, again)
             return end if isinstance(end, Run) else None
 
-    async def _once(self, work: Work, drive: Drive, was: str, *, first: bool) -> End:
+    async def _once(self, work: Work, drive: Drive, feeding: Feeding) -> End:
         """Run LangGraph once; return how that ended."""
         translator = Translator(work.thread_id)
+        early = _Early(work, feeding)
         feed = Feed()
         try:
-            feed = await self._feed(work, drive, was, first=first)
             try:
-                await self._run(work, drive, feed, translator)
+                if not work.claim.done():
+                    await self._run_early(work, drive, early, translator)
+                else:
+                    await self._run(work, drive, await early.fed(), translator)
             finally:
+                feed = early.feed or feed
                 await work.children.begun()
             return await self._settling.record_end(work, drive, feed.fed)
         except asyncio.CancelledError as error:
@@ -141,15 +194,25 @@ class Driver:
             await self._settling.record_failure(work, drive, error, translator.failed_node)
             return "over"
 
-    async def _feed(self, work: Work, drive: Drive, was: str, *, first: bool) -> Feed:
+    async def _run_early(self, work: Work, drive: Drive, early: _Early, translator: Translator) -> None:
+        """Call LangGraph before the run is ours; once more if it must be given something else then."""
+        try:
+            await self._run(work, drive, early.call, translator)
+        except _Otherwise:
+            await self._run(work, drive, await early.fed(), translator)
+        except Exception:
+            await early.fed()  # whatever it is, it is recorded when the run is ours
+            raise
+
+    async def _feed(self, work: Work, drive: Drive, claimed: Claimed | None) -> Feed:
         """Say what LangGraph must be given, from what is stored and under the lease.
 
         The open questions are read again: somebody without the engine may have driven the thread past one that was
         answered here, and LangGraph would give an answer with a stale id to the next question.
         """
-        if was == "new":
-            return Feed(work.input, saved=None if work.blank else UNREAD)
-        saved, given = await self._read(work, first)
+        if claimed is not None and claimed.row["was"] == "new":
+            return Feed(work.input, saved=claimed.saved)
+        saved, given = await self._read(work, claimed)
         if saved is None:
             return Feed(work.input)
         failed = has_failed_tasks(saved.pending_writes or [])
@@ -170,13 +233,13 @@ class Driver:
         value: Any = Command(resume=answers) if answers else None
         return Feed(value, [*answers, *passed], UNREAD if failed else saved)
 
-    async def _read(self, work: Work, first: bool) -> tuple[CheckpointTuple | None, list[Given]]:
+    async def _read(self, work: Work, claimed: Claimed | None) -> tuple[CheckpointTuple | None, list[Given]]:
         """Read, with the types of the graph, what LangGraph is about to read, and the answers; unless they are at hand."""
-        if first and work.given is not None and not isinstance(work.saved, Unread):
-            return work.saved, work.given
+        if claimed is not None and claimed.given is not None and not isinstance(claimed.saved, Unread):
+            return claimed.saved, claimed.given
         reading = saver_of(work.graph).aget_tuple(thread_config(work.thread_id))
-        if first and work.given is not None:
-            return await reading, work.given
+        if claimed is not None and claimed.given is not None:
+            return await reading, claimed.given
         saved, given = await asyncio.gather(reading, self._reviews.unconsumed(work.thread_id))
         return saved, given
 

@@ -18,6 +18,7 @@ from ..checkpoints.sealing import Seal
 from ..errors import EffectMismatch, EffectUncertain, InvalidInput, LeaseLost, RunFailed
 from ..nodes.effect_port import Begun, Effect, PastEffect, PastRun
 from ..state.values import canonical_json, json_problem, storable_text
+from .leases import Drive
 
 __all__ = ["EffectLedger"]
 
@@ -33,7 +34,7 @@ class EffectLedger:
     Args:
         pool: Connections.
         serde: Serialises results; the serializer of the drive's graph.
-        token: The lease's token; None outside drives.
+        drive: The drive, whose lease counts; None outside drives.
         patience: Seconds for which the record of what was done waits for a database that is away.
     """
 
@@ -41,7 +42,7 @@ class EffectLedger:
         self,
         pool: AsyncConnectionPool[AsyncConnection[DictRow]],
         serde: SerializerProtocol,
-        token: int | None,
+        drive: Drive | None,
         patience: float,
     ) -> None:
         self.loop = asyncio.get_running_loop()
@@ -49,7 +50,7 @@ class EffectLedger:
         self._patience = patience
         self._serde = serde
         self._seal = Seal(serde)
-        self._token = token
+        self._drive = drive
         self._used: dict[tuple[str, str, str, str], Any] = {}
         # of what is under way and has no record: the digest of its arguments, and when it began
         self._unrecorded: dict[tuple[str, str, str, str], dict[str, Any]] = {}
@@ -197,7 +198,7 @@ class EffectLedger:
 
     def _values(self, effect: Effect) -> dict[str, Any]:
         scope, namespace, name, key = _identity(effect)
-        return {"scope": scope, "checkpoint_ns": namespace, "name": name, "key": key, "token": self._token}
+        return {"scope": scope, "checkpoint_ns": namespace, "name": name, "key": key, "token": self._drive and self._drive.token}
 
 
 def _identity(effect: Effect) -> tuple[str, str, str, str]:

@@ -90,19 +90,16 @@ class Resuming(Undoing):
                 if queued is None or isinstance(queued.saved, Unread):
                     return await self._show(thread_id)
                 return to_run(queued.row, state=visible_state(queued.saved))
-            async with self._graph_of(found.run) as graph:
+            async with (
+                self._graph_of(found.run) as graph,
+                self._upcoming(graph, on_event=on_event, tokens=tokens) as upcoming,
+            ):
                 read = partial(saver_of(graph).latest, thread_id)
-                answered = await self._answering.decide(thread_id, self.principal.tenant, sent, found, read=read)
-                if answered is None:
-                    return await self._show(thread_id)
-                return await self._drive(
-                    answered.row,
-                    graph,
-                    given=answered.given,
-                    saved=answered.saved,
-                    on_event=on_event,
-                    tokens=tokens,
+                answered = await self._answering.decide(
+                    thread_id, self.principal.tenant, sent, found, read=read, sending=upcoming.set_up
                 )
+                run = None if answered is None else await upcoming.drive(answered)
+                return run or await self._show(thread_id)
 
     async def retry(
         self, thread_id: str, *, by: str | None = None, on_event: Emit | None = None, tokens: bool = False

@@ -12,6 +12,7 @@ from typing import Any
 from ..checkpoints.copying import copy_until
 from ..checkpoints.faults import mapped_faults
 from ..checkpoints.fence import holding
+from ..checkpoints.priming import UNREAD
 from ..errors import AdjournError, InvalidInput, ThreadExists
 from .base import EngineBase, serde_of
 from .binding import Compiled
@@ -25,7 +26,7 @@ from .registry import Graph
 from .run_groups import NewRun
 from .runs import Outcome, RunRow, to_run
 from .settling import describe
-from .work import Emit
+from .work import Claimed, Emit
 
 __all__ = ["Starting", "check_timing"]
 
@@ -75,11 +76,14 @@ class Starting(EngineBase):
             LeaseLost: Another process drives the run now.
         """
         async with self._asked_for(workflow, input, thread_id, by, context, policies) as (graph, new):
-            row = await self._runs.accept(new)
-            if row is None:
-                return await self._existing(new)
-            blank = thread_id is None
-            return await self._drive(row, graph, fresh=input, blank=blank, on_event=on_event, tokens=tokens)
+            async with self._upcoming(graph, fresh=input, on_event=on_event, tokens=tokens) as upcoming:
+                if thread_id is None:
+                    upcoming.set_up(_expected(new))
+                row = await self._runs.accept(new)
+                if row is None:
+                    return await self._existing(new)
+                run = await upcoming.drive(Claimed(row, saved=None if thread_id is None else UNREAD))
+                return run or await self._show(new.thread_id)
 
     async def submit(
         self,
@@ -220,6 +224,22 @@ class Starting(EngineBase):
         except Exception as error:
             await self._runs.settle(thread_id, token, Outcome("failed", describe(error, None)))
             raise InvalidInput(f"The update does not fit the state: {error}.", thread_id=thread_id) from error
+
+
+def _expected(new: NewRun) -> RunRow:
+    context = new.context or Stored(None, None, "")
+    return {
+        "thread_id": new.thread_id,
+        "tenant": new.tenant,
+        "workflow": new.workflow,
+        "version": new.version,
+        "source": new.source,
+        "policies": None if new.policies is None else json.loads(new.policies),
+        "context_type": context.type,
+        "context": context.data,
+        "was": "new",
+        "token": 0,
+    }
 
 
 def check_timing(priority: Any, start_at: Any = None) -> None:

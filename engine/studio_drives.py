@@ -178,9 +178,9 @@ class Drives:
             await asyncio.shield(self._give_up(drive))
             drive.kept.close()
             raise
-        drive.ledger = EffectLedger(self._pool, self._saver.serde, drive.token, self._saver.patience)
+        drive.ledger = EffectLedger(self._pool, self._saver.serde, drive, self._saver.patience)
         if self._cases is not None:
-            drive.cases = DriveCases(self._cases, DEFAULT_TENANT, drive.token)
+            drive.cases = DriveCases(self._cases, DEFAULT_TENANT, drive)
         drive.kept.enter_context(self._keeper.keeping(drive))
         _remember((thread_id, call.run_id), drive)
         _log.info("run driven by the Agent Server", thread=thread_id, workflow=call.workflow)

@@ -80,7 +80,7 @@ class Working(EngineBase):
     async def _options(self, graph: Compiled, taken: TakenRun | None) -> DriveOptions:
         """Say how a worker drives a run: with what came with it of what it is given and LangGraph is about to read."""
         if taken is None or taken.latest is None:
-            return {"held": True, "blank": taken is not None and taken.blank}
+            return {"held": True, "saved": None} if taken is not None and taken.blank else {"held": True}
         try:
             saved = await saver_of(graph).from_row(taken.latest)
             return {"held": True, "given": self._reviews.given(taken.answers), "saved": saved}
