@@ -94,7 +94,7 @@ class Answering:
         *,
         read: Read,
         queues: bool = False,
-        sending: Callable[[RunRow], None] | None = None,
+        expect: Callable[[RunRow], None] | None = None,
     ) -> Claimed | None:
         """Record answers and try to take the lease, in one transaction: a recorded answer is never left lying.
 
@@ -105,6 +105,7 @@ class Answering:
             look: What `look` has returned.
             read: Reads the thread's newest checkpoint, for the drive, or to be shown; is given its row where that is known.
             queues: Whether the run is left to a worker, and queued in that transaction instead.
+            expect: Called with the run when an answer is about to be sent after which it may be ours to drive.
 
         Returns:
             The run if it is ours to drive, or if it was queued and is seen from here as a whole. None when it waits for more
@@ -122,7 +123,9 @@ class Answering:
                 if not any(commands for _, _, commands in judged):
                     return None
                 try:
-                    return await self._record(thread_id, tenant, sent, looked, judged, read, queues=queues, sending=sending)
+                    return await self._record(
+                        thread_id, tenant, sent, looked, judged, read, queues=queues, expect=expect
+                    )
                 except psycopg.Error as error:
                     # a connection that was used a moment ago may be dead now; if the answer is recorded, it is repeated
                     if error.sqlstate != _CHANGED and not connection_lost(error):
@@ -154,7 +157,7 @@ class Answering:
         read: Read,
         *,
         queues: bool,
-        sending: Callable[[RunRow], None] | None,
+        expect: Callable[[RunRow], None] | None,
     ) -> Claimed | None:
         actor = actor_of(sent.who, sent.channel)
         goes_on = closes(judged) and not looked.is_driven
@@ -162,8 +165,8 @@ class Answering:
         claim = {**what, **self._runs.claim_of(tenant, _GOES_ON, actor)}
         async with _begun(read if goes_on else None, looked.latest) as reading:
             async with self._storage.saver.lend() as connection:
-                if sending is not None and goes_on:
-                    sending({**looked.run, "was": looked.status, "token": 0})
+                if expect is not None and goes_on:
+                    expect({**looked.run, "was": looked.status})
                 rows = await self._reviews.answer(connection, thread_id, looked, judged, claim)
             if reading is None or not rows:
                 return None

@@ -2,50 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from collections.abc import Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Unpack
 
-import anyio
 import structlog
-from langgraph.checkpoint.base import CheckpointTuple
-from langgraph.checkpoint.serde.base import SerializerProtocol
 from psycopg.rows import DictRow
 
 from ..checkpoints.memory import Memory
-from ..checkpoints.priming import UNREAD, Unread
+from ..checkpoints.priming import UNREAD, AtHand
 from ..checkpoints.sealing import Seal
 from ..checkpoints.storage import Storage
 from ..errors import AdjournError, LeaseLost, NotAuthorized, StorageUnavailable, UnknownThread
 from ..nodes.analysts import check_model
-from ..nodes.cases import cases_in
-from ..nodes.children import children_in
-from ..nodes.effects import effects_in
-from ..settings import Settings, using_settings
+from ..settings import Settings
 from ..state.coping import Coping
 from ..state.values import storable_text
 from .answering import Answering
 from .audit import AuditStore, actor_of
-from .binding import Binder, Compiled, saver_of
-from .case_memory import CaseMemory, DriveCases
-from .child_runs import ChildRuns
-from .child_starting import ENDED, ChildStarter, told_on
+from .binding import Binder, Compiled
+from .case_memory import CaseMemory
+from .child_starting import ENDED, ChildStarter
 from .child_store import ChildStore
 from .child_undoing import ChildUndoing
 from .coping.book import CopingBook
-from .coping.place import CopingDrive, driving
 from .coping.setting_up import coping_tools
 from .drive import Driver
-from .effects import EffectLedger
 from .elsewhere import finished_elsewhere
-from .events import Cancelled, Event
+from .events import Cancelled
+from .feeding import Feeder
 from .hook import review_hook
-from .inputs import typed_input
-from .leases import Drive, LeaseKeeper
+from .leases import LeaseKeeper
 from .listener import Listener
 from .model import Principal, Run
 from .notifiers import Notifier
@@ -57,75 +45,19 @@ from .receivers import notifications_of
 from .recorder import Recorder
 from .registry import Registry, Workflow
 from .review_pages import ReviewPages
-from .reviews import Given, ReviewStore
+from .reviews import ReviewStore
 from .runs import RunRow, RunStore, to_run
+from .setting_up import DriveOptions, SettingUp, SetUp
 from .settling import Settling
 from .witness import Witness
-from .stopping import stopped
-from .work import Claimed, Emit, Work
+from .work import Claimed
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
-__all__ = ["DriveOptions", "EngineBase", "serde_of", "unknown_thread"]
+__all__ = ["EngineBase", "unknown_thread"]
 
 _log = structlog.get_logger("adjourn")
-
-
-class DriveOptions(TypedDict, total=False):
-    """How a run is driven.
-
-    Args:
-        fresh: The input of a run that was accepted just now; otherwise what is stored counts.
-        on_event: Gets the events.
-        tokens: Whether models stream their tokens.
-        alone: Whether its parent is left to the caller.
-        held: Whether a worker drives it, so that limits hold back whatever else begins with it: its children, its parent.
-    """
-
-    fresh: Any
-    on_event: Emit | None
-    tokens: bool
-    alone: bool
-    held: bool
-    given: list[Given]
-    saved: CheckpointTuple | Unread | None
-
-
-@dataclass(frozen=True, slots=True)
-class SetUp:
-    work: Work
-    drive: Drive
-    held: bool
-    alone: bool
-
-
-class Upcoming:
-    def __init__(self, set_up: Callable[[RunRow], SetUp], carry_out: Callable[[SetUp, Claimed], Awaitable[Run | None]]) -> None:
-        self._set_up = set_up
-        self._carry_out = carry_out
-        self._coming: asyncio.Handle | None = None
-        self._here: SetUp | None = None
-
-    def set_up(self, row: RunRow) -> None:
-        self._coming = asyncio.get_running_loop().call_soon(self._now, row)
-
-    def _now(self, row: RunRow) -> None:
-        self._here = self._set_up(row)
-
-    async def drive(self, claimed: Claimed) -> Run | None:
-        if self._coming is not None:
-            self._coming.cancel()
-        here, self._here = self._here or self._set_up(claimed.row), None
-        return await self._carry_out(here, claimed)
-
-    async def refuse(self) -> None:
-        if self._coming is not None:
-            self._coming.cancel()
-        if self._here is not None:
-            self._here.drive.lost = True
-            await stopped(self._here.drive.task)
-            self._here.drive.task = None
 
 
 class EngineBase:
@@ -217,7 +149,20 @@ class EngineBase:
         settling = Settling(
             self._runs, self._reviews, self._reader, storage.saver.serde, witness, self._policies, self._queue
         )
-        self._driver = Driver(self._runs, self._reviews, witness, settling)
+        self._driver = Driver(Feeder(self._runs, self._reviews), witness, settling)
+        self._drives = SettingUp(
+            self._driver,
+            self._keeper,
+            storage.pool,
+            recorder=recorder,
+            policies=self._policies,
+            coping=self._coping,
+            tools=self._coping_tools,
+            memory=self._memory,
+            cases=self._cases,
+            starter=self._starter,
+            settings=settings,
+        )
         storage.saver.add_hook(review_hook(storage.saver.serde, self._policies, self._keeper.is_fed))
         storage.saver.add_hook(witness.hook)
 
@@ -305,93 +250,56 @@ class EngineBase:
         children = await self._children.below(thread_id) if row["has_children"] else ()
         return to_run(row, state=visible_state(saved), reviews=reviews, children=children)
 
-    async def _drive(self, row: RunRow, graph: Compiled, **options: Unpack[DriveOptions]) -> Run:
-        """Drive a run whose lease this engine has just taken, and return it as it stands then; see `_driven`."""
-        driven = await self._driven(row, graph, **options)
-        return driven or await self._show(row["thread_id"], row["tenant"])
-
-    async def _driven(self, row: RunRow, graph: Compiled, **options: Unpack[DriveOptions]) -> Run | None:
-        """Drive a run of any tenant whose lease this engine has just taken.
-
-        When it has ended and a parent waits for it, the parent is driven on here, too.
+    async def _drive(
+        self, row: RunRow, graph: Compiled, *, saved: AtHand = UNREAD, **options: Unpack[DriveOptions]
+    ) -> Run:
+        """Drive a run whose lease this engine has just taken, and return it as it stands then; see `_driven`.
 
         Args:
             row: The run's row with the lease's token.
             graph: Its graph.
+            saved: See `Claimed`.
             **options: See `DriveOptions`.
+        """
+        driven = await self._driven(Claimed(row, saved=saved), graph, **options)
+        return driven or await self._show(row["thread_id"], row["tenant"])
+
+    async def _driven(self, claimed: Claimed, graph: Compiled, **options: Unpack[DriveOptions]) -> Run | None:
+        """Drive a run of any tenant whose lease this engine has just taken; see `_carry_out`.
+
+        Args:
+            claimed: The run.
+            graph: Its graph.
+            **options: See `DriveOptions`.
+        """
+        return await self._carry_out(self._drives.set_up(claimed.row, graph, options), claimed)
+
+    async def _carry_out(self, what: SetUp, claimed: Claimed) -> Run | None:
+        """Let a drive go on whose run is ours now.
+
+        When it has ended and a parent waits for it, the parent is driven on here, too.
+
+        Args:
+            what: The drive.
+            claimed: The run.
 
         Returns:
             The run as it was recorded, or None where that must be read again.
         """
-        claimed = Claimed(row, options.get("given"), options.get("saved", UNREAD))
-        return await self._carry_out(self._set_up(row, graph, **options), claimed)
-
-    def _set_up(self, row: RunRow, graph: Compiled, **options: Unpack[DriveOptions]) -> SetUp:
-        """Begin the drive of a run that is ours, or is about to be: until it is carried out, it only sets things up.
-
-        Args:
-            row: The run's row, which counts until the run is ours.
-            graph: Its graph.
-            **options: See `DriveOptions`.
-        """
-        graph = self._remembering(graph, row["tenant"])
-        held = options.get("held", False)
-        drive = Drive(row["thread_id"], row["token"], awaited=held)
-        row = {**row}
-        tell = told_on(options.get("on_event"))
-        work = Work(
-            row=row,
-            claim=asyncio.get_running_loop().create_future(),
-            graph=graph,
-            input=typed_input(
-                graph, options["fresh"] if "fresh" in options else _load(graph, row["input_type"], row["input"])
-            ),
-            context=_load(graph, row["context_type"], row["context"]),
-            emit=_guarded(self._recorder.record, options.get("on_event")),
-            children=ChildRuns(self._starter, row, drive, lambda: self._keeper.cancel(drive), tell, held=held),
-            tokens=options.get("tokens", False),
-            coping=self._coping_drive(row),
-        )
-        ledger = EffectLedger(self._storage.pool, serde_of(graph), drive, self.settings.storage_patience)
-        with (
-            using_settings(self.settings),
-            effects_in(ledger),
-            driving(work.coping),
-            children_in(work.children),
-            cases_in(DriveCases(self._cases, row["tenant"], drive)),
-        ):
-            drive.task = asyncio.create_task(self._driver.drive(work, drive))
-        return SetUp(work, drive, held, options.get("alone", False))
-
-    async def _carry_out(self, what: SetUp, claimed: Claimed) -> Run | None:
-        """Let a drive go on whose run is ours now; see `_driven`."""
-        work, drive, row = what.work, what.drive, what.work.row
-        row.update(claimed.row)
-        drive.token = row["token"]
+        row, children = claimed.row, what.work.children
+        held, alone = what.options.get("held", False), what.options.get("alone", False)
         try:
-            with (
-                self._policies.learned(work.thread_id, drive.token, row["policies"]),
-                self._keeper.keeping(drive),
-            ):
-                work.claim.set_result(claimed)
-                run = await self._wait_for(work, drive)
-            if await work.children.rest():  # what it waits for may have ended since
-                run = await self._go_on_with(work.thread_id, row["tenant"], held=what.held)
+            run = await self._drives.run(what, claimed)
+            if run is not None and run.status == "paused":
+                self._notifications.wake()
+            if await children.rest():  # what it waits for may have ended since
+                run = await self._go_on_with(row["thread_id"], row["tenant"], held=held)
         except BaseException:
-            await work.children.stop()
+            await children.stop()
             raise
-        if row["parent_id"] is not None and not what.alone and (run is None or run.status in ENDED):
-            await self._go_on_with(row["parent_id"], row["tenant"], held=what.held)
+        if row["parent_id"] is not None and not alone and (run is None or run.status in ENDED):
+            await self._go_on_with(row["parent_id"], row["tenant"], held=held)
         return run
-
-    @asynccontextmanager
-    async def _upcoming(self, graph: Compiled, **options: Unpack[DriveOptions]) -> AsyncIterator[Upcoming]:
-        """Give what sets up a drive while PostgreSQL still records what gives the right to it."""
-        upcoming = Upcoming(partial(self._set_up, graph=graph, **options), self._carry_out)
-        try:
-            yield upcoming
-        finally:
-            await upcoming.refuse()
 
     async def _go_on_with(self, thread_id: str, tenant: str, *, held: bool = False) -> Run | None:
         """Drive a paused run on if the children that it waits for have ended; return it if it was driven here.
@@ -427,48 +335,9 @@ class EngineBase:
                 self._keeper.cancel(drive)
         return cancelled
 
-    def _remembering(self, graph: Compiled, tenant: str) -> Compiled:
-        """Return the graph with the memory of a run's tenant: workers drive the runs of all."""
-        memory = self._memory.of(tenant)
-        return graph if memory is self._memory or graph.store is not self._memory else graph.copy({"store": memory})
-
-    def _coping_drive(self, row: RunRow) -> CopingDrive | None:
-        rules = self._coping.rules(row["workflow"], self._kept_coping(row))
-        if rules is None:
-            return None
-        return CopingDrive(row["thread_id"], row["tenant"], rules.coping, self._coping_tools)
-
     def _kept_coping(self, row: RunRow) -> Mapping[str, Any] | None:
         """Return the rules for coping that a run keeps."""
         return self._policies.opened(row["policies"]).get(COPING)
-
-    async def _wait_for(self, work: Work, drive: Drive) -> Run | None:
-        """Wait for the task of a drive, which can be stopped without stopping its caller."""
-        task = drive.task
-        assert task is not None, "a drive is carried out once"  # noqa: S101
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            # anyio cancels again and again until its scope is left; the outcome must be recorded all the same
-            with anyio.CancelScope(shield=True):
-                await drive.stopped()
-            raise
-        finally:
-            # its context knows the drive: in that circle the run would stay in memory, with its state
-            drive.task = None
-        if not task.cancelled():
-            if isinstance(task.exception(), StorageUnavailable):
-                self._keeper.abandon(drive)
-            run: Run | None = task.result()
-            if run is not None and run.status == "paused":
-                self._notifications.wake()
-            return run
-        if drive.lost:
-            raise LeaseLost(
-                f"Run {work.thread_id} is driven by another process now; this one stopped and stored nothing more.",
-                thread_id=work.thread_id,
-            )
-        return None
 
 
 def unknown_thread(thread_id: str) -> UnknownThread:
@@ -476,28 +345,3 @@ def unknown_thread(thread_id: str) -> UnknownThread:
     return UnknownThread(
         f"There is no run {thread_id!r} here; `adjourn list` shows those there are.", thread_id=thread_id
     )
-
-
-def _load(graph: Compiled, kind: str | None, data: bytes | None) -> Any:
-    """Read an input or a context with the types that its graph may use."""
-    return None if kind is None or data is None else serde_of(graph).loads_typed((kind, data))
-
-
-def serde_of(graph: Compiled) -> SerializerProtocol:
-    """Return the serializer that may store the types which a graph names."""
-    return saver_of(graph).serde
-
-
-def _guarded(record: Emit, listener: Emit | None) -> Emit:
-    """Keep a run safe from whoever watches it: a listener that fails is told so in the log, once per event."""
-
-    def emit(event: Event) -> None:
-        record(event)
-        if listener is None:
-            return
-        try:
-            listener(event)
-        except Exception:  # noqa: BLE001  (the listener is the caller's, and so are its errors)
-            _log.exception("a listener failed", listened_to=event.kind)
-
-    return emit

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 import structlog
+from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
@@ -26,7 +27,7 @@ from .guard import guarded
 from .registry import Graph, Workflow, check_target
 from .storable import storable_types
 
-__all__ = ["Binder", "Compiled", "opened", "saver_of"]
+__all__ = ["Binder", "Compiled", "opened", "saver_of", "serde_of"]
 
 Compiled: TypeAlias = Pregel[Any, Any, Any, Any]
 Size: TypeAlias = tuple[str, int, int]
@@ -143,3 +144,8 @@ def _compiled(graph: Graph, workflow: Workflow) -> Compiled:
 def saver_of(graph: Compiled) -> Saver:
     """Return the saver of a graph that was bound here: it may store the types which the graph names."""
     return cast("Saver", graph.checkpointer)
+
+
+def serde_of(graph: Compiled) -> SerializerProtocol:
+    """Return the serializer that may store the types which a graph names."""
+    return saver_of(graph).serde

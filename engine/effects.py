@@ -198,7 +198,13 @@ class EffectLedger:
 
     def _values(self, effect: Effect) -> dict[str, Any]:
         scope, namespace, name, key = _identity(effect)
-        return {"scope": scope, "checkpoint_ns": namespace, "name": name, "key": key, "token": self._drive and self._drive.token}
+        return {
+            "scope": scope,
+            "checkpoint_ns": namespace,
+            "name": name,
+            "key": key,
+            "token": self._drive and self._drive.token,
+        }
 
 
 def _identity(effect: Effect) -> tuple[str, str, str, str]:

@@ -92,13 +92,13 @@ class Resuming(Undoing):
                 return to_run(queued.row, state=visible_state(queued.saved))
             async with (
                 self._graph_of(found.run) as graph,
-                self._upcoming(graph, on_event=on_event, tokens=tokens) as upcoming,
+                self._drives.upcoming(graph, on_event=on_event, tokens=tokens) as upcoming,
             ):
                 read = partial(saver_of(graph).latest, thread_id)
                 answered = await self._answering.decide(
-                    thread_id, self.principal.tenant, sent, found, read=read, sending=upcoming.set_up
+                    thread_id, self.principal.tenant, sent, found, read=read, expect=upcoming.expect
                 )
-                run = None if answered is None else await upcoming.drive(answered)
+                run = None if answered is None else await self._carry_out(upcoming.ours(answered), answered)
                 return run or await self._show(thread_id)
 
     async def retry(

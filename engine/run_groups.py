@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,6 +57,19 @@ class NewRun:
     policies: str | None = None
     priority: int = 0
     start_at: datetime | None = None
+
+    def row(self) -> dict[str, Any]:
+        """Return what a drive of it can be set up with before it is accepted: a part of its row, and `was`."""
+        context = self.context or _NOTHING
+        return {
+            "thread_id": self.thread_id,
+            "tenant": self.tenant,
+            "workflow": self.workflow,
+            "context_type": context.type,
+            "context": context.data,
+            "policies": None if self.policies is None else json.loads(self.policies),
+            "was": "new",
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from ..checkpoints.faults import mapped_faults
 from ..checkpoints.fence import holding
 from ..checkpoints.priming import UNREAD
 from ..errors import AdjournError, InvalidInput, ThreadExists
-from .base import EngineBase, serde_of
-from .binding import Compiled
+from .base import EngineBase
+from .binding import Compiled, serde_of
 from .ids import check_thread_id, new_thread_id
 from .inputs import Stored, check_input, serialised
 from .model import Run, Step
@@ -75,15 +75,16 @@ class Starting(EngineBase):
             ConfigurationError: The workflow, its model or a policy cannot be used as configured; nothing was stored.
             LeaseLost: Another process drives the run now.
         """
-        async with self._asked_for(workflow, input, thread_id, by, context, policies) as (graph, new):
-            async with self._upcoming(graph, fresh=input, on_event=on_event, tokens=tokens) as upcoming:
-                if thread_id is None:
-                    upcoming.set_up(_expected(new))
-                row = await self._runs.accept(new)
-                if row is None:
-                    return await self._existing(new)
-                run = await upcoming.drive(Claimed(row, saved=None if thread_id is None else UNREAD))
-                return run or await self._show(new.thread_id)
+        async with (
+            self._asked_for(workflow, input, thread_id, by, context, policies) as (graph, new),
+            self._drives.upcoming(graph, fresh=input, on_event=on_event, tokens=tokens) as upcoming,
+        ):
+            upcoming.expect(new.row())
+            row = await self._runs.accept(new)
+            if row is None:
+                return await self._existing(new)
+            claimed = Claimed(row, saved=None if thread_id is None else UNREAD)
+            return await self._carry_out(upcoming.ours(claimed), claimed) or await self._show(new.thread_id)
 
     async def submit(
         self,
@@ -224,22 +225,6 @@ class Starting(EngineBase):
         except Exception as error:
             await self._runs.settle(thread_id, token, Outcome("failed", describe(error, None)))
             raise InvalidInput(f"The update does not fit the state: {error}.", thread_id=thread_id) from error
-
-
-def _expected(new: NewRun) -> RunRow:
-    context = new.context or Stored(None, None, "")
-    return {
-        "thread_id": new.thread_id,
-        "tenant": new.tenant,
-        "workflow": new.workflow,
-        "version": new.version,
-        "source": new.source,
-        "policies": None if new.policies is None else json.loads(new.policies),
-        "context_type": context.type,
-        "context": context.data,
-        "was": "new",
-        "token": 0,
-    }
 
 
 def check_timing(priority: Any, start_at: Any = None) -> None:

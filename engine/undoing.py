@@ -12,7 +12,8 @@ import structlog
 
 from ..errors import AdjournError
 from ..nodes.delegation.reopening import UNDONE_RUN, undoing_id
-from .base import EngineBase, serde_of
+from .base import EngineBase
+from .binding import serde_of
 from .inputs import Stored, serialised
 from .run_groups import NewRun
 from .runs import RunRow

@@ -27,8 +27,8 @@ class Claimed:
     Args:
         row: The run; with the lease's token if it is ours.
         given: The answers that LangGraph has not stored yet, if they were read under the lease.
-        saved: What LangGraph is about to read, if that was read under the lease or still holds; or is to be shown. None for a
-            thread of which nothing is stored.
+        saved: What LangGraph is about to read, if that was read under the lease or still holds; or is to be shown. None for
+            a thread of which nothing is stored.
     """
 
     row: RunRow

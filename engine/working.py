@@ -8,13 +8,15 @@ from typing import Final
 
 import structlog
 
+from ..checkpoints.priming import UNREAD
 from ..errors import AdjournError
-from .base import DriveOptions, EngineBase
+from .base import EngineBase
 from .binding import Compiled, saver_of
 from .queue import Place
 from .recovery import Attempt, RecoveryStore, Stalled, next_attempt
 from .runs import Outcome, RunRow
 from .taking import TakenRun
+from .work import Claimed
 
 __all__ = ["Working"]
 
@@ -67,8 +69,7 @@ class Working(EngineBase):
 
     async def _drive_claimed(self, row: RunRow, graph: Compiled, taken: TakenRun | None) -> None:
         try:
-            options = await self._options(graph, taken)
-            await self._driven(row, graph, **options)
+            await self._driven(await self._claimed(row, graph, taken), graph, held=True)
         except AdjournError as error:
             # Whatever it is, it is recorded; or the lease or the database is lost, and recovery goes on.
             _log.warning("a drive ended early", thread=row["thread_id"], error=error.message)
@@ -77,15 +78,14 @@ class Working(EngineBase):
             if self._keeper.count < _FEW:
                 self._recorder.hasten()
 
-    async def _options(self, graph: Compiled, taken: TakenRun | None) -> DriveOptions:
-        """Say how a worker drives a run: with what came with it of what it is given and LangGraph is about to read."""
+    async def _claimed(self, row: RunRow, graph: Compiled, taken: TakenRun | None) -> Claimed:
+        """Return a run with what came with it of what it is given and LangGraph is about to read."""
         if taken is None or taken.latest is None:
-            return {"held": True, "saved": None} if taken is not None and taken.blank else {"held": True}
+            return Claimed(row, saved=None if taken is not None and taken.blank else UNREAD)
         try:
-            saved = await saver_of(graph).from_row(taken.latest)
-            return {"held": True, "given": self._reviews.given(taken.answers), "saved": saved}
+            return Claimed(row, self._reviews.given(taken.answers), await saver_of(graph).from_row(taken.latest))
         except Exception:  # noqa: BLE001  (the drive reads it again, and records what is wrong with it)
-            return {"held": True}
+            return Claimed(row)
 
     async def _queue_stalled(self, workflows: Sequence[str]) -> int:
         """Put runs whose driver died back into the queue, or fail those that kill whoever drives them; see `recover`.

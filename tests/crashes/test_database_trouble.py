@@ -150,7 +150,7 @@ async def test_a_run_that_the_database_ended_is_not_held_by_the_heartbeat_of_oth
         other = asyncio.create_task(engine.start("gate", {"name": "x"}, thread_id="other"))
         await gate.reached.wait()
         with monkeypatch.context() as patched:
-            patched.setattr(engine._driver, "_feed", unavailable)
+            patched.setattr(engine._driver._feeder, "feed", unavailable)
             with pytest.raises(StorageUnavailable):
                 await engine.start("quick", {"name": "x"}, thread_id="t")
         (run,) = await eventually(lambda: engine.recover())

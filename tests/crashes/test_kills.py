@@ -32,12 +32,13 @@ DRIVER = """
         workflows = {"crashing": crashing(at)}
         async with AsyncEngine.open(database, workflows=workflows, settings=Settings(lease_seconds=0.8)) as engine:
             if moment == "before-the-first-checkpoint":
-                driver = engine._driver
-                driver._run = lambda *args: stop(at)
+                engine._driver._feeder.feed = lambda *args: stop(at)
             if moment == "between-writes-and-checkpoint":
                 stop_before_checkpoint(engine, at)
             if moment == "after-the-answer-is-recorded":
-                engine._drive = lambda *args, **kwargs: stop(at)
+                engine._carry_out = lambda *args: stop(at)
+            if moment == "while-the-answer-is-being-recorded":
+                engine._driver._run = lambda *args: stop(at)
             if verb == "start":
                 await engine.start("crashing", {"name": "x"}, thread_id="t")
             elif verb == "resume":

@@ -11,6 +11,7 @@ from langgraph.types import interrupt
 from adjourn import AsyncEngine, LeaseLost, StorageUnavailable, approve, reject
 from adjourn.checkpoints import open_storage
 from adjourn.engine.effects import EffectLedger
+from adjourn.engine.leases import Drive
 from adjourn.nodes.effects import Effect, Place, effects_in, once, once_for, once_sync
 from adjourn.settings import load_settings
 from support.postgres import execute
@@ -341,7 +342,7 @@ async def test_an_effect_without_a_recorded_start_writes_once_and_is_fenced_and_
     assert noted is not None
     assert noted[0] >= 3
     async with open_storage(load_settings(), database) as storage:
-        ledger = EffectLedger(storage.pool, storage.saver.serde, 10**9, 1.0)
+        ledger = EffectLedger(storage.pool, storage.saver.serde, Drive("t", 10**9), 1.0)
         late = Effect(Place(run.thread_id), "act", "3", ([], {}), "retry", record_start=False)
         with pytest.raises(LeaseLost):
             await ledger.begin(late)

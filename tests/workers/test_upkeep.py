@@ -99,7 +99,7 @@ async def test_a_driver_that_was_given_up_stores_nothing_after_its_run_was_queue
         assert await engine._keeper._renew(["t"]) == {}
         async with engine._graph_of(zombie) as graph:
             with pytest.raises(LeaseLost):
-                await engine._driven(zombie, graph)
+                await engine._drive(zombie, graph)
         assert (await engine.get("t")).status == "queued"
         await engine._drive_queued("t")
         assert (await engine.get("t")).status == "completed"
