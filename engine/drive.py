@@ -105,7 +105,7 @@ class Driver:
                 await work.children.begun()
             return await self._settling.record_end(work, drive, fed)
         except asyncio.CancelledError as error:
-            if work.claim.done() and not drive.lost:
+            if drive.token and not drive.lost:
                 drive.ending = True
                 await asyncio.shield(self._settling.record_stop(work, drive, error, translator.failed_node))
             raise

@@ -37,7 +37,7 @@ class Drive:
 
     Args:
         thread_id: The thread.
-        token: The lease under which it is driven.
+        token: The lease under which it is driven; 0 until that is taken.
         control: Asks LangGraph to stop before the next super-step.
         task: The task that drives.
         lost: Whether somebody else has the lease now.

@@ -272,21 +272,18 @@ class Upcoming:
             self._begun = self._set_up(row)
 
     def ours(self, claimed: Claimed) -> SetUp:
-        """Return the drive of the run, which is ours now; whoever has it lets it go."""
+        """Return the drive of the run, which is ours now."""
         self._forget()
-        begun, self._begun = self._begun or self._set_up(claimed.row), None
-        return begun
+        if self._begun is None:
+            self._begun = self._set_up(claimed.row)
+        return self._begun
 
     async def refuse(self) -> None:
-        """Drop what was set up, unless somebody has it."""
+        """Drop what was set up, unless it was let go and is over."""
         self._forget()
-        if self._begun is not None:
-            drive = self._begun.drive
-            # nothing is recorded of a drive that never was
-            drive.lost = True
-            if drive.task is not None:
-                await stopped(drive.task)
-                drive.task = None
+        if self._begun is not None and self._begun.drive.task is not None:
+            await stopped(self._begun.drive.task)
+            self._begun.drive.task = None
 
     def _forget(self) -> None:
         if self._begins is not None:

@@ -175,6 +175,6 @@ async def killed_at_once(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -
         raise LeaseLost("killed")
 
     with monkeypatch.context() as patched:
-        patched.setattr(engine, "_drive", die)
+        patched.setattr(engine, "_carry_out", die)
         with pytest.raises(LeaseLost):
             await engine.start("gate", {"name": "x"}, thread_id="t")

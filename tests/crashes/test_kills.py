@@ -5,9 +5,12 @@ record was written ran once; and no state in between ever looks like the end.
 """
 
 import asyncio
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from adjourn import AsyncEngine, approve
@@ -15,6 +18,7 @@ from adjourn.settings import Settings
 from support.auditing import agree
 from support.crashing import Moments, crashing, ledger
 from support.eventually import eventually
+from support.postgres import execute
 from support.processes import child
 from support.recovering import attempt_and_die, leases_run_out
 
@@ -144,6 +148,54 @@ async def test_a_driver_killed_after_the_answer_needs_no_second_answer(
     done = [line for line in ledger(ledger_file) if line != "charged"]
     # the node that asks is finished when its writes are: killed in its routing it runs again, with the same answer
     assert done == ["first", "pay", *(["ask", "ask"] if moment == "inside-a-routing-function" else ["ask"]), "last"]
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded all the same", "not recorded"])
+async def test_a_driver_killed_while_its_answer_is_being_recorded(
+    database: str, ledger_file: Path, recorded: bool
+) -> None:
+    workflows = {"crashing": crashing(Moments("never", None))}
+    async with AsyncEngine.open(database, workflows=workflows) as engine:
+        await engine.start("crashing", {"name": "x"}, thread_id="t")
+    await asyncio.to_thread(killed_while_recording, database, recorded)
+    async with AsyncEngine.open(database, workflows=workflows, settings=QUICK) as engine:
+
+        async def over() -> bool:
+            await engine.recover()
+            return (await engine.get("t")).status == "completed"
+
+        run = await engine.get("t")
+        assert (run.reviews == ()) == recorded
+        if not recorded:
+            assert (await engine.resume("t", approve(), by="dana")).status == "completed"
+        await eventually(over, timeout=20)
+        run = await engine.get("t")
+    agree(database)
+    assert (run.status, run.state["trail"]) == ("completed", UNDISTURBED)
+    assert [line for line in ledger(ledger_file) if line != "charged"] == ["first", "pay", "ask", "last"]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def killed_while_recording(database: str, recorded: bool) -> None:
+    """Kill a driver whose answer waits for the lock of its run; its server goes on with it, or dies as well."""
+    moment = "while-the-answer-is-being-recorded"
+    waits = "from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    with psycopg.connect(database) as holder, child(DRIVER, database, moment, "resume") as process:
+        holder.execute("select from adjourn.runs for update")
+        process.wait_for(moment)
+        process.kill()
+        until(lambda: execute(database, f"select count(*) {waits}") == [(1,)])
+        if not recorded:
+            execute(database, f"select pg_terminate_backend(pid) {waits}")
+    until(lambda: execute(database, "select status from adjourn.reviews") == [("decided" if recorded else "pending",)])
+    leases_run_out(database)
+    agree(database)
 
 
 async def test_the_recovery_of_a_recovery(database: str, ledger_file: Path) -> None:

@@ -96,7 +96,7 @@ def stop_at(engine: AsyncEngine, at: Moments) -> None:
 
 
 def _stop_at_starts(engine: AsyncEngine, at: Moments) -> None:
-    insert, accept, driven = engine._runs.accept, engine._children.accept, engine._driven
+    insert, accept, carry_out = engine._runs.accept, engine._children.accept, engine._carry_out
 
     async def inserting(run: Any, connection: Any = None) -> Any:
         row = await insert(run, connection)
@@ -110,13 +110,13 @@ def _stop_at_starts(engine: AsyncEngine, at: Moments) -> None:
         at(f"accepted {run.workflow}")
         return row
 
-    async def driving(row: Any, graph: Any, **options: Any) -> Any:
-        at(f"answered {row['workflow']}")
-        return await driven(row, graph, **options)
+    async def carrying_out(what: Any, claimed: Any) -> Any:
+        at(f"answered {claimed.row['workflow']}")
+        return await carry_out(what, claimed)
 
     engine._runs.accept = inserting  # type: ignore[method-assign]
     engine._children.accept = accepting  # type: ignore[method-assign]
-    engine._driven = driving  # type: ignore[method-assign]
+    engine._carry_out = carrying_out  # type: ignore[method-assign]
 
 
 def _stop_at_ends(engine: AsyncEngine, at: Moments, level_of: Any) -> None:
