@@ -31,7 +31,7 @@ from .leases import Drive
 from .model import Run
 from .reader import thread_config
 from .settling import End, Settling
-from .telling import Teller
+from .telling import Moment, Teller
 from .translate import Translator
 from .witness import Witness
 from .work import Work
@@ -55,6 +55,7 @@ class Driver:
         self._feeder = feeder
         self._witness = witness
         self._settling = settling
+        self._moment = Moment()
 
     async def drive(self, work: Work, drive: Drive) -> Run | None:
         """Drive a run until it ends or needs people.
@@ -145,7 +146,7 @@ class Driver:
         await self._run(work, drive, feed.value, feed.saved, translator)
 
     async def _run(self, work: Work, drive: Drive, value: Any, saved: AtHand | Coming, translator: Translator) -> None:
-        teller = Teller(translator, work.emit)
+        teller = Teller(translator, work.emit, self._moment)
         config = _run_config(work)
         parts = work.graph.astream(
             value,

@@ -7,6 +7,7 @@ while they are open.
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Mapping
 from datetime import datetime
@@ -20,6 +21,8 @@ from .model import Review
 __all__ = ["LARGEST", "from_row", "to_payload"]
 
 LARGEST: Final = 16_384
+_SHORT: Final = 100
+_FEW: Final = 100
 _KINDS: Final[Mapping[str, type[Event]]] = {
     kind.kind: kind for name in events.__all__ if issubclass(kind := getattr(events, name), Event)
 }
@@ -38,7 +41,7 @@ def to_payload(event: Event) -> dict[str, Any]:
     """
     if isinstance(event, Paused):
         return {"reviews": [review.id for review in event.reviews]}
-    return {name: _small(_plain(getattr(event, name))) for name in _STORED[type(event)]}
+    return {name: _kept(getattr(event, name)) for name in _STORED[type(event)]}
 
 
 def from_row(thread_id: str, row: Mapping[str, Any], open_reviews: Mapping[str, Review]) -> Event | None:
@@ -63,6 +66,21 @@ def from_row(thread_id: str, row: Mapping[str, Any], open_reviews: Mapping[str, 
         values = {"reviews": tuple(open_reviews[each] for each in values["reviews"] if each in open_reviews)}
     at: datetime = row["at"]
     return kind(thread_id=thread_id, **values, seq=row["seq"], at=at)
+
+
+def _kept(value: Any) -> Any:
+    if _is_plain(value):
+        return value
+    if type(value) is tuple and len(value) < _FEW and all(map(_is_plain, value)):
+        return list(value)
+    return _small(_plain(value))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is kept as it is, as most are: short names, seconds, nothing; anything else is looked at closely."""
+    if type(value) is str:
+        return len(value) < _SHORT and value.isascii() and "\x00" not in value
+    return value is None or (type(value) is float and math.isfinite(value))
 
 
 def _plain(value: Any) -> Any:

@@ -123,7 +123,8 @@ def goes_on(pending_writes: Iterable[tuple[str, str, Any]]) -> bool:
 
     A `Command(goto=…)` is such a write: LangGraph stores it with the checkpoint at hand, however finished that is.
     """
-    writes = list(pending_writes)
+    if not (writes := list(pending_writes)):
+        return False
     sent = (channel for task_id, channel, _ in writes if task_id == NULL_TASK_ID)
     return any(channel == SENDS or channel.startswith(BRANCH) for channel in sent) or bool(open_interrupts(writes))
 

@@ -1,5 +1,7 @@
 """What LangGraph streams is told of a moment later: in order, with the times at which it came, and all of it."""
 
+import asyncio
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from adjourn import AsyncEngine
 from adjourn.engine.events import Custom, Event, NodeFinished, NodeStarted
 from adjourn.engine.internals import Part
-from adjourn.engine.telling import Teller
+from adjourn.engine.telling import Moment, Teller
 from adjourn.engine.translate import Translator
 from support.eventually import eventually
 
@@ -30,17 +32,20 @@ def told() -> list[Event]:
 
 
 @pytest.fixture
-def teller(told: list[Event]) -> Teller:
-    return Teller(Translator("t"), told.append)
+def moment() -> Moment:
+    return Moment()
+
+
+@pytest.fixture
+def teller(told: list[Event], moment: Moment) -> Teller:
+    return Teller(Translator("t"), told.append, moment)
 
 
 async def test_parts_that_come_together_are_told_of_together_a_moment_later(teller: Teller, told: list[Event]) -> None:
     teller.take(begun("a"))
-    timer = teller._timer
     teller.take(finished("a"))
     teller.take(begun("b"))
     assert told == []
-    assert teller._timer is timer, "one for all of them"
     await eventually(lambda: bool(told))
     assert [(type(event), getattr(event, "node", None)) for event in told] == [
         (NodeStarted, "a"),
@@ -74,15 +79,31 @@ async def test_what_a_node_sends_is_told_of_at_once_behind_what_came_before(tell
     assert len(told) == 2
 
 
-async def test_telling_now_leaves_nothing_for_later(teller: Teller, told: list[Event]) -> None:
+async def test_telling_now_leaves_nothing_for_later(teller: Teller, told: list[Event], moment: Moment) -> None:
     teller.take(begun("a"))
-    timer = teller._timer
     teller.tell()
     teller.tell()
     assert len(told) == 1
-    assert teller._timer is None
-    assert timer is not None
-    assert timer.cancelled()
+    assert moment._waiting == {}, "what has told is not kept in memory until the moment has passed"
+
+
+WHO: ContextVar[str] = ContextVar("who")
+
+
+async def test_drives_share_a_moment_and_each_tells_in_its_own_context(moment: Moment) -> None:
+    told: list[tuple[str, str]] = []
+    timers = []
+
+    async def drive(name: str) -> None:
+        WHO.set(name)
+        teller = Teller(Translator(name), lambda event: told.append((WHO.get(), event.thread_id)), moment)
+        teller.take(begun("a"))
+        timers.append(moment._timer)
+
+    await asyncio.gather(*(asyncio.create_task(drive(name)) for name in "abc"))
+    await eventually(lambda: len(told) == 3)
+    assert told == [("a", "a"), ("b", "b"), ("c", "c")]
+    assert len(set(timers)) == 1
 
 
 @pytest.fixture
