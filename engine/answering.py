@@ -44,7 +44,7 @@ Read: TypeAlias = Callable[[DictRow | None], Coroutine[Any, Any, CheckpointTuple
 Reading: TypeAlias = "asyncio.Task[CheckpointTuple | None]"
 
 _GOES_ON: Final[tuple[RunStatus, ...]] = ("paused", "queued", "running")
-# as `adjourn.still_answerable` raises it
+# as `adjourn.record_answer` raises it
 _CHANGED: Final = "AJ002"
 
 
