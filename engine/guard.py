@@ -15,6 +15,7 @@ from langgraph.pregel import Pregel
 from ..errors import RunFailed
 from ..nodes.children import swallowed_wait
 from .internals import asked_without_answer, checked_writers
+from .quiet import made_quiet
 
 __all__ = ["guarded"]
 
@@ -50,7 +51,7 @@ class _Guard:
 
 
 def guarded(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
-    """Return a copy of a graph whose nodes, and those of its subgraphs, cannot swallow a question.
+    """Return a copy of a graph whose nodes, and those of its subgraphs, cannot swallow a question, and are quiet.
 
     A graph that is invoked inside a node's body is not seen; that is a documented limit.
     """
@@ -60,5 +61,5 @@ def guarded(graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
         if isinstance(node.bound, Pregel):
             inner = guarded(node.bound)
             update |= {"bound": inner, "subgraphs": [inner]}
-        nodes[name] = node.copy(update) if name != "__start__" else node
+        nodes[name] = made_quiet(node.copy(update)) if name != "__start__" else node
     return graph.copy({"nodes": nodes})

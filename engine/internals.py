@@ -1,4 +1,4 @@
-"""The one place that touches names of LangGraph which are not public.
+"""The place that touches names of LangGraph which are not public, beside `quiet.py`.
 
 `pyproject.toml` pins LangGraph below its next minor version, and tests/engine/test_internals.py notices when one of
 these changes.
