@@ -151,6 +151,33 @@ async def test_an_answer_that_is_judged_once_more_still_finds_its_drive(database
         assert (counted.ran, drives()) == (1, [])
 
 
+async def test_an_answer_to_a_run_that_has_failed_is_kept_for_its_retry_and_drives_nothing(
+    database: str, early: Early
+) -> None:
+    broken, ran = True, 0
+
+    async def fails(state: Trail) -> Trail:
+        nonlocal ran
+        ran += 1
+        await asyncio.sleep(0.05)  # the other has asked by then
+        if broken:
+            raise ValueError("broken")
+        return {"trail": ["mended"]}
+
+    graph = StateGraph(Trail)
+    for name, node in (("ask", ask), ("fails", fails)):
+        graph.add_node(name, node)
+        graph.add_edge(START, name)
+    async with AsyncEngine.open(database, workflows={"half": graph}) as engine:
+        run = await engine.start("half", {"name": "x"})
+        assert (run.status, len(run.reviews)) == ("failed", 1)
+        run = await engine.resume(run.thread_id, "approve")
+        assert (run.status, run.reviews, ran, drives()) == ("failed", (), 1, [])
+        broken = False
+        run = await engine.retry(run.thread_id)
+    assert (run.status, run.state["trail"]) == ("completed", ["ask", "mended"])
+
+
 async def test_a_call_that_is_cancelled_leaves_no_drive(database: str, early: Early) -> None:
     counted = Counted()
     async with AsyncEngine.open(database, workflows={"counted": counted.graph()}) as engine:

@@ -323,6 +323,8 @@ def test_each_event_comes_back_as_it_was(event: Event) -> None:
 
 def test_what_is_no_json_or_too_large_is_described() -> None:
     assert to_payload(Custom("t", (), {"o": object}))["data"].startswith("dict: {'o': <class 'object'>}")
+    assert to_payload(Custom("t", (), float("nan")))["data"] == "float: nan"
+    assert to_payload(Custom("t", ("a\x00b", "c"), None)) == {"path": "list: ['a\\x00b', 'c']", "data": None}
     assert to_payload(Custom("t", (), ["x" * LARGEST]))["data"] == "a list of about 16,388 characters"
     assert len(to_payload(ModelToken("t", "n", "x" * 2 * LARGEST))["text"]) == LARGEST
 
